@@ -1,0 +1,1 @@
+//! Bytes to values and back: framing, Avro schema resolution, rejected records.

@@ -1,0 +1,1 @@
+//! The one path every transaction takes: remember, features, score, decide.

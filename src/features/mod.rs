@@ -1,0 +1,1 @@
+//! The feature catalogue and the code that fills a row.

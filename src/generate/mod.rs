@@ -1,0 +1,1 @@
+//! Synthetic customers, merchants and fraud, by seed.
