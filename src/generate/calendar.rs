@@ -163,7 +163,8 @@ impl Ticks {
 
 fn hour_weight(calendar: &Calendar, time_ms: i64) -> u64 {
     let hour = local_hour(time_ms);
-    let mixed: u32 = PROFILES.iter().zip(PROFILE_SHARES).map(|(row, share)| row[hour] * share).sum();
+    let mixed: u32 =
+        PROFILES.iter().zip(PROFILE_SHARES).map(|(row, share)| row[hour] * share).sum();
     u64::from(mixed) * calendar.traffic(local_day(time_ms))
 }
 
@@ -209,7 +210,8 @@ mod tests {
     #[test]
     fn salaries_weekends_and_festivals_are_busier() {
         let calendar = Calendar::bundled();
-        let traffic = |year, month, day| calendar.traffic(day_number(Date::constant(year, month, day)));
+        let traffic =
+            |year, month, day| calendar.traffic(day_number(Date::constant(year, month, day)));
         assert_eq!(traffic(2026, 1, 14), 100);
         assert!(traffic(2026, 1, 2) > 100, "after the salary");
         assert!(traffic(2026, 1, 17) > 100, "a Saturday");

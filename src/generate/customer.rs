@@ -37,7 +37,11 @@ impl Customer {
     pub(super) fn new(world: &World, index: u32, city: usize, random: &mut Random) -> Self {
         let place = &world.cities[city];
         let regular = |slot: usize| {
-            if slot % 3 == 2 { world.online.visit(random) } else { world.markets[city].visit(random) }
+            if slot % 3 == 2 {
+                world.online.visit(random)
+            } else {
+                world.markets[city].visit(random)
+            }
         };
         Self {
             id: Text::new().text("C").decimal(u64::from(index) + 1, 6),
@@ -128,6 +132,11 @@ impl Life {
         self.journey.is_some()
     }
 
+    /// Ends a journey at once.
+    pub(super) fn come_home(&mut self) {
+        self.journey = None;
+    }
+
     /// Sets out for another city now: two hours for the ways at both ends, the rest at 700 km/h.
     pub(super) fn set_out(&mut self, world: &World, home: usize, now_ms: i64, random: &mut Random) {
         let city = destination(world, home, random);
@@ -136,12 +145,21 @@ impl Life {
         // Half an hour more: the last payment at home may still be a few minutes ahead.
         let arrives_ms = now_ms + way_ms + HOUR_MS / 2;
         let leaves_ms = arrives_ms + random.within(10 * HOUR_MS, 5 * DAY_MS);
-        self.journey =
-            Some(Journey { city, arrives_ms, leaves_ms, returns_ms: leaves_ms + way_ms + HOUR_MS / 2 });
+        self.journey = Some(Journey {
+            city,
+            arrives_ms,
+            leaves_ms,
+            returns_ms: leaves_ms + way_ms + HOUR_MS / 2,
+        });
     }
 
     /// Plans that this payment flows back, unless another one is about to.
-    pub(super) fn plan_refund(&mut self, payment: (u32, u64, Mode), now_ms: i64, random: &mut Random) {
+    pub(super) fn plan_refund(
+        &mut self,
+        payment: (u32, u64, Mode),
+        now_ms: i64,
+        random: &mut Random,
+    ) {
         let (merchant, paise, mode) = payment;
         let due_ms = now_ms + random.within(6 * HOUR_MS, 9 * DAY_MS);
         self.refund.get_or_insert(Refund { merchant, paise, mode, due_ms });
@@ -175,7 +193,11 @@ impl Life {
 
     /// The mean honest payment so far in paise, or a guess by the income.
     pub(super) fn mean_paise(&self, income: f64) -> f64 {
-        if self.payments < 5 { 90_000.0 * income } else { self.paise as f64 / f64::from(self.payments) }
+        if self.payments < 5 {
+            90_000.0 * income
+        } else {
+            self.paise as f64 / f64::from(self.payments)
+        }
     }
 }
 

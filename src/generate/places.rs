@@ -130,7 +130,8 @@ mod tests {
 
     #[test]
     fn distances_are_never_much_too_short() {
-        let [mumbai, delhi] = [("Mumbai", 1), ("Delhi", 1)].map(|(name, weight)| find(name, weight));
+        let [mumbai, delhi] =
+            [("Mumbai", 1), ("Delhi", 1)].map(|(name, weight)| find(name, weight));
         // 1,153 km along the great circle.
         let rough = mumbai.distance_km(&delhi);
         assert!((1_140.0..1_350.0).contains(&rough), "{rough}");

@@ -202,7 +202,8 @@ mod tests {
 
     #[test]
     fn alias_draws_by_weight() {
-        for weights in [vec![7], vec![1, 0, 3], vec![5, 1, 1, 1, 90, 2], vec![0, 1 << 40, 1 << 40]] {
+        for weights in [vec![7], vec![1, 0, 3], vec![5, 1, 1, 1, 90, 2], vec![0, 1 << 40, 1 << 40]]
+        {
             let alias = Alias::new(&weights);
             let mut random = Random::new(9, 1);
             let mut seen = vec![0u32; weights.len()];

@@ -105,11 +105,8 @@ impl Mode {
             (true, false) => [56, 18, 10, 6, 10, 0],
             (false, false) => [56, 12, 14, 0, 4, 14],
         };
-        let chosen = if random.chance(0.6) {
-            favourite
-        } else {
-            Self::ALL[random.weighted(&weights)]
-        };
+        let chosen =
+            if random.chance(0.6) { favourite } else { Self::ALL[random.weighted(&weights)] };
         if chosen.suits(online, rupees) { chosen } else { Self::DebitCard }
     }
 }

@@ -185,7 +185,8 @@ fn merchant(
     is_online: bool,
     random: &mut Random,
 ) -> Merchant {
-    let shares = CATEGORIES.map(|category| if is_online { category.online } else { category.shops });
+    let shares =
+        CATEGORIES.map(|category| if is_online { category.online } else { category.shops });
     // The first online merchant sells electronics, so that a thief always finds some.
     let category = if index == 0 { ELECTRONICS } else { random.weighted(&shares) };
     // Zipf's law: the k-th merchant has a k-th of the visits; five are added to flatten the top.
@@ -209,8 +210,22 @@ const _: () = assert!(CATEGORIES[ELECTRONICS].is_big_ticket);
 
 fn name(category: usize, is_online: bool, random: &mut Random) -> Box<str> {
     const OWNERS: [&str; 16] = [
-        "Sharma", "Patel", "Reddy", "Iyer", "Khan", "Singh", "Das", "Nair", "Gupta", "Mehta", "Rao",
-        "Joshi", "Bose", "Kaur", "Naidu", "Fernandes",
+        "Sharma",
+        "Patel",
+        "Reddy",
+        "Iyer",
+        "Khan",
+        "Singh",
+        "Das",
+        "Nair",
+        "Gupta",
+        "Mehta",
+        "Rao",
+        "Joshi",
+        "Bose",
+        "Kaur",
+        "Naidu",
+        "Fernandes",
     ];
     const SITES: [&str; 8] =
         ["Bazaar24", "Desi", "QuickKart", "Suvidha", "Nimbus", "Lotus", "Peacock", "Jhatpat"];
@@ -236,9 +251,13 @@ mod tests {
     fn the_smallest_world_has_everything() {
         for seed in 0..50 {
             let world = World::new(seed, FEWEST_MERCHANTS, 1);
-            assert!(world.markets.iter().zip(&world.cities).all(|(market, city)| {
-                city.is_abroad() || !market.merchants.is_empty()
-            }));
+            assert!(
+                world
+                    .markets
+                    .iter()
+                    .zip(&world.cities)
+                    .all(|(market, city)| { city.is_abroad() || !market.merchants.is_empty() })
+            );
             assert!(!world.online.merchants.is_empty());
             assert!(!world.big_ticket.merchants.is_empty());
             assert!(world.abroad().count() >= 1);
