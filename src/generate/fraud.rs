@@ -1,7 +1,7 @@
 //! Fraud: seven patterns, each as a handful of payments that tell its story.
 //!
 //! An episode is planned as a whole at the moment it begins, so that its payments fit each other;
-//! they then wait among the planned payments until their time comes. One episode in four is the
+//! they then wait among the planned payments until their time comes. Two episodes in five are the
 //! work of someone careful: smaller amounts, longer pauses, a known place. Those are the cases that
 //! a threshold on one feature misses.
 
@@ -39,7 +39,7 @@ struct Kit {
 impl Episode<'_> {
     /// Plans the payments of this pattern.
     pub(super) fn plan(&mut self, kind: FraudKind) {
-        let is_careful = self.random.chance(0.25);
+        let is_careful = self.random.chance(0.4);
         match kind {
             FraudKind::CardTesting => self.test_card(is_careful),
             FraudKind::AccountTakeover => self.take_over(is_careful),
@@ -77,8 +77,11 @@ impl Episode<'_> {
     /// amounts that rise with every success.
     fn take_over(&mut self, is_careful: bool) {
         let mode = self.random.pick(&[Mode::Upi, Mode::NetBanking, Mode::Wallet, Mode::DebitCard]);
-        let kit = self.stolen_kit(mode, Channel::MobileApp);
-        let mut usual = if is_careful { 0.7 } else { self.random.between(1.0, 2.0) };
+        let mut kit = self.stolen_kit(mode, Channel::MobileApp);
+        if is_careful {
+            (kit.city, kit.position) = self.home();
+        }
+        let mut usual = if is_careful { 0.3 } else { self.random.between(0.8, 2.0) };
         let longest_ms = if is_careful { 50 * MINUTE_MS } else { 22 * MINUTE_MS };
         let mut time_ms = self.now_ms;
         for _ in 0..self.random.within(4, 7) {
@@ -108,7 +111,8 @@ impl Episode<'_> {
                 mode: self.random.pick(&[Mode::CreditCard, Mode::DebitCard]),
                 channel: Channel::Pos,
             };
-            let paise = self.times_usual(if is_careful { 0.6 } else { 1.5 }, 5.0);
+            let paise =
+                if is_careful { self.times_usual(0.2, 1.8) } else { self.times_usual(1.0, 5.0) };
             let status = self.declined(0.1);
             self.add(kit, FraudKind::ImpossibleTravel, time_ms, merchant, paise, status);
         }
@@ -117,17 +121,18 @@ impl Episode<'_> {
     /// As many middling payments as go through before someone notices.
     fn burst(&mut self, is_careful: bool) {
         let mut kit = self.stolen_kit(Mode::Wallet, Channel::Online);
-        if self.random.chance(0.5) {
+        if is_careful || self.random.chance(0.3) {
             kit.device = Some(self.phone());
+            (kit.city, kit.position) = self.home();
         }
         kit.mode = self.random.pick(&[Mode::Upi, Mode::Wallet, Mode::CreditCard]);
         let sites = [self.online(), self.online(), self.online()];
-        let pause_ms = if is_careful { 7 * MINUTE_MS } else { 90 * SECOND_MS };
+        let pause_ms = if is_careful { 12 * MINUTE_MS } else { 90 * SECOND_MS };
         let mut time_ms = self.now_ms;
         for number in 0..self.random.within(6, 11) {
             time_ms += self.random.within(15 * SECOND_MS, pause_ms);
             let merchant = self.random.pick(&sites);
-            let paise = self.times_usual(0.6, 1.9);
+            let paise = self.times_usual(0.3, 1.7);
             let status = self.declined(if number > 4 { 0.25 } else { 0.04 });
             self.add(kit, FraudKind::VelocityAbuse, time_ms, merchant, paise, status);
         }
@@ -159,7 +164,8 @@ impl Episode<'_> {
             next_midnight(self.now_ms) + self.random.within(10 * MINUTE_MS, 4 * HOUR_MS);
         for _ in 0..self.random.within(1, 3) {
             let merchant = self.online();
-            let paise = self.times_usual(if is_careful { 1.0 } else { 2.0 }, 8.0);
+            let paise =
+                if is_careful { self.times_usual(0.4, 3.0) } else { self.times_usual(1.5, 8.0) };
             let status = self.declined(0.1);
             self.add(kit, FraudKind::NewDeviceNight, time_ms, merchant, paise, status);
             time_ms += self.random.within(2 * MINUTE_MS, 25 * MINUTE_MS);
@@ -178,7 +184,7 @@ impl Episode<'_> {
             time_ms += self.random.within(20 * MINUTE_MS, 14 * HOUR_MS);
             self.victim = self.patron(merchant);
             let kit = self.patron_kit(merchant);
-            let paise = self.times_usual(0.8, 3.0);
+            let paise = self.times_usual(0.3, 2.2);
             self.add(kit, FraudKind::MerchantCollusion, time_ms, merchant, paise, Status::Approved);
         }
     }
@@ -231,13 +237,13 @@ impl Episode<'_> {
     /// A city with shops, too far to get there within two hours.
     fn far_city(&mut self) -> Option<usize> {
         const FAR_KM: f64 = 2_000.0;
-        let home = &self.world.cities[self.world.customer(self.victim).city];
-        let mut candidates = (0..16).map(|_| {
-            let merchant = self.random.below(self.world.merchants.len() as u64) as u32;
-            self.world.merchant(merchant)
-        });
-        let is_far = |city: usize| self.world.cities[city].distance_km(home) > FAR_KM;
-        candidates.find(|shop| !shop.is_online && is_far(shop.city)).map(|shop| shop.city)
+        let world = self.world;
+        let home = &world.cities[world.customer(self.victim).city];
+        let is_far = |&city: &usize| {
+            world.cities[city].distance_km(home) > FAR_KM && !world.markets[city].is_empty()
+        };
+        let cities: Vec<usize> = (0..world.cities.len()).filter(is_far).collect();
+        (!cities.is_empty()).then(|| self.random.pick(&cities))
     }
 
     fn home(&self) -> (Option<usize>, Option<(f64, f64)>) {

@@ -76,9 +76,9 @@ const INDIAN: [(&str, u64); 36] = [
 ];
 
 const ABROAD: [&str; 10] = [
-    "Dubai",
-    "Singapore",
     "London",
+    "Singapore",
+    "Dubai",
     "New York",
     "Bangkok",
     "Frankfurt",

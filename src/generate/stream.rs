@@ -2,8 +2,8 @@
 //!
 //! Drawing all payments and sorting them would need memory for all of them. Instead the honest
 //! moments come from [`Ticks`] in order, one at a time; whatever a moment sets off (more shopping, a
-//! fraud episode) goes into a heap and comes out when its time has come. At most one episode a
-//! victim runs at a time, so the heap is bounded by the customers, not by the transactions.
+//! fraud episode) goes into a heap and comes out when its time has come. Nothing new is planned while
+//! the heap holds a few payments a customer, so it is bounded by them, not by the transactions.
 //!
 //! The counts are exact: a planned honest payment takes the place of a later moment, and episodes
 //! start whenever fraud has fallen behind its share of what has been generated.
@@ -40,6 +40,8 @@ pub struct Generator {
     planned_fraud: u64,
     deck: Vec<FraudKind>,
     waiting: BinaryHeap<Reverse<Waiting>>,
+    /// No more is planned while so many wait.
+    most_waiting: usize,
     /// Payments that ever waited: the order among equal times.
     queued: u64,
     emitted: u64,
@@ -109,6 +111,7 @@ impl Generator {
             planned_fraud: 0,
             deck: Vec::new(),
             waiting: BinaryHeap::new(),
+            most_waiting: 1_024 + 4 * settings.customers as usize,
             queued: 0,
             emitted: 0,
             follow_ups: Vec::new(),
@@ -122,12 +125,11 @@ impl Generator {
         self.ticked += 1;
         if self.owed > 0 {
             self.owed -= 1;
-            let bystander = self.world.activity.draw(&mut self.random) as u32;
-            self.keep_up_fraud(now_ms, bystander);
+            self.keep_up_fraud(now_ms, None);
             return None;
         }
         let payment = self.honest_payment(now_ms);
-        self.keep_up_fraud(now_ms, payment.customer);
+        self.keep_up_fraud(now_ms, Some(&payment));
         Some(payment)
     }
 
@@ -135,7 +137,9 @@ impl Generator {
         let mut follow_ups = std::mem::take(&mut self.follow_ups);
         let payment = self.find_payer(now_ms, &mut follow_ups);
         // Every follow-up takes the place of a later moment; those with none left are not made.
-        let left = self.honest.saturating_sub(self.ticked + self.owed);
+        let is_full = self.waiting.len() >= self.most_waiting;
+        let moments = self.honest.saturating_sub(self.ticked + self.owed);
+        let left = if is_full { 0 } else { moments };
         follow_ups.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         self.owed += follow_ups.len() as u64;
         self.enqueue(&mut follow_ups, now_ms);
@@ -164,40 +168,59 @@ impl Generator {
 
     /// Starts episodes until fraud has its share of the moments so far. The first twentieth stays
     /// honest, so that victims have habits; the last episodes start a little before the end.
-    fn keep_up_fraud(&mut self, now_ms: i64, recent: u32) {
+    fn keep_up_fraud(&mut self, now_ms: i64, recent: Option<&Payment>) {
         let moments = self.honest.max(1);
         let lead = moments / 20;
         let span = (moments - 2 * lead).max(1);
         let passed = self.ticked.saturating_sub(lead).min(span);
-        let due = if self.ticked >= moments {
-            self.fraud
-        } else {
-            (u128::from(self.fraud) * u128::from(passed) / u128::from(span)) as u64
-        };
-        while self.planned_fraud < due {
-            self.start_episode(now_ms, recent);
+        let due = (u128::from(self.fraud) * u128::from(passed) / u128::from(span)) as u64;
+        while self.planned_fraud < due && self.waiting.len() < self.most_waiting {
+            let kind = self.deal(now_ms);
+            let victim = match kind {
+                FraudKind::ImpossibleTravel => {
+                    recent.and_then(|payment| self.just_at_home(payment))
+                }
+                _ => Some(self.find_victim(now_ms)),
+            };
+            let Some(victim) = victim else {
+                // Its moment will come: someone pays at home every few moments.
+                return self.deck.push(kind);
+            };
+            self.start_episode(kind, victim, now_ms);
         }
     }
 
-    fn start_episode(&mut self, now_ms: i64, recent: u32) {
-        let mut kind = self.deal();
-        // A night that is not to come would be squeezed into daylight.
-        if kind == FraudKind::NewDeviceNight && now_ms + 30 * HOUR_MS > self.ticks.end_ms() {
-            kind = FraudKind::SpendingSpike;
-        }
-        let victim = match kind {
-            FraudKind::ImpossibleTravel if !self.lives[recent as usize].is_away() => recent,
-            _ => self.find_victim(now_ms),
-        };
+    /// The customer of a payment that shows them in their home city, and no fraud going on.
+    fn just_at_home(&self, payment: &Payment) -> Option<u32> {
+        let home = self.world.customer(payment.customer).city;
+        let is_free = self.lives[payment.customer as usize].victim_until_ms < payment.time_ms;
+        let is_seen = payment.city == Some(home) && payment.position.is_some();
+        (is_seen && is_free).then_some(payment.customer)
+    }
+
+    fn start_episode(&mut self, kind: FraudKind, victim: u32, now_ms: i64) {
         let mut payments = self.plan(kind, victim, now_ms);
         payments.sort_by_key(|payment| payment.time_ms);
         let left = self.fraud - self.planned_fraud;
         payments.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         self.planned_fraud += payments.len() as u64;
-        if let Some(last) = payments.last() {
-            self.lives[victim as usize].victim_until_ms = last.time_ms;
+        for payment in &payments {
+            let until_ms = &mut self.lives[payment.customer as usize].victim_until_ms;
+            *until_ms = payment.time_ms.max(*until_ms);
         }
         self.enqueue(&mut payments, now_ms);
+    }
+
+    /// Plans what is still missing when no moment is left: few settings get here.
+    fn finish_fraud(&mut self) -> bool {
+        if self.planned_fraud == self.fraud {
+            return false;
+        }
+        let now_ms = self.ticks.end_ms() - 1;
+        let kind = self.deal(now_ms);
+        let victim = self.find_victim(now_ms);
+        self.start_episode(kind, victim, now_ms);
+        true
     }
 
     fn plan(&mut self, kind: FraudKind, victim: u32, now_ms: i64) -> Vec<Payment> {
@@ -226,7 +249,7 @@ impl Generator {
         victim
     }
 
-    fn deal(&mut self) -> FraudKind {
+    fn deal(&mut self, now_ms: i64) -> FraudKind {
         if self.deck.is_empty() {
             let cards = |&(kind, count)| std::iter::repeat_n(kind, count);
             self.deck = DECK.iter().flat_map(cards).collect();
@@ -236,7 +259,11 @@ impl Generator {
                 self.deck.swap(last, other);
             }
         }
-        self.deck.pop().expect("invariant: an empty deck has just been refilled")
+        let kind = self.deck.pop().expect("invariant: an empty deck has just been refilled");
+        // A night that is not to come would be squeezed into daylight.
+        let is_too_late = now_ms + 30 * HOUR_MS > self.ticks.end_ms();
+        let is_night = kind == FraudKind::NewDeviceNight;
+        if is_night && is_too_late { FraudKind::SpendingSpike } else { kind }
     }
 
     /// Lets payments wait for their time; what would happen after the end is moved closer.
@@ -268,6 +295,7 @@ impl Generator {
                     Some(payment) => return Some(payment),
                     None => continue,
                 },
+                (_, None) if self.finish_fraud() => continue,
                 (_, None) => return None,
             }
         }
@@ -290,5 +318,29 @@ impl Iterator for Generator {
     fn size_hint(&self) -> (usize, Option<usize>) {
         let left = self.honest + self.fraud - self.emitted;
         usize::try_from(left).map_or((usize::MAX, None), |left| (left, Some(left)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn little_waits_however_many_are_generated() {
+        for (transactions, customers, days) in [(200_000, 1, 1), (100_000, 100, 2), (300, 20, 30)] {
+            let fraud_rate = 0.5;
+            let settings =
+                Settings { transactions, customers, days, fraud_rate, ..Settings::default() };
+            let mut generator = Generator::new(&settings).unwrap();
+            // One moment may add an episode of 13 payments or 8 honest ones to a heap almost full.
+            let bound = generator.most_waiting + 21;
+            let (mut count, mut fraud) = (0, 0);
+            while let Some(generated) = generator.next() {
+                assert!(generator.waiting.len() <= bound, "{}", generator.waiting.len());
+                count += 1;
+                fraud += u64::from(generated.is_fraud);
+            }
+            assert_eq!((count, fraud), (transactions, transactions / 2));
+        }
     }
 }
