@@ -1,5 +1,5 @@
-//! What the generator promises: exact counts, order, the same bytes for the same seed, and that each
-//! fraud pattern shows what it is named after.
+//! What the generator promises: exact counts, order, the same bytes for the same seed, and that
+//! each fraud pattern shows what it is named after.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -89,7 +89,8 @@ proptest! {
         let settings =
             Settings { transactions, customers, merchants, fraud_rate, seed, start_ms, days };
         let generator = Generator::new(&settings).unwrap();
-        prop_assert_eq!(generator.size_hint(), (transactions as usize, Some(transactions as usize)));
+        let left = transactions as usize;
+        prop_assert_eq!(generator.size_hint(), (left, Some(left)));
         let all: Vec<Generated> = generator.collect();
         prop_assert_eq!(all.len() as u64, transactions);
         let fraud = all.iter().filter(|one| one.is_fraud).count() as f64;

@@ -7,34 +7,10 @@
 
 use super::FraudKind;
 use super::calendar::next_midnight;
-use super::customer::{Life, foreign_ip, indian_ip};
-use super::payment::{Payment, near};
-use super::random::Random;
+use super::customer::indian_ip;
+use super::episode::{Episode, Kit};
 use super::trade::{Channel, Mode};
-use super::world::World;
 use crate::transaction::{HOUR_MS, MINUTE_MS, SECOND_MS, Status};
-
-/// A fraud about to be planned.
-pub(super) struct Episode<'a> {
-    pub(super) world: &'a World,
-    pub(super) lives: &'a [Life],
-    pub(super) random: &'a mut Random,
-    pub(super) now_ms: i64,
-    pub(super) victim: u32,
-    /// What is planned, in any order.
-    pub(super) payments: Vec<Payment>,
-}
-
-/// What a thief pays with, the same throughout an episode.
-#[derive(Clone, Copy)]
-struct Kit {
-    device: Option<u64>,
-    ip: Option<u32>,
-    city: Option<usize>,
-    position: Option<(f64, f64)>,
-    mode: Mode,
-    channel: Channel,
-}
 
 impl Episode<'_> {
     /// Plans the payments of this pattern.
@@ -187,114 +163,5 @@ impl Episode<'_> {
             let paise = self.times_usual(0.3, 2.2);
             self.add(kit, FraudKind::MerchantCollusion, time_ms, merchant, paise, Status::Approved);
         }
-    }
-
-    /// A customer who might shop at this merchant.
-    fn patron(&mut self, merchant: u32) -> u32 {
-        let shop = self.world.merchant(merchant);
-        let residents = &self.world.residents[shop.city];
-        if shop.is_online || residents.is_empty() {
-            return self.world.activity.draw(self.random) as u32;
-        }
-        self.random.pick(residents)
-    }
-
-    fn patron_kit(&mut self, merchant: u32) -> Kit {
-        let shop = self.world.merchant(merchant);
-        if shop.is_online {
-            let (city, position) = self.home();
-            let device = Some(self.phone());
-            let ip = Some(self.world.customer(self.victim).home_ip);
-            let mode = self.random.pick(&[Mode::Upi, Mode::CreditCard, Mode::DebitCard]);
-            return Kit { device, ip, city, position, mode, channel: Channel::Online };
-        }
-        Kit {
-            device: None,
-            ip: None,
-            city: Some(shop.city),
-            position: Some((shop.latitude, shop.longitude)),
-            mode: self.random.pick(&[Mode::CreditCard, Mode::DebitCard]),
-            channel: Channel::Pos,
-        }
-    }
-
-    /// An unknown device somewhere: abroad, in another Indian city, or nowhere to be seen.
-    fn stolen_kit(&mut self, mode: Mode, channel: Channel) -> Kit {
-        let device = Some(self.random.bits());
-        let bits = self.random.bits();
-        let (ip, city) = match self.random.below(10) {
-            0..3 => (foreign_ip(bits), None),
-            3..7 => (indian_ip(bits), Some(self.world.customer(self.victim).city)),
-            _ => (indian_ip(bits), Some(self.random.below(4) as usize)),
-        };
-        let place = city.map(|city| &self.world.cities[city]);
-        let position = place
-            .filter(|_| self.random.chance(0.7))
-            .map(|place| near((place.latitude, place.longitude), 0.05, self.random));
-        Kit { device, ip: Some(ip), city, position, mode, channel }
-    }
-
-    /// A city with shops, too far to get there within two hours.
-    fn far_city(&mut self) -> Option<usize> {
-        const FAR_KM: f64 = 2_000.0;
-        let world = self.world;
-        let home = &world.cities[world.customer(self.victim).city];
-        let is_far = |&city: &usize| {
-            world.cities[city].distance_km(home) > FAR_KM && !world.markets[city].is_empty()
-        };
-        let cities: Vec<usize> = (0..world.cities.len()).filter(is_far).collect();
-        (!cities.is_empty()).then(|| self.random.pick(&cities))
-    }
-
-    fn home(&self) -> (Option<usize>, Option<(f64, f64)>) {
-        let customer = self.world.customer(self.victim);
-        (Some(customer.city), Some((customer.latitude, customer.longitude)))
-    }
-
-    fn phone(&self) -> u64 {
-        self.lives[self.victim as usize].phone(self.world, self.victim)
-    }
-
-    fn online(&mut self) -> u32 {
-        self.world.online.any(self.random)
-    }
-
-    /// So many times what the victim usually pays, in hundredths of a rupee.
-    fn times_usual(&mut self, low: f64, high: f64) -> u64 {
-        let income = self.world.customer(self.victim).income;
-        let usual = self.lives[self.victim as usize].mean_paise(income);
-        let paise = usual * self.random.between(low, high);
-        let is_round = self.random.chance(0.5);
-        let rounded = if is_round { (paise / 10_000.0).round() * 10_000.0 } else { paise };
-        rounded.clamp(100.0, 500_000_000.0).round() as u64
-    }
-
-    fn declined(&mut self, chance: f64) -> Status {
-        if self.random.chance(chance) { Status::Declined } else { Status::Approved }
-    }
-
-    fn add(
-        &mut self,
-        kit: Kit,
-        kind: FraudKind,
-        time_ms: i64,
-        merchant: u32,
-        paise: u64,
-        status: Status,
-    ) {
-        self.payments.push(Payment {
-            time_ms,
-            customer: self.victim,
-            merchant,
-            paise,
-            mode: kit.mode,
-            channel: kit.channel,
-            status,
-            city: kit.city,
-            position: kit.position,
-            device: kit.device,
-            ip: kit.ip,
-            fraud: Some(kind),
-        });
     }
 }

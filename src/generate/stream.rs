@@ -1,22 +1,22 @@
 //! The order of events: honest moments one after the other, and what waits for its time.
 //!
 //! Drawing all payments and sorting them would need memory for all of them. Instead the honest
-//! moments come from [`Ticks`] in order, one at a time; whatever a moment sets off (more shopping, a
-//! fraud episode) goes into a heap and comes out when its time has come. Nothing new is planned while
-//! the heap holds a few payments a customer, so it is bounded by them, not by the transactions.
+//! moments come from [`Ticks`] in order, one at a time; whatever a moment sets off (more shopping,
+//! a fraud episode) goes into a queue and comes out when its time has come. Nothing new is planned
+//! while the queue holds a few payments a customer, so it is bounded by them and not by the
+//! transactions.
 //!
 //! The counts are exact: a planned honest payment takes the place of a later moment, and episodes
 //! start whenever fraud has fallen behind its share of what has been generated.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use super::calendar::Ticks;
 use super::customer::Life;
-use super::fraud::Episode;
+use super::episode::Episode;
 use super::generated::Generated;
 use super::payment::{Payment, pay};
+use super::queue::Queue;
 use super::random::Random;
 use super::world::World;
 use super::{FraudKind, Settings, SettingsError};
@@ -39,42 +39,10 @@ pub struct Generator {
     fraud: u64,
     planned_fraud: u64,
     deck: Vec<FraudKind>,
-    waiting: BinaryHeap<Reverse<Waiting>>,
-    /// No more is planned while so many wait.
-    most_waiting: usize,
-    /// Payments that ever waited: the order among equal times.
-    queued: u64,
+    queue: Queue,
     emitted: u64,
     follow_ups: Vec<Payment>,
 }
-
-/// A planned payment, ordered by its time and then by when it was planned.
-#[derive(Debug)]
-struct Waiting {
-    time_ms: i64,
-    number: u64,
-    payment: Payment,
-}
-
-impl Ord for Waiting {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.time_ms, self.number).cmp(&(other.time_ms, other.number))
-    }
-}
-
-impl PartialOrd for Waiting {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Waiting {
-    fn eq(&self, other: &Self) -> bool {
-        self.number == other.number
-    }
-}
-
-impl Eq for Waiting {}
 
 /// How often each pattern is dealt; shuffled anew whenever the deck is empty.
 const DECK: [(FraudKind, usize); 7] = [
@@ -99,6 +67,7 @@ impl Generator {
         let honest = settings.transactions - fraud;
         // A moment is needed to start a fraud, even if every payment is one.
         let ticks = Ticks::new(&world.calendar, settings.start_ms, settings.days, honest.max(1));
+        let end_ms = ticks.end_ms();
         Ok(Self {
             lives: vec![Life::default(); settings.customers as usize],
             random: Random::new(settings.seed, 4),
@@ -110,9 +79,7 @@ impl Generator {
             fraud,
             planned_fraud: 0,
             deck: Vec::new(),
-            waiting: BinaryHeap::new(),
-            most_waiting: 1_024 + 4 * settings.customers as usize,
-            queued: 0,
+            queue: Queue::new(1_024 + 4 * settings.customers as usize, end_ms),
             emitted: 0,
             follow_ups: Vec::new(),
             world: Arc::new(world),
@@ -137,25 +104,28 @@ impl Generator {
         let mut follow_ups = std::mem::take(&mut self.follow_ups);
         let payment = self.find_payer(now_ms, &mut follow_ups);
         // Every follow-up takes the place of a later moment; those with none left are not made.
-        let is_full = self.waiting.len() >= self.most_waiting;
+        let is_full = self.queue.is_full();
         let moments = self.honest.saturating_sub(self.ticked + self.owed);
         let left = if is_full { 0 } else { moments };
         follow_ups.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         self.owed += follow_ups.len() as u64;
-        self.enqueue(&mut follow_ups, now_ms);
+        self.queue.push_all(&mut follow_ups, now_ms);
         self.follow_ups = follow_ups;
         payment
     }
 
     fn find_payer(&mut self, now_ms: i64, follow_ups: &mut Vec<Payment>) -> Payment {
-        for attempt in 0.. {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
             let customer = self.world.activity.draw(&mut self.random) as u32;
             let is_awake = self.world.customer(customer).is_awake(now_ms, &mut self.random);
-            if attempt < MOST_ATTEMPTS && !is_awake {
+            if attempts <= MOST_ATTEMPTS && !is_awake {
                 continue;
             }
             let life = &mut self.lives[customer as usize];
-            if attempt >= MOST_ATTEMPTS {
+            if attempts > MOST_ATTEMPTS {
+                // Whoever has come home can pay, so this is the last attempt.
                 life.come_home();
             }
             let random = &mut self.random;
@@ -163,7 +133,6 @@ impl Generator {
                 return payment;
             }
         }
-        unreachable!("invariant: whoever has come home can pay")
     }
 
     /// Starts episodes until fraud has its share of the moments so far. The first twentieth stays
@@ -174,7 +143,7 @@ impl Generator {
         let span = (moments - 2 * lead).max(1);
         let passed = self.ticked.saturating_sub(lead).min(span);
         let due = (u128::from(self.fraud) * u128::from(passed) / u128::from(span)) as u64;
-        while self.planned_fraud < due && self.waiting.len() < self.most_waiting {
+        while self.planned_fraud < due && !self.queue.is_full() {
             let kind = self.deal(now_ms);
             let victim = match kind {
                 FraudKind::ImpossibleTravel => {
@@ -208,7 +177,7 @@ impl Generator {
             let until_ms = &mut self.lives[payment.customer as usize].victim_until_ms;
             *until_ms = payment.time_ms.max(*until_ms);
         }
-        self.enqueue(&mut payments, now_ms);
+        self.queue.push_all(&mut payments, now_ms);
     }
 
     /// Plans what is still missing when no moment is left: few settings get here.
@@ -266,30 +235,14 @@ impl Generator {
         if is_night && is_too_late { FraudKind::SpendingSpike } else { kind }
     }
 
-    /// Lets payments wait for their time; what would happen after the end is moved closer.
-    fn enqueue(&mut self, payments: &mut Vec<Payment>, now_ms: i64) {
-        let last_ms = payments.iter().map(|payment| payment.time_ms).max().unwrap_or(now_ms);
-        let room_ms = self.ticks.end_ms() - 1 - now_ms;
-        for mut payment in payments.drain(..) {
-            if last_ms - now_ms > room_ms {
-                let offset = i128::from(payment.time_ms - now_ms) * i128::from(room_ms);
-                payment.time_ms = now_ms + (offset / i128::from(last_ms - now_ms)) as i64;
-            }
-            let number = self.queued;
-            self.queued += 1;
-            self.waiting.push(Reverse(Waiting { time_ms: payment.time_ms, number, payment }));
-        }
-    }
-
     fn next_payment(&mut self) -> Option<Payment> {
         loop {
             if self.tick_ms.is_none() {
                 self.tick_ms = self.ticks.next(&self.world.calendar, &mut self.random);
             }
-            let waiting_ms = self.waiting.peek().map(|Reverse(waiting)| waiting.time_ms);
-            match (waiting_ms, self.tick_ms) {
+            match (self.queue.next_ms(), self.tick_ms) {
                 (Some(waiting), tick) if tick.is_none_or(|tick| waiting <= tick) => {
-                    return self.waiting.pop().map(|Reverse(waiting)| waiting.payment);
+                    return self.queue.pop();
                 }
                 (_, Some(tick)) => match self.tick(tick) {
                     Some(payment) => return Some(payment),
@@ -333,10 +286,10 @@ mod tests {
                 Settings { transactions, customers, days, fraud_rate, ..Settings::default() };
             let mut generator = Generator::new(&settings).unwrap();
             // One moment may add an episode of 13 payments or 8 honest ones to a heap almost full.
-            let bound = generator.most_waiting + 21;
+            let bound = generator.queue.most() + 21;
             let (mut count, mut fraud) = (0, 0);
             while let Some(generated) = generator.next() {
-                assert!(generator.waiting.len() <= bound, "{}", generator.waiting.len());
+                assert!(generator.queue.len() <= bound, "{}", generator.queue.len());
                 count += 1;
                 fraud += u64::from(generated.is_fraud);
             }
