@@ -127,7 +127,7 @@ fn settings_out_of_range_are_refused_by_name() {
         ("days", Settings { days: 3_661, ..defaults() }),
     ];
     for (flag, settings) in cases {
-        let error = Generator::new(&settings).err().expect(flag);
+        let error = Generator::new(&settings).expect_err(flag);
         assert_eq!(error.flag, flag);
         let text = error.to_string();
         assert!(text.starts_with(&format!("--{flag} is {}", error.value)), "{text}");
@@ -198,7 +198,7 @@ fn share<T>(of: &[T], is_so: impl Fn(&T) -> bool) -> f64 {
 fn distance_km(a: (f64, f64), b: (f64, f64)) -> f64 {
     let [p, q, r, s] = [a.0, b.0, b.0 - a.0, b.1 - a.1].map(f64::to_radians);
     let h = (r / 2.0).sin().powi(2) + p.cos() * q.cos() * (s / 2.0).sin().powi(2);
-    2.0 * 6_371.0088 * h.sqrt().asin()
+    2.0 * 6_371.008_8 * h.sqrt().asin()
 }
 
 fn position(one: &Generated) -> Option<(f64, f64)> {
@@ -255,12 +255,12 @@ fn impossible_travel_is_faster_than_an_aeroplane() {
     let cases: Vec<Episode> = episodes(&all, FraudKind::ImpossibleTravel);
     let too_fast = share(&cases, |episode| {
         let first = episode[0];
-        let before = all.iter().filter(|one| {
+        let mut before = all.iter().filter(|one| {
             !one.is_fraud
                 && one.raw().customer_id == first.raw().customer_id
                 && one.raw().event_time < first.raw().event_time
         });
-        let Some(last) = before.filter(|one| position(one).is_some()).last() else { return false };
+        let Some(last) = before.rfind(|one| position(one).is_some()) else { return false };
         let hours = (first.raw().event_time - last.raw().event_time) as f64 / HOUR_MS as f64;
         let (Some(there), Some(here)) = (position(last), position(first)) else { return false };
         distance_km(there, here) / hours > 900.0
