@@ -1,1 +1,3 @@
 //! An ONNX file that scores feature rows.
+
+pub mod trees;
