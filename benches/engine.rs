@@ -15,6 +15,10 @@ use synfinance::generate::{Generated, Generator, Settings};
 use synfinance::state::Bounds;
 use synfinance::transaction::Transaction;
 
+/// The binary's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const TRANSACTIONS: u64 = 200_000;
 const BATCH: usize = 256;
 

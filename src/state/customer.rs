@@ -11,7 +11,7 @@ use super::anomalies::Anomalies;
 use super::columns::{Columns, Entry};
 use super::distances::{Distances, KEPT};
 use super::folded::Folded;
-use super::geo::distance_km;
+use super::geo::{PositionE7, distance_km};
 use super::observation::{Incoming, Observation, home};
 use super::symbols::{SymbolKind, Symbols};
 use super::totals::Totals;
@@ -46,12 +46,13 @@ pub struct CustomerState {
     pub distances: Distances,
     /// Ids of the newest entries, those within the horizon for duplicates, in the order of the entries.
     pub(super) ids: ThinVec<u64>,
-    /// Position of the newest entry that has one, in full precision. Meaningless without such an entry.
-    pub(super) last_position: Option<Position>,
-    /// Event time of the first transaction ever.
-    pub(super) first_seen: Option<i64>,
+    /// What the newest entry with a position lacks to full precision, in degrees: a speed over a
+    /// second would show it. Meaningless without such an entry.
+    pub(super) last_residual: [f32; 2],
+    /// Event time of the first transaction ever, 0 for none: every time is after 2000.
+    pub(super) first_seen: i64,
     /// How many transactions were folded since this was last asked.
-    folded_count: u32,
+    folded_count: u16,
 }
 
 impl CustomerState {
@@ -108,18 +109,18 @@ impl CustomerState {
     /// The newest position that is remembered, and its time.
     #[inline]
     pub fn last_position(&self) -> Option<(Position, i64)> {
-        let position = self.last_position?;
-        let index = (0..self.columns.len()).rev().find(|&i| self.columns.position(i).is_some())?;
-        Some((position, self.columns.time(index)))
+        let mut entries = (0..self.columns.len()).rev();
+        let (index, position) = entries.find_map(|i| Some((i, self.columns.position(i)?)))?;
+        Some((position.refined(self.last_residual), self.columns.time(index)))
     }
 
     /// Event time of the customer's first transaction.
     pub fn first_seen(&self) -> Option<i64> {
-        self.first_seen
+        Some(self.first_seen).filter(|&time| time != 0)
     }
 
     /// Transactions folded into hourly sums since the last call.
-    pub fn take_folded_count(&mut self) -> u32 {
+    pub fn take_folded_count(&mut self) -> u16 {
         std::mem::take(&mut self.folded_count)
     }
 
@@ -145,11 +146,11 @@ impl CustomerState {
         self.totals.enter_newest(&mut self.columns, &mut self.symbols);
         let severity = observation.verdict.anomaly.map(|(_, severity)| severity);
         self.anomalies.push(index, severity);
-        if incoming.position.is_some() {
-            self.last_position = incoming.position;
+        if let Some(position) = incoming.position {
+            self.last_residual = PositionE7::residual(position);
             self.distances.insert(0, observation.distance_km);
         }
-        self.first_seen = Some(self.first_seen.map_or(incoming.time, |t| t.min(incoming.time)));
+        self.see_first(incoming.time);
         self.remember_id(index, incoming.transaction, bounds);
         self.keep_bound(bounds);
         observation
@@ -176,9 +177,6 @@ impl CustomerState {
         self.columns.pop_oldest();
         self.anomalies.pop_oldest();
         self.distances.keep_newest(usize::from(self.totals.positions));
-        if self.totals.positions == 0 {
-            self.last_position = None;
-        }
         if self.ids.len() > self.columns.len() {
             self.ids.remove(0);
         }
@@ -193,6 +191,11 @@ impl CustomerState {
         entry
     }
 
+    #[inline]
+    fn see_first(&mut self, time: i64) {
+        self.first_seen = if self.first_seen == 0 { time } else { self.first_seen.min(time) };
+    }
+
     /// Puts the id of the entry at `index` in and lets those go that the horizon has passed.
     #[inline]
     fn remember_id(&mut self, index: usize, id: u64, bounds: &Bounds) {
@@ -202,7 +205,7 @@ impl CustomerState {
         let without = self.columns.len() - 1 - self.ids.len();
         if self.columns.time(index) > start && index >= without {
             if self.ids.len() == self.ids.capacity() {
-                self.ids.reserve_exact((self.ids.len() / 4).max(2));
+                self.ids.reserve_exact((self.ids.len() / 4).max(1));
             }
             self.ids.insert(index - without, id);
         }
@@ -218,7 +221,7 @@ impl CustomerState {
         while self.columns.len() > usize::from(bounds.max_transactions) {
             let oldest = self.columns.entry(0);
             self.folded.fold(oldest.time, oldest.amount, oldest.status);
-            self.folded_count += 1;
+            self.folded_count = self.folded_count.saturating_add(1);
             self.forget_oldest();
         }
     }
@@ -235,8 +238,7 @@ impl CustomerState {
         past.anomalies.truncate(end);
         past.distances.forget_newest(positions_after);
         if positions_after > 0 {
-            let positions = (0..end).rev().filter_map(|index| self.columns.position(index));
-            past.last_position = positions.map(|position| position.position()).next();
+            past.last_residual = [0.0; 2];
         }
         past.recount();
         past
@@ -267,15 +269,15 @@ impl CustomerState {
         self.columns.insert(index, &entry);
         let severity = observation.verdict.anomaly.map(|(_, severity)| severity);
         self.anomalies.insert(index, severity);
-        if incoming.position.is_some() {
+        if let Some(position) = incoming.position {
             let after = index + 1..self.columns.len();
             let newer = after.filter(|&i| self.columns.position(i).is_some()).count();
             self.distances.insert(newer, observation.distance_km);
             if newer == 0 {
-                self.last_position = incoming.position;
+                self.last_residual = PositionE7::residual(position);
             }
         }
-        self.first_seen = Some(self.first_seen.map_or(incoming.time, |t| t.min(incoming.time)));
+        self.see_first(incoming.time);
         self.remember_id(index, incoming.transaction, bounds);
         self.recount();
         self.keep_bound(bounds);

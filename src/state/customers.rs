@@ -3,6 +3,7 @@
 //! States lie in blocks that never move, so that growing costs no copy and no second home for a
 //! gigabyte; the index holds slot numbers alone.
 
+use compact_str::CompactString;
 use hashbrown::HashTable;
 
 use super::customer::CustomerState;
@@ -14,7 +15,8 @@ const BLOCK: usize = 1_024;
 /// One customer.
 #[derive(Debug)]
 pub struct Customer {
-    id: Box<str>,
+    /// Ids of up to 24 bytes need no allocation of their own.
+    id: CompactString,
     /// What is remembered.
     pub state: CustomerState,
 }

@@ -3,66 +3,72 @@
 //! At most ten, newest first, in full precision: their variance is a difference of nearly equal
 //! numbers. They belong to the newest remembered transactions that have a position, one for one.
 
-use thin_vec::ThinVec;
-
 /// How many are kept.
 pub const KEPT: usize = 10;
 
 /// Kilometres from home, newest first.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Distances {
-    newest_first: ThinVec<f64>,
+    /// Made with the first one: customers without positions pay nothing.
+    kilometres: Option<Box<[f64; KEPT]>>,
+    count: u8,
 }
 
 impl Distances {
     /// Kilometres, newest first.
     #[inline]
     pub fn newest_first(&self) -> &[f64] {
-        &self.newest_first
+        self.kilometres.as_ref().map_or(&[], |all| &all[..usize::from(self.count)])
     }
 
     /// Puts one in behind the `newer` newest ones; what is then beyond the tenth is forgotten.
     #[inline]
     pub fn insert(&mut self, newer: usize, kilometres: f64) {
-        if newer >= KEPT || newer > self.newest_first.len() {
+        let count = usize::from(self.count);
+        if newer >= KEPT || newer > count {
             return;
         }
-        self.newest_first.truncate(KEPT - 1);
-        if self.newest_first.len() == self.newest_first.capacity() {
-            self.newest_first.reserve_exact(if self.newest_first.len() < 4 { 4 } else { 6 });
-        }
-        self.newest_first.insert(newer, kilometres);
+        let all = self.kilometres.get_or_insert_default();
+        all.copy_within(newer..count.min(KEPT - 1), newer + 1);
+        all[newer] = kilometres;
+        self.count = (count + 1).min(KEPT) as u8;
     }
 
     /// Adds one behind the oldest.
     pub fn push_oldest(&mut self, kilometres: f64) {
-        self.insert(self.newest_first.len(), kilometres);
+        self.insert(usize::from(self.count), kilometres);
     }
 
-    /// Forgets the `count` newest.
-    pub fn forget_newest(&mut self, count: usize) {
-        self.newest_first.drain(..count.min(self.newest_first.len()));
+    /// Forgets the `forgotten` newest.
+    pub fn forget_newest(&mut self, forgotten: usize) {
+        let count = usize::from(self.count);
+        let forgotten = forgotten.min(count);
+        if let Some(all) = &mut self.kilometres {
+            all.copy_within(forgotten..count, 0);
+        }
+        self.count = (count - forgotten) as u8;
     }
 
-    /// Keeps the `count` newest.
+    /// Keeps the `kept` newest.
     #[inline]
-    pub fn keep_newest(&mut self, count: usize) {
-        self.newest_first.truncate(count);
+    pub fn keep_newest(&mut self, kept: usize) {
+        self.count = kept.min(usize::from(self.count)) as u8;
     }
 
     /// Mean and population variance; zeros for none.
     pub fn mean_and_variance(&self) -> (f64, f64) {
-        let n = self.newest_first.len() as f64;
-        if self.newest_first.is_empty() {
+        let all = self.newest_first();
+        if all.is_empty() {
             return (0.0, 0.0);
         }
-        let mean = self.newest_first.iter().sum::<f64>() / n;
-        let squares: f64 = self.newest_first.iter().map(|d| (d - mean) * (d - mean)).sum();
+        let n = all.len() as f64;
+        let mean = all.iter().sum::<f64>() / n;
+        let squares: f64 = all.iter().map(|d| (d - mean) * (d - mean)).sum();
         (mean, squares / n)
     }
 
     /// Bytes on the heap.
     pub fn heap_bytes(&self) -> usize {
-        self.newest_first.capacity() * size_of::<f64>()
+        self.kilometres.as_ref().map_or(0, |all| size_of_val(&**all))
     }
 }

@@ -35,6 +35,20 @@ impl From<Position> for PositionE7 {
 }
 
 impl PositionE7 {
+    /// What is lost of a position by remembering it: degrees north and east, exact to 1e-15.
+    pub fn residual(position: Position) -> [f32; 2] {
+        let kept = Self::from(position).position();
+        let lost = [position.latitude() - kept.latitude(), position.longitude() - kept.longitude()];
+        lost.map(|degrees| degrees as f32)
+    }
+
+    /// The point with what was lost of it put back.
+    pub fn refined(self, residual: [f32; 2]) -> Position {
+        let kept = self.position();
+        let [latitude, longitude] = residual.map(f64::from);
+        Position::new(kept.latitude() + latitude, kept.longitude() + longitude).unwrap_or(kept)
+    }
+
     /// The point itself.
     pub fn position(self) -> Position {
         mean_position(i64::from(self.latitude), i64::from(self.longitude), 1)

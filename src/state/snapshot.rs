@@ -11,7 +11,7 @@
 //!   flags u8 (status 0-1, position 2, reputation 3, anomaly 4) | hour u8
 //!   category, city, device: v, 1 + place in the symbols, 0 unknown
 //!   if position: latitude i32, longitude i32 | if reputation: v | if anomaly: kind u8, severity f32
-//! last position: latitude f64, longitude f64 (if an entry has a position)
+//! residual of the newest position: degrees north f32, degrees east f32 (if an entry has a position)
 //! distances: count v, then f64 each | ids: count v, then u64 each
 //! folded hours: count v, then start z, sum z, count v, summed v, declined v
 //! ```
@@ -28,7 +28,7 @@ use super::hash::hash64_bytes;
 use super::reading::{Reader, put_signed, put_unsigned};
 use super::symbols::{SymbolKind, UNKNOWN};
 use super::{Bounds, distances::KEPT};
-use crate::transaction::{HOUR_MS, Position, Status};
+use crate::transaction::{HOUR_MS, Status};
 
 const MAGIC: [u8; 4] = *b"SFCS";
 const HEADER: usize = 10;
@@ -99,7 +99,7 @@ pub fn decode(bytes: &[u8]) -> Result<CustomerState, SnapshotError> {
 }
 
 fn encode_body(state: &CustomerState, out: &mut Vec<u8>) {
-    put_signed(out, state.first_seen.unwrap_or(0));
+    put_signed(out, state.first_seen);
     let used = symbols_in_order(state);
     put_unsigned(out, used.len() as u64);
     for &(symbol, kind) in &used {
@@ -115,9 +115,10 @@ fn encode_body(state: &CustomerState, out: &mut Vec<u8>) {
         encode_entry(&entry, previous, severity, &used, out);
         previous = entry.time;
     }
-    if let Some((position, _)) = state.last_position() {
-        out.extend_from_slice(&position.latitude().to_le_bytes());
-        out.extend_from_slice(&position.longitude().to_le_bytes());
+    if state.totals.positions > 0 {
+        for degrees in state.last_residual {
+            out.extend_from_slice(&degrees.to_le_bytes());
+        }
     }
     put_unsigned(out, state.distances.newest_first().len() as u64);
     for kilometres in state.distances.newest_first() {
@@ -199,10 +200,13 @@ fn decode_body(reader: &mut Reader<'_>) -> Result<CustomerState, SnapshotError> 
     for _ in 0..count {
         previous = decode_entry(reader, previous, &symbols, &mut state)?;
     }
-    state.first_seen = (count > 0).then_some(first_seen);
+    state.first_seen = first_seen;
     if (0..count).any(|index| state.columns.position(index).is_some()) {
-        let position = Position::new(reader.double()?, reader.double()?);
-        state.last_position = Some(position.map_err(|_| damaged("a position is off the globe"))?);
+        let residual = [f32::from_le_bytes(reader.array()?), f32::from_le_bytes(reader.array()?)];
+        if residual.iter().any(|degrees| !degrees.is_finite()) {
+            return Err(damaged("a number is not finite"));
+        }
+        state.last_residual = residual;
     }
     for _ in 0..reader.count(KEPT)? {
         state.distances.push_oldest(reader.double()?);

@@ -69,7 +69,7 @@ impl Symbols {
             }
             None => {
                 if self.table.len() == self.table.capacity() {
-                    self.table.reserve_exact((self.table.len() / 4).max(4));
+                    self.table.reserve_exact((self.table.len() / 4).max(2));
                 }
                 self.table.push(fresh);
                 self.table.len() as u16
