@@ -10,6 +10,8 @@
 
 pub mod limits;
 
+pub mod clock;
+
 pub mod transaction;
 
 pub mod codec;
