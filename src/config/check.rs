@@ -44,9 +44,13 @@ pub(super) fn check(root: &Value, problems: &mut Vec<Problem>) -> Vec<Entry> {
     for key in KEYS {
         let value = find(root, key.path).unwrap_or(&nothing);
         let origin = value.origin().unwrap_or(super::COMPILED_IN).to_owned();
-        match checked(key, value) {
+        let checked = match (key.is_map(), &value.kind) {
+            (true, ValueKind::Table(table)) => map(key, table),
+            _ => checked(key, value).map_err(|what| problem(key.path, what, value)),
+        };
+        match checked {
             Ok(value) => entries.push(Entry { key, value, origin }),
-            Err(what) => problems.push(Problem { path: key.path.to_owned(), what, origin }),
+            Err(problem) => problems.push(problem),
         }
     }
     entries
@@ -56,6 +60,11 @@ pub(super) fn check(root: &Value, problems: &mut Vec<Problem>) -> Vec<Entry> {
 pub(super) fn parse_fragment(text: &str, origin: &str) -> Option<Value> {
     let text = format!("value: {text}");
     FileFormat::Yaml.parse(Some(&origin.to_owned()), &text).ok()?.remove("value")
+}
+
+fn problem(path: &str, what: String, value: &Value) -> Problem {
+    let origin = value.origin().unwrap_or(super::COMPILED_IN).to_owned();
+    Problem { path: path.to_owned(), what, origin }
 }
 
 fn find<'a>(root: &'a Value, path: &str) -> Option<&'a Value> {
@@ -82,7 +91,9 @@ fn checked(key: &Key, value: &Value) -> Result<Checked, String> {
         _ => format!("must be {}", key.allowed()),
     };
     match key.kind {
-        Kind::Properties | Kind::Schemas => entries(key, value),
+        Kind::Properties | Kind::Schemas if matches!(value.kind, ValueKind::Nil) => {
+            Ok(Checked::Entries(BTreeMap::new()))
+        }
         Kind::Texts(_) | Kind::SavePoints => list(key, value).ok_or_else(not_allowed),
         _ => scalar(key, &value.kind).ok_or_else(not_allowed),
     }
@@ -193,30 +204,30 @@ fn save_point(value: &Value) -> Option<(u64, u64)> {
     Some((positive(seconds)?, positive(changes)?))
 }
 
-fn entries(key: &Key, value: &Value) -> Result<Checked, String> {
-    let table = match &value.kind {
-        ValueKind::Table(table) => table,
-        ValueKind::Nil => &Map::new(),
-        _ => return Err(format!("must be {}", key.allowed())),
-    };
+fn map(key: &Key, table: &Map<String, Value>) -> Result<Checked, Problem> {
+    let sorted: BTreeMap<&String, &Value> = table.iter().collect();
     let mut entries = BTreeMap::new();
-    for (name, value) in table {
-        if matches!(key.kind, Kind::Schemas) && name.parse::<u32>().is_err() {
-            return Err(format!("has the schema id {name:?}, ids are whole numbers"));
-        }
-        let is_number = !matches!(value.kind, ValueKind::String(_));
-        if is_secret_name(name) && is_number {
-            return Err(format!("{name} must be a text; put it in quotes"));
-        }
-        let text = match &value.kind {
-            ValueKind::Boolean(flag) => Some(flag.to_string()),
-            other => text(other),
-        };
-        let text = text.ok_or_else(|| format!("{name} must be a text, a number, true or false"))?;
+    for (name, value) in sorted {
+        let text = entry(key, name, value)
+            .map_err(|what| problem(&format!("{}.{name}", key.path), what, value))?;
         let origin = value.origin().unwrap_or(super::COMPILED_IN).to_owned();
         entries.insert(name.clone(), (text, origin));
     }
     Ok(Checked::Entries(entries))
+}
+
+fn entry(key: &Key, name: &str, value: &Value) -> Result<String, String> {
+    if matches!(key.kind, Kind::Schemas) && name.parse::<u32>().is_err() {
+        return Err("is not a schema id; ids are whole numbers".to_owned());
+    }
+    // 0123 without quotes would have become 123.
+    if is_secret_name(name) && !matches!(value.kind, ValueKind::String(_)) {
+        return Err("must be a text; put it in quotes".to_owned());
+    }
+    match &value.kind {
+        ValueKind::Boolean(flag) => Ok(flag.to_string()),
+        other => text(other).ok_or_else(|| "must be a text, a number, true or false".to_owned()),
+    }
 }
 
 /// How a value is called in a message; `None` for what is too long to repeat.

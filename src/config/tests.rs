@@ -207,11 +207,11 @@ fn each_mistake_is_named_with_its_place_and_what_is_allowed() {
         ),
         (
             "stream: {kafka: {a: [1]}}",
-            "stream.kafka a must be a text, a number, true or false (x.yaml)",
+            "stream.kafka.a must be a text, a number, true or false (x.yaml)",
         ),
         (
             "schema_registry: {static: {a: b}}",
-            "schema_registry.static has the schema id \"a\", ids are whole numbers (x.yaml)",
+            "schema_registry.static.a is not a schema id; ids are whole numbers (x.yaml)",
         ),
         (
             "schema_registry: {username: u}",
