@@ -244,7 +244,7 @@ fn each_mistake_is_named_with_its_place_and_what_is_allowed() {
             "decision: {threshold: 1.01}",
             "is 1.01, it must be a number from 0 to 1, or null (x.yaml)",
         ),
-        ("decision: {threshold: .nan}", "it must be a number from 0 to 1, or null (x.yaml)"),
+        ("decision: {threshold: nan}", "it must be a number from 0 to 1, or null (x.yaml)"),
         ("models: {watch: maybe}", "models.watch is \"maybe\", it must be true or false (x.yaml)"),
         (
             "http: {address: '${NOPE}'}",
