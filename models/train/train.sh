@@ -1,0 +1,35 @@
+#!/bin/sh
+# Trains both bundled models from nothing: generated transactions, their features as the product
+# computes them, the isolation forest, the features again with the forest's score, the detector.
+#
+#   SYNFINANCE=target/release/synfinance PYTHON=python3 models/train/train.sh
+#
+# The seed differs from that of `synfinance demo`: customers, merchants and thieves are others.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+models=${MODELS:-$(dirname "$here")}
+synfinance=${SYNFINANCE:-target/release/synfinance}
+python=${PYTHON:-python3}
+work=${WORK:-$(mktemp -d)}
+[ -n "${WORK:-}" ] || trap 'rm -rf "$work"' EXIT
+# Only the forest made here, never an installed one, may give isolation_forest_score.
+mkdir -p "$work/models"
+rm -f "$work/models/isolation-forest.onnx"
+export SYNFINANCE__MODELS__DIRECTORY="$work/models"
+
+table() {
+    "$synfinance" features "$work/transactions.parquet" --output "$work/$1.parquet" \
+        --label-column is_fraud --label-delay 7d
+}
+
+"$synfinance" generate --transactions "${TRANSACTIONS:-300000}" --customers "${CUSTOMERS:-4000}" \
+    --days "${DAYS:-45}" --fraud-rate "${FRAUD_RATE:-0.02}" --seed "${SEED:-20260101}" \
+    --start 2025-10-01 --output "$work/transactions.parquet"
+table without-forest
+"$python" "$here/train.py" forest --table "$work/without-forest.parquet" \
+    --output "$work/models/isolation-forest.onnx" --readme "$models/README.md"
+table with-forest
+"$python" "$here/train.py" detector --table "$work/with-forest.parquet" \
+    --output "$work/models/fraud-detector.onnx" --readme "$models/README.md"
+cp "$work/models/isolation-forest.onnx" "$work/models/fraud-detector.onnx" "$models/"
