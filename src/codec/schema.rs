@@ -1,0 +1,231 @@
+//! A producer's schema: JSON to a tree whose names are resolved.
+//!
+//! apache-avro checks a schema as strictly for the one who writes with it as for the one who reads.
+//! What only the writing side needs, defaults and aliases, takes no part in reading the producer's
+//! data, but a default that is wrong would make the schema unusable. So both are
+//! dropped before the schema is parsed; the fingerprint does not contain them either.
+
+use std::collections::HashMap;
+
+use apache_avro::Schema;
+use apache_avro::rabin::Rabin;
+use apache_avro::schema::{
+    DecimalSchema, EnumSchema, FixedSchema, InnerDecimalSchema, Name, UuidSchema,
+};
+use serde_json::Value;
+
+use super::MAX_SCHEMA_BYTES;
+
+/// Why records of a producer's schema cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SchemaError {
+    /// Longer than [`MAX_SCHEMA_BYTES`].
+    #[error("the schema has {bytes} bytes, at most {MAX_SCHEMA_BYTES} are parsed")]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// Not JSON, or JSON that is no Avro schema.
+    #[error("not an Avro schema: {0}")]
+    Invalid(String),
+    /// A schema that resolves neither to a transaction nor to a label, field by field.
+    #[error("{0}")]
+    Unreadable(String),
+}
+
+/// The CRC-64-AVRO fingerprint of a schema's canonical form, as the single-object encoding names it.
+pub fn fingerprint(json: &str) -> Result<u64, SchemaError> {
+    parse(json).map(|schema| fingerprint_of(&schema))
+}
+
+/// See [`fingerprint`].
+pub(super) fn fingerprint_of(schema: &Schema) -> u64 {
+    let bytes = schema.fingerprint::<Rabin>().bytes;
+    bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte))
+}
+
+/// The schema without what only writers need.
+pub(super) fn parse(json: &str) -> Result<Schema, SchemaError> {
+    if json.len() > MAX_SCHEMA_BYTES {
+        return Err(SchemaError::TooLong { bytes: json.len() });
+    }
+    // A registry may answer with a bare name ("string") as well as with JSON.
+    let invalid = |error: &dyn std::fmt::Display| SchemaError::Invalid(error.to_string());
+    let mut value: Value = serde_json::from_str(json).map_err(|error| invalid(&error))?;
+    strip(&mut value);
+    Schema::parse(&value).map_err(|error| invalid(&error))
+}
+
+fn strip(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(strip),
+        Value::Object(object) => {
+            if object.contains_key("symbols") {
+                object.shift_remove("default");
+            }
+            if object.contains_key("name") {
+                object.shift_remove("aliases");
+            }
+            if let Some(Value::Array(fields)) = object.get_mut("fields") {
+                fields.iter_mut().filter_map(Value::as_object_mut).for_each(|field| {
+                    field.shift_remove("default");
+                });
+            }
+            object.values_mut().for_each(strip);
+        }
+        _ => {}
+    }
+}
+
+/// A schema with its named types at hand.
+pub(super) struct Parsed<'s> {
+    names: HashMap<Name, &'s Schema>,
+}
+
+impl<'s> Parsed<'s> {
+    /// The names in `schema`; an error if one is used and not defined.
+    pub(super) fn new(schema: &'s Schema) -> Result<Self, SchemaError> {
+        let mut names = HashMap::new();
+        let mut references = Vec::new();
+        collect(schema, &mut names, &mut references);
+        match references.into_iter().find(|name| !names.contains_key(*name)) {
+            Some(name) => {
+                Err(SchemaError::Invalid(format!("type {} is not defined", name.fullname(None))))
+            }
+            None => Ok(Self { names }),
+        }
+    }
+
+    /// The definition behind a name that the schema uses.
+    pub(super) fn named(&self, name: &Name) -> &'s Schema {
+        self.names.get(name).expect("invariant: new() found every name that is used")
+    }
+
+    /// The schema itself, or the definition it refers to.
+    pub(super) fn resolve(&self, schema: &'s Schema) -> &'s Schema {
+        match schema {
+            Schema::Ref { name } => self.named(name),
+            other => other,
+        }
+    }
+}
+
+fn collect<'s>(
+    schema: &'s Schema,
+    names: &mut HashMap<Name, &'s Schema>,
+    references: &mut Vec<&'s Name>,
+) {
+    match schema {
+        Schema::Array(array) => collect(&array.items, names, references),
+        Schema::Map(map) => collect(&map.types, names, references),
+        Schema::Union(union) => {
+            union.variants().iter().for_each(|variant| collect(variant, names, references));
+        }
+        Schema::Record(record) => {
+            names.insert(record.name.clone(), schema);
+            record.fields.iter().for_each(|field| collect(&field.schema, names, references));
+        }
+        Schema::Enum(EnumSchema { name, .. })
+        | Schema::Fixed(FixedSchema { name, .. })
+        | Schema::Duration(FixedSchema { name, .. })
+        | Schema::Uuid(UuidSchema::Fixed(FixedSchema { name, .. }))
+        | Schema::Decimal(DecimalSchema {
+            inner: InnerDecimalSchema::Fixed(FixedSchema { name, .. }),
+            ..
+        }) => {
+            names.insert(name.clone(), schema);
+        }
+        Schema::Ref { name } => references.push(name),
+        _ => {}
+    }
+}
+
+/// What a person calls the type.
+pub(super) fn type_name(schema: &Schema) -> String {
+    match schema {
+        Schema::Record(record) => format!("record {}", record.name.name()),
+        Schema::Enum(schema) => format!("enum {}", schema.name.name()),
+        Schema::Fixed(fixed) => format!("fixed({})", fixed.size),
+        Schema::Decimal(decimal) => format!("decimal({}, {})", decimal.precision, decimal.scale),
+        Schema::Union(union) => {
+            let names: Vec<String> = union.variants().iter().map(type_name).collect();
+            format!("union [{}]", names.join(", "))
+        }
+        Schema::Array(array) => format!("array of {}", type_name(&array.items)),
+        Schema::Map(map) => format!("map of {}", type_name(&map.types)),
+        Schema::Ref { name } => name.fullname(None),
+        Schema::Uuid(UuidSchema::String) => "uuid string".into(),
+        Schema::Uuid(_) => "uuid of bytes".into(),
+        other => kind_name(other).into(),
+    }
+}
+
+fn kind_name(schema: &Schema) -> &'static str {
+    match schema {
+        Schema::Null => "null",
+        Schema::Boolean => "boolean",
+        Schema::Int => "int",
+        Schema::Long => "long",
+        Schema::Float => "float",
+        Schema::Double => "double",
+        Schema::Bytes => "bytes",
+        Schema::String => "string",
+        Schema::BigDecimal => "big-decimal",
+        Schema::Date => "date",
+        Schema::TimeMillis => "time-millis",
+        Schema::TimeMicros => "time-micros",
+        Schema::TimestampMillis => "timestamp-millis",
+        Schema::TimestampMicros => "timestamp-micros",
+        Schema::TimestampNanos => "timestamp-nanos",
+        Schema::LocalTimestampMillis => "local-timestamp-millis",
+        Schema::LocalTimestampMicros => "local-timestamp-micros",
+        Schema::LocalTimestampNanos => "local-timestamp-nanos",
+        Schema::Duration(_) => "duration",
+        _ => "complex type",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_writers_need_is_not_checked() {
+        let schema = parse(
+            r#"{"type": "record", "name": "R", "aliases": ["1"], "fields": [
+                {"name": "a", "type": "int", "default": "no number", "aliases": ["-"]},
+                {"name": "b", "type": {"type": "enum", "name": "E", "symbols": ["X"], "default": "Y"}}
+            ]}"#,
+        );
+        assert!(schema.is_ok(), "{schema:?}");
+    }
+
+    #[test]
+    fn what_is_no_schema_says_why() {
+        let long = " ".repeat(MAX_SCHEMA_BYTES + 1);
+        for (json, words) in [
+            ("", "not an Avro schema"),
+            ("{", "not an Avro schema"),
+            ("\"unheard_of\"", "not an Avro schema"),
+            (r#"{"type": "record", "name": "R"}"#, "not an Avro schema"),
+            (r#"{"type": "record", "name": "R", "fields": [{"name": "a", "type": "T"}]}"#, "T"),
+            (long.as_str(), "1048577 bytes"),
+        ] {
+            let error = parse(json).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn names_of_the_null_namespace_resolve_inside_another() {
+        let schema = parse(
+            r#"{"type": "record", "name": "R", "namespace": "n", "fields": [
+                {"name": "a", "type": {"type": "fixed", "name": "F", "namespace": "", "size": 2}},
+                {"name": "b", "type": {"type": "fixed", "name": "F", "size": 3}},
+                {"name": "c", "type": "F"}
+            ]}"#,
+        )
+        .unwrap();
+        assert!(Parsed::new(&schema).is_ok());
+    }
+}
