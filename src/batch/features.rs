@@ -9,9 +9,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::{
-    ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray, TimestampMillisecondArray,
-};
+use arrow_array::{ArrayRef, BooleanArray, Float64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow_select::filter::filter;
 
@@ -248,11 +246,10 @@ fn assemble(
 fn leading(prepared: &Prepared, keep: &BooleanArray) -> Result<Vec<ArrayRef>, Error> {
     let mut columns = Vec::with_capacity(4);
     for id in prepared.fields.ids() {
-        let id: &StringArray = id.values();
-        columns.push(filter(id, keep)?);
+        columns.push(filter(id.values(), keep)?);
     }
-    let times = TimestampMillisecondArray::new(prepared.fields.times().values().clone(), None);
-    columns.push(filter(&times.with_timezone("UTC"), keep)?);
+    let times = prepared.fields.times().timestamps().with_timezone("UTC");
+    columns.push(filter(&times, keep)?);
     Ok(columns)
 }
 

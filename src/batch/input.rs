@@ -123,7 +123,7 @@ fn open_avro(
         Some(kept) => std::sync::Arc::new(schema.project(kept)?),
         None => schema,
     };
-    Ok(Box::new(TypedBlocks { batches: batches, schema, name, rows: 0, kept }))
+    Ok(Box::new(TypedBlocks { batches, schema, name, rows: 0, kept }))
 }
 
 /// Blocks of a format that brings its types along.

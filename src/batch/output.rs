@@ -5,6 +5,7 @@
 //! a failure nothing is left. What cannot be renamed (stdout, a device, a pipe) is written to
 //! directly.
 
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_cast::cast;
 use arrow_json::writer::LineDelimited;
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -35,7 +36,7 @@ const EXTENSION: (&str, &str) = ("ARROW:extension:name", "arrow.json");
 
 /// A field whose texts are JSON values: JSON Lines writes them as values, other formats as text.
 pub(super) fn raw_json(field: Field) -> Field {
-    field.with_metadata([(EXTENSION.0.to_owned(), EXTENSION.1.to_owned())].into())
+    field.with_metadata(HashMap::from([(EXTENSION.0.to_owned(), EXTENSION.1.to_owned())]))
 }
 
 /// Whether [`raw_json`] made the field.
@@ -52,7 +53,7 @@ pub(super) struct Sink {
 }
 
 enum Writer {
-    Csv(arrow_csv::Writer<Out>),
+    Csv(Box<arrow_csv::Writer<Out>>),
     Json(arrow_json::Writer<Out, LineDelimited>),
     Parquet(Box<ArrowWriter<Out>>),
     Avro(Box<arrow_avro::writer::Writer<Out, FixedSync>>),
@@ -130,7 +131,7 @@ impl Writer {
             Format::Csv => {
                 let mut writer = arrow_csv::Writer::new(out);
                 writer.write(&RecordBatch::new_empty(schema.clone()))?;
-                Self::Csv(writer)
+                Self::Csv(Box::new(writer))
             }
             Format::JsonLines => {
                 let builder = arrow_json::WriterBuilder::new()
@@ -176,22 +177,39 @@ fn properties() -> WriterProperties {
         .build()
 }
 
-/// The columns as the format can hold them.
+/// The columns as the format can hold them, without the metadata of the schema they came from.
 fn shaped(schema: &Schema, format: Format, name: &str) -> Result<Schema, Error> {
-    match format {
-        Format::Csv => match schema.fields().iter().find(|field| field.data_type().is_nested()) {
-            Some(field) => Err(Error::Usage(format!(
-                "column {} holds {}, which csv cannot hold; write {name} as jsonl, parquet or avro",
-                field.name(),
-                field.data_type()
-            ))),
-            None => Ok(schema.clone()),
-        },
-        Format::JsonLines | Format::Parquet => Ok(Schema::new(schema.fields().clone())),
-        Format::Avro => {
-            let fields = schema.fields().iter();
-            Ok(Schema::new(fields.map(|field| plain_avro(field)).collect::<Vec<_>>()))
+    let shape = match format {
+        Format::Csv => return shaped_csv(schema, name),
+        Format::JsonLines => zone_as_offset,
+        Format::Parquet => return Ok(Schema::new(schema.fields().clone())),
+        Format::Avro => plain_avro,
+    };
+    Ok(Schema::new(schema.fields().iter().map(|field| shape(field)).collect::<Vec<_>>()))
+}
+
+fn shaped_csv(schema: &Schema, name: &str) -> Result<Schema, Error> {
+    match schema.fields().iter().find(|field| field.data_type().is_nested()) {
+        Some(field) => Err(Error::Usage(format!(
+            "column {} holds {}, which csv cannot hold; write {name} as jsonl, parquet or avro",
+            field.name(),
+            field.data_type()
+        ))),
+        None => {
+            let fields = schema.fields().iter().map(|field| zone_as_offset(field));
+            Ok(Schema::new(fields.collect::<Vec<_>>()))
         }
+    }
+}
+
+/// A time with a named zone is written in UTC: the instant is the same, and text needs an offset.
+fn zone_as_offset(field: &Field) -> Field {
+    let field = field.clone();
+    match field.data_type().clone() {
+        DataType::Timestamp(unit, Some(_)) => {
+            field.with_data_type(DataType::Timestamp(unit, Some("+00:00".into())))
+        }
+        _ => field,
     }
 }
 
@@ -207,10 +225,10 @@ fn plain_avro(field: &Field) -> Field {
         DataType::Int8 | DataType::Int16 | DataType::UInt8 | DataType::UInt16 => DataType::Int32,
         DataType::UInt32 | DataType::UInt64 => DataType::Int64,
         DataType::Float16 => DataType::Float32,
-        DataType::Timestamp(arrow_schema::TimeUnit::Second, zone) => {
-            DataType::Timestamp(arrow_schema::TimeUnit::Millisecond, zone.clone())
+        DataType::Timestamp(TimeUnit::Second, zone) => {
+            DataType::Timestamp(TimeUnit::Millisecond, zone.clone())
         }
-        DataType::Date64 => DataType::Timestamp(arrow_schema::TimeUnit::Millisecond, None),
+        DataType::Date64 => DataType::Timestamp(TimeUnit::Millisecond, None),
         other => other.clone(),
     };
     Field::new(field.name(), data_type, field.is_nullable())

@@ -13,7 +13,8 @@ use arrow_array::types::{
     TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
 };
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, builder::StringBuilder,
+    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray,
+    TimestampMillisecondArray, builder::StringBuilder,
 };
 use arrow_cast::cast;
 use arrow_schema::{DataType, TimeUnit};
@@ -109,9 +110,9 @@ impl NumberColumn {
 }
 
 impl TimeColumn {
-    /// Milliseconds of all rows; rows without a time hold anything.
-    pub(super) fn values(&self) -> &ScalarBuffer<i64> {
-        self.values.values()
+    /// All rows as timestamps in milliseconds; rows without a time are null.
+    pub(super) fn timestamps(&self) -> TimestampMillisecondArray {
+        self.values.reinterpret_cast()
     }
 
     pub(super) fn time(column: &ArrayRef) -> Result<Self, Error> {
