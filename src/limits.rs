@@ -17,3 +17,6 @@ pub const MAX_RECORD_BYTES: usize = 1 << 20;
 
 const _: () = assert!(3 * MAX_ID_BYTES + 9 * MAX_TEXT_BYTES < MAX_RECORD_BYTES);
 const _: () = assert!(MAX_AMOUNT_MAJOR * 1e4 * 900.0 < i64::MAX as f64);
+
+/// Most frauds that are kept as known; beyond it the oldest verdict is forgotten first.
+pub const MAX_KNOWN_FRAUDS: usize = 1_000_000;

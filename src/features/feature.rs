@@ -1,0 +1,152 @@
+//! What the catalogue says of a feature, how features are found by name, how a value reads.
+
+use super::catalog::{CATALOG, FeatureId, Group};
+
+/// How many of the catalogue are the product's standard set; the rest is offered beyond it.
+pub const STANDARD: usize = 69;
+
+/// What a feature measures: how its value is written for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// 0 or 1.
+    Flag,
+    /// A whole number.
+    Count,
+    /// Major units of the currency.
+    Money,
+    /// A part of a whole, 0 to 1.
+    Share,
+    /// A number without a unit.
+    Number,
+    /// Kilometres.
+    Kilometres,
+    /// Kilometres an hour.
+    Speed,
+    /// Seconds.
+    Seconds,
+    /// Hours.
+    Hours,
+    /// Days.
+    Days,
+}
+
+/// A row of the catalogue.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Feature {
+    /// Its place.
+    pub id: FeatureId,
+    /// The name that models and tables use.
+    pub name: &'static str,
+    /// What it is computed with.
+    pub group: Group,
+    /// What it measures.
+    pub unit: Unit,
+    /// Bounds of its values, `lowest..highest`, open where unbounded.
+    pub range: &'static str,
+    /// The value where its input is unknown.
+    pub neutral: f64,
+    /// What it needs beyond ids, time and amount; empty for nothing.
+    pub needs: &'static str,
+    /// Stable code in an alert's reasons.
+    pub code: &'static str,
+    /// How it is computed.
+    pub formula: &'static str,
+    /// What it says to an analyst, `{}` standing for the value.
+    pub sentence: &'static str,
+}
+
+impl Feature {
+    /// The feature at a place.
+    pub fn of(id: FeatureId) -> &'static Self {
+        &CATALOG[id as usize]
+    }
+
+    /// The feature of a name, or the up to three nearest names.
+    pub fn named(name: &str) -> Result<&'static Self, Vec<String>> {
+        CATALOG.iter().find(|feature| feature.name == name).ok_or_else(|| nearest(name))
+    }
+
+    /// The sentence that says its value.
+    pub fn message(&self, value: f64) -> String {
+        self.sentence.replace("{}", &self.unit.format(value))
+    }
+}
+
+impl Unit {
+    /// A value as people write it.
+    pub fn format(self, value: f64) -> String {
+        match self {
+            Self::Flag | Self::Count => format!("{value:.0}"),
+            Self::Money => format!("{value:.2}"),
+            Self::Share => format!("{:.0} %", value * 100.0),
+            Self::Number if value.fract() == 0.0 => format!("{value:.0}"),
+            Self::Number => format!("{value:.2}"),
+            Self::Kilometres => format!("{value:.0} km"),
+            Self::Speed => format!("{value:.0} km/h"),
+            Self::Seconds => duration(value),
+            Self::Hours => duration(value * 3_600.0),
+            Self::Days => duration(value * 86_400.0),
+        }
+    }
+}
+
+fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 120.0 => format!("{s:.0} s"),
+        s if s < 7_200.0 => format!("{:.0} min", s / 60.0),
+        s if s < 172_800.0 => format!("{:.0} h", s / 3_600.0),
+        s => format!("{:.0} days", s / 86_400.0),
+    }
+}
+
+fn nearest(name: &str) -> Vec<String> {
+    let mut ranked: Vec<(f64, &str)> = CATALOG
+        .iter()
+        .map(|feature| (strsim::jaro_winkler(name, feature.name), feature.name))
+        .filter(|&(likeness, _)| likeness > 0.75)
+        .collect();
+    ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
+    ranked.into_iter().take(3).map(|(_, name)| name.to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_catalogue_is_sound() {
+        let names: BTreeSet<_> = CATALOG.iter().map(|feature| feature.name).collect();
+        let codes: BTreeSet<_> = CATALOG.iter().map(|feature| feature.code).collect();
+        assert_eq!((names.len(), codes.len()), (CATALOG.len(), CATALOG.len()));
+        for (place, feature) in CATALOG.iter().enumerate() {
+            assert_eq!(feature.id as usize, place, "{}", feature.name);
+            let counts = feature.sentence.matches("{}").count();
+            assert_eq!(counts, usize::from(feature.unit != Unit::Flag), "{}", feature.name);
+        }
+        assert_eq!(CATALOG[STANDARD - 1].name, "ensemble_fraud_probability");
+    }
+
+    #[test]
+    fn unknown_names_bring_the_nearest() {
+        assert_eq!(Feature::named("amount").unwrap().name, "amount");
+        let nearest = Feature::named("txn_frequency_2h").unwrap_err();
+        assert!(nearest.iter().any(|name| name == "txn_frequency_1h"), "{nearest:?}");
+        assert!(Feature::named("zzzz").unwrap_err().is_empty());
+    }
+
+    #[test]
+    fn values_read_well() {
+        let cases = [
+            (FeatureId::TxnFrequency1h, 7.0, "7 transactions within the last hour"),
+            (FeatureId::TravelVelocityKmh, 1234.5, "1234 km/h from the previous place"),
+            (FeatureId::DeclinedRate7d, 0.25, "25 % of this week's transactions were declined"),
+            (FeatureId::SecondsSinceLastTxn, 300.0, "5 min since the previous transaction"),
+            (FeatureId::NewDeviceFlag, 1.0, "first payment with this device"),
+        ];
+        for (id, value, message) in cases {
+            assert_eq!(Feature::of(id).message(value), message);
+        }
+    }
+}

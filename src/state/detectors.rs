@@ -1,0 +1,161 @@
+//! Four detectors that judge a transaction against its customer's own past.
+//!
+//! Each is silent until it has something to compare with: ten remembered transactions, or for travel
+//! an earlier position. A verdict is made once, when a transaction arrives, and remembered with it.
+
+/// Transactions that have to be remembered before habits mean anything.
+pub const MIN_HISTORY: usize = 10;
+
+/// Speed above which a journey is impossible, km/h: an airliner's.
+pub const IMPOSSIBLE_KMH: f64 = 900.0;
+
+/// Share of the past below which a category or an hour is unusual.
+pub const RARE_SHARE: f64 = 0.05;
+
+/// Standard deviations above the mean from which an amount is a spike.
+pub const SPIKE_Z: f64 = 3.0;
+
+/// What kind of anomaly a detector finds, in the order that decides between equally strong ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Faster than an airliner from the previous position.
+    Geographic = 0,
+    /// A category that the customer hardly uses.
+    Behavioural = 1,
+    /// An hour at which the customer hardly pays.
+    Temporal = 2,
+    /// An amount far above the customer's mean.
+    Amount = 3,
+}
+
+impl Kind {
+    /// All of them, in order.
+    pub const ALL: [Self; 4] = [Self::Geographic, Self::Behavioural, Self::Temporal, Self::Amount];
+
+    /// The kind at a place of [`Kind::ALL`].
+    pub fn from_index(index: u32) -> Option<Self> {
+        Self::ALL.get(index as usize).copied()
+    }
+}
+
+/// What the detectors judge by: the transaction against what is remembered before it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Evidence {
+    /// Remembered transactions.
+    pub history: usize,
+    /// Speed from the previous position in km/h, 0 if there is none.
+    pub velocity_kmh: f64,
+    /// Share of the past with the same category; `None` if the category is unknown.
+    pub category_share: Option<f64>,
+    /// Share of the past within an hour of the same local hour.
+    pub hour_share: f64,
+    /// How many standard deviations the amount lies above the mean.
+    pub z_score: f64,
+}
+
+/// What the detectors found.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Verdict {
+    /// Severity by [`Kind`], 0 where that detector is silent.
+    pub severities: [f64; 4],
+    /// The strongest, if any fired.
+    pub anomaly: Option<(Kind, f64)>,
+}
+
+impl Verdict {
+    /// Runs the four detectors.
+    #[inline]
+    pub fn of(evidence: &Evidence) -> Self {
+        let mut severities = [travel(evidence.velocity_kmh), 0.0, 0.0, 0.0];
+        if evidence.history >= MIN_HISTORY {
+            severities[Kind::Behavioural as usize] = evidence.category_share.map_or(0.0, rarity);
+            severities[Kind::Temporal as usize] = rarity(evidence.hour_share);
+            severities[Kind::Amount as usize] = spike(evidence.z_score);
+        }
+        let mut anomaly = None;
+        for kind in Kind::ALL {
+            let severity = severities[kind as usize];
+            if severity > anomaly.map_or(0.0, |(_, strongest)| strongest) {
+                anomaly = Some((kind, severity));
+            }
+        }
+        Self { severities, anomaly }
+    }
+
+    /// Severity of the anomaly, 0 if there is none.
+    pub fn severity(&self) -> f64 {
+        self.anomaly.map_or(0.0, |(_, severity)| severity)
+    }
+
+    /// Whether a detector fired.
+    pub fn has(&self, kind: Kind) -> bool {
+        self.severities[kind as usize] > 0.0
+    }
+}
+
+fn travel(velocity_kmh: f64) -> f64 {
+    if velocity_kmh > IMPOSSIBLE_KMH {
+        (velocity_kmh / (2.0 * IMPOSSIBLE_KMH)).min(1.0)
+    } else {
+        0.0
+    }
+}
+
+fn rarity(share: f64) -> f64 {
+    if share < RARE_SHARE { 1.0 - share / RARE_SHARE } else { 0.0 }
+}
+
+fn spike(z_score: f64) -> f64 {
+    if z_score > SPIKE_Z { (z_score / 10.0).min(1.0) } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USUAL: Evidence = Evidence {
+        history: 100,
+        velocity_kmh: 10.0,
+        category_share: Some(0.5),
+        hour_share: 0.5,
+        z_score: 0.0,
+    };
+
+    #[test]
+    fn each_detector_fires_beyond_its_bound() {
+        let cases = [
+            (USUAL, None),
+            (Evidence { velocity_kmh: 900.0, ..USUAL }, None),
+            (Evidence { velocity_kmh: 1_350.0, ..USUAL }, Some((Kind::Geographic, 0.75))),
+            (Evidence { velocity_kmh: 20_000.0, ..USUAL }, Some((Kind::Geographic, 1.0))),
+            (Evidence { category_share: Some(0.05), ..USUAL }, None),
+            (Evidence { category_share: Some(0.0), ..USUAL }, Some((Kind::Behavioural, 1.0))),
+            (Evidence { category_share: None, ..USUAL }, None),
+            (Evidence { hour_share: 0.025, ..USUAL }, Some((Kind::Temporal, 0.5))),
+            (Evidence { z_score: 3.0, ..USUAL }, None),
+            (Evidence { z_score: 4.0, ..USUAL }, Some((Kind::Amount, 0.4))),
+        ];
+        for (evidence, expected) in cases {
+            assert_eq!(Verdict::of(&evidence).anomaly, expected, "{evidence:?}");
+        }
+    }
+
+    #[test]
+    fn only_travel_speaks_without_a_past() {
+        let strange = Evidence {
+            history: 9,
+            velocity_kmh: 1_000.0,
+            category_share: Some(0.0),
+            hour_share: 0.0,
+            z_score: 50.0,
+        };
+        let verdict = Verdict::of(&strange);
+        assert_eq!(verdict.severities, [1_000.0 / 1_800.0, 0.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn the_first_kind_wins_among_equals() {
+        let evidence = Evidence { category_share: Some(0.0), hour_share: 0.0, ..USUAL };
+        assert_eq!(Verdict::of(&evidence).anomaly, Some((Kind::Behavioural, 1.0)));
+    }
+}
