@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use super::output;
+use crate::batch;
 use crate::config::ConfigError;
 
 /// Something was asked for that cannot be; the text names the flag and what is allowed.
@@ -28,7 +29,14 @@ pub(super) fn report(error: &anyhow::Error) -> ExitCode {
 }
 
 fn is_usage(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| cause.is::<ConfigError>() || cause.is::<UsageError>())
+    let of_batch = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<batch::Error>().map(batch::Error::kind)
+    };
+    error.chain().any(|cause| {
+        cause.is::<ConfigError>()
+            || cause.is::<UsageError>()
+            || of_batch(cause) == Some(batch::ErrorKind::Usage)
+    })
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {

@@ -7,8 +7,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
-
 use super::Problem;
 use super::check::{Checked, Entry};
 use super::secret::Secret;
@@ -121,8 +119,8 @@ pub struct SavePoint {
 /// Section `features`.
 #[derive(Debug, Clone)]
 pub struct Features {
-    /// Local time of hours, weekends and holidays.
-    pub timezone: TimeZone,
+    /// IANA name of the local time of hours, weekends and holidays.
+    pub timezone: String,
     /// CSV file; `None`: the bundled one.
     pub holidays: Option<PathBuf>,
     /// CSV file; `None`: the bundled one.
@@ -268,8 +266,7 @@ fn state(values: &Values) -> State {
 
 fn features(values: &Values) -> Features {
     Features {
-        timezone: TimeZone::get(&values.text("features.timezone"))
-            .expect("invariant: the check has found this time zone"),
+        timezone: values.text("features.timezone"),
         holidays: values.path("features.holidays"),
         cities: values.path("features.cities"),
     }
