@@ -1,0 +1,88 @@
+//! Any other graph (networks, pipelines), planned and run by tract.
+//!
+//! tract plans for one shape and picks its matrix kernels by it, so a row could come out differently in
+//! the last bit depending on how many rows come along. Rows therefore always go through in blocks of the
+//! same size; the last block is filled up with copies.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tract_onnx::prelude::*;
+use tract_onnx::tract_hir::internal::DimLike;
+
+use super::error::LoadError;
+use super::operators::framework;
+use super::outline::Outline;
+
+/// Rows in a block.
+const BLOCK: usize = 16;
+
+/// A planned graph for one width.
+#[derive(Debug)]
+pub(super) struct Graph {
+    plan: Arc<TypedRunnableModel>,
+    width: usize,
+    columns: usize,
+}
+
+impl Graph {
+    /// Plans `outline` for rows of `width` features.
+    pub fn of(outline: &Outline, width: usize) -> Result<Self, LoadError> {
+        // tract takes a graph at its word in some places; what would panic there is only a bad file.
+        let planned = catch_unwind(AssertUnwindSafe(|| plan(outline, width)));
+        let failed = |reason: String| LoadError::Graph { reason };
+        match planned {
+            Err(_) => Err(failed("its nodes do not fit together".to_owned())),
+            Ok(Err(error)) => Err(failed(format!("{error:#}").replace('\n', " "))),
+            Ok(Ok(plan)) => {
+                let columns = score_columns(&plan)?;
+                Ok(Self { plan, width, columns })
+            }
+        }
+    }
+
+    /// Scores of `rows`, appended to `scores`; on failure what tract said.
+    pub fn score(&self, rows: &[f32], scores: &mut Vec<f32>) -> Result<(), String> {
+        rows.chunks(BLOCK * self.width).try_for_each(|block| {
+            self.block(block, scores).map_err(|error| format!("{error:#}").replace('\n', " "))
+        })
+    }
+
+    fn block(&self, rows: &[f32], scores: &mut Vec<f32>) -> TractResult<()> {
+        let filled = rows.len() / self.width;
+        let first = rows.iter().take(self.width).copied();
+        let copies = first.cycle().take((BLOCK - filled) * self.width);
+        let values: Vec<f32> = rows.iter().copied().chain(copies).collect();
+        let input = Tensor::from_shape(&[BLOCK, self.width], &values)?;
+        let outputs = self.plan.run(tvec!(input.into()))?;
+        let view = outputs[0].try_as_plain_ram()?;
+        let of_rows = view.as_slice::<f32>()?.chunks_exact(self.columns).take(filled);
+        scores.extend(of_rows.map(|row| row[self.columns - 1]));
+        Ok(())
+    }
+}
+
+fn plan(outline: &Outline, width: usize) -> TractResult<Arc<TypedRunnableModel>> {
+    framework()
+        .model_for_proto_model(&outline.proto)?
+        .with_input_fact(0, f32::fact([BLOCK, width]).into())?
+        .into_optimized()?
+        .into_runnable()
+}
+
+/// How many columns a score has: two for [N, 2], one for [N, 1] and [N].
+fn score_columns(plan: &TypedRunnableModel) -> Result<usize, LoadError> {
+    let refuse = |found: String| Err(LoadError::Output { found });
+    let Ok(fact) = plan.model().output_fact(0) else {
+        return refuse("the graph has no output".to_owned());
+    };
+    if fact.datum_type != f32::datum_type() {
+        return refuse(format!("the output is of type {:?}, not float32", fact.datum_type));
+    }
+    let shape: Option<Vec<usize>> = fact.shape.iter().map(|dim| dim.to_usize().ok()).collect();
+    match shape.as_deref() {
+        Some([BLOCK]) | Some([BLOCK, 1]) => Ok(1),
+        Some([BLOCK, 2]) => Ok(2),
+        Some(shape) => refuse(format!("for {BLOCK} rows the output is of shape {shape:?}")),
+        None => refuse(format!("the output's shape {:?} does not follow the rows", fact.shape)),
+    }
+}

@@ -1,0 +1,110 @@
+//! From the root to a leaf, node by node: the plain way, for any tree.
+//!
+//! A walk is a chain of loads, each waiting for the one before. Eight trees are therefore walked side by
+//! side, and a leaf points to itself, so that a tree which has arrived marks time until all have.
+
+use super::real::Real;
+use super::transform::{Aggregate, Tally};
+use super::validate::{Branch, Forest, Node};
+
+/// Trees walked side by side.
+const ABREAST: usize = 8;
+
+/// An ensemble laid out for walking: the nodes of all trees in one list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Walk<T> {
+    steps: Vec<Step<T>>,
+    roots: Vec<u32>,
+    /// The votes of step `i` are `votes[first_vote[i]..first_vote[i + 1]]`; only leaves have any.
+    first_vote: Vec<u32>,
+    votes: Vec<(u32, T)>,
+}
+
+/// A node; a leaf has itself for both children.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Step<T> {
+    threshold: T,
+    feature: u32,
+    yes: u32,
+    no: u32,
+    equal: bool,
+    missing_yes: bool,
+}
+
+impl<T: Real> Walk<T> {
+    /// Lays `forest` out. Its node count is bounded, so that indices fit 32 bits.
+    pub fn of(forest: &Forest<T>) -> Self {
+        let (mut steps, mut roots) = (Vec::new(), Vec::new());
+        let (mut first_vote, mut votes) = (vec![0], Vec::new());
+        for tree in &forest.trees {
+            let root = steps.len();
+            roots.push(root as u32);
+            for node in &tree.nodes {
+                match node {
+                    Node::Branch(branch) => steps.push(Step::branch(root, branch)),
+                    Node::Leaf(weights) => {
+                        steps.push(Step::leaf(steps.len()));
+                        votes.extend(weights.iter().map(|&(class, weight)| (class as u32, weight)));
+                    }
+                }
+                first_vote.push(votes.len() as u32);
+            }
+        }
+        Self { steps, roots, first_vote, votes }
+    }
+
+    /// The tallies of one row, one per class, over all trees in order.
+    pub fn row(&self, aggregate: Aggregate, row: &[T], tallies: &mut [Tally<T>]) {
+        tallies.fill(Tally::EMPTY);
+        for roots in self.roots.chunks(ABREAST) {
+            let mut at = [roots[0]; ABREAST];
+            at[..roots.len()].copy_from_slice(roots);
+            self.descend(row, &mut at);
+            for &leaf in &at[..roots.len()] {
+                let leaf = leaf as usize;
+                let range = self.first_vote[leaf] as usize..self.first_vote[leaf + 1] as usize;
+                for &(class, weight) in &self.votes[range] {
+                    tallies[class as usize].vote(aggregate, weight);
+                }
+            }
+        }
+    }
+
+    fn descend(&self, row: &[T], at: &mut [u32; ABREAST]) {
+        loop {
+            let before = *at;
+            for place in at.iter_mut() {
+                let step = &self.steps[*place as usize];
+                *place = step.next(row[step.feature as usize]);
+            }
+            if before == *at {
+                return;
+            }
+        }
+    }
+}
+
+impl<T: Real> Step<T> {
+    fn branch(root: usize, branch: &Branch<T>) -> Self {
+        Self {
+            threshold: branch.threshold,
+            feature: branch.feature as u32,
+            yes: (root + branch.yes) as u32,
+            no: (root + branch.no) as u32,
+            equal: branch.equal,
+            missing_yes: branch.missing_yes,
+        }
+    }
+
+    fn leaf(at: usize) -> Self {
+        let at = at as u32;
+        let threshold = T::INFINITY;
+        Self { threshold, feature: 0, yes: at, no: at, equal: false, missing_yes: true }
+    }
+
+    #[inline(always)]
+    fn next(&self, x: T) -> u32 {
+        let met = if self.equal { x == self.threshold } else { x <= self.threshold };
+        if met | (self.missing_yes & x.is_nan()) { self.yes } else { self.no }
+    }
+}
