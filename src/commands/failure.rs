@@ -43,7 +43,17 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     let io = |cause: &(dyn std::error::Error + 'static)| {
         cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind)
     };
-    error.chain().any(|cause| io(cause) == Some(ErrorKind::BrokenPipe))
+    error.chain().any(|cause| io(cause) == Some(ErrorKind::BrokenPipe) || is_cut_short(cause))
+}
+
+/// The same through a file writer, which keeps the text of an I/O error and not its kind.
+fn is_cut_short(cause: &(dyn std::error::Error + 'static)) -> bool {
+    match cause.downcast_ref::<batch::Error>() {
+        Some(batch::Error::Write { name, source }) => {
+            name == "stdout" && source.to_string().contains("Broken pipe")
+        }
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -66,5 +76,12 @@ mod tests {
         };
         assert!(is_closed_pipe(&error(ErrorKind::BrokenPipe)));
         assert!(!is_closed_pipe(&error(ErrorKind::WriteZero)));
+        let written = |name: &str, text: &str| {
+            let (name, source) = (name.to_owned(), text.into());
+            anyhow::Error::from(batch::Error::Write { name, source })
+        };
+        assert!(is_closed_pipe(&written("stdout", "Csv error: Broken pipe (os error 32)")));
+        assert!(!is_closed_pipe(&written("stdout", "Csv error: disk full")));
+        assert!(!is_closed_pipe(&written("fifo", "Csv error: Broken pipe (os error 32)")));
     }
 }

@@ -7,8 +7,10 @@
 
 mod config;
 pub mod demo;
+mod engines;
 mod failure;
 mod features;
+mod files;
 mod generate;
 mod interrupt;
 mod logging;

@@ -122,10 +122,8 @@ fn texts(
         texts.push(environment_text(environment, name)?);
     }
     for path in files {
-        let text = environment.read(path)?.ok_or_else(|| ConfigError::Read {
-            path: path.clone(),
-            source: ErrorKind::NotFound.into(),
-        })?;
+        let text = std::fs::read_to_string(environment.directory.join(path))
+            .map_err(|source| ConfigError::Read { path: path.clone(), source })?;
         texts.push((path.display().to_string(), text));
     }
     Ok(texts)

@@ -101,6 +101,12 @@ fn flow(value: &Value) -> String {
 
 /// Whether YAML reads the bare text back as the same text.
 fn is_plain(text: &str) -> bool {
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    if unit.len() < text.len()
+        && ["ms", "s", "m", "h", "d", "w", "KiB", "MiB", "GiB"].contains(&unit)
+    {
+        return true;
+    }
     let first = text.chars().next();
     let starts_well = first.is_some_and(|c| c.is_ascii_alphabetic() || c == '/');
     let is_word = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"]

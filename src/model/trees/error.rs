@@ -54,7 +54,9 @@ pub enum TreeError {
     )]
     PostTransform(String),
     /// PROBIT on one weight class: onnxruntime leaves the second column undefined.
-    #[error("post_transform PROBIT leaves the second class undefined, give weights to both classes")]
+    #[error(
+        "post_transform PROBIT leaves the second class undefined, give weights to both classes"
+    )]
     ProbitBinary,
     /// A tree's nodes do not stand together.
     #[error("the nodes of tree {tree} do not stand together")]

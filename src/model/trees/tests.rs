@@ -130,7 +130,8 @@ fn labels_follow_the_scores() {
 }
 
 /// Thresholds, and values to meet them.
-const GRID: [f32; 9] = [f32::NEG_INFINITY, -1.5, -0.0, 0.0, 0.25, 1.0, 1.0000001, 3.0, f32::INFINITY];
+const GRID: [f32; 9] =
+    [f32::NEG_INFINITY, -1.5, -0.0, 0.0, 0.25, 1.0, 1.0000001, 3.0, f32::INFINITY];
 
 /// Draws from a list of random numbers, 0 when it is used up.
 struct Draws<'a>(std::slice::Iter<'a, u16>);
