@@ -121,7 +121,8 @@ const OK: &str = "ok: the configuration is valid\n";
 
 #[test]
 fn an_unknown_environment_is_an_error() {
-    let mut command = synfinance(directory().path(), &["config", "check"]);
+    let directory = directory();
+    let mut command = synfinance(directory.path(), &["config", "check"]);
     let output = command.env("SYNFINANCE_ENV", "prod").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("allowed are development, staging and production"));
@@ -200,7 +201,8 @@ fn a_reader_that_leaves_is_no_failure() {
     for format in ["csv", "jsonl"] {
         let arguments =
             ["generate", "--transactions", "200000", "--output", "-", "--format", format];
-        let mut child = synfinance(directory().path(), &arguments)
+        let directory = directory();
+        let mut child = synfinance(directory.path(), &arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
