@@ -1,1 +1,180 @@
-//! The one path every transaction takes: remember, features, score, decide.
+//! The path that every front end takes: remember, features, score, decide.
+//!
+//! Training tables, backtests, the API and the live stream agree because they run this code and no
+//! other. It is synchronous and deterministic: the same transactions in the same order give the same
+//! features, scores and state, however they are cut into batches. A batch is only a matter of speed:
+//! its rows are remembered one after the other, then scored together.
+
+use std::sync::Arc;
+
+use crate::features::calendar::{Calendar, LocalTime};
+use crate::features::catalog::FeatureId;
+use crate::features::cities::Cities;
+use crate::features::plan::Plan;
+use crate::features::row::{Moment, Row};
+use crate::state::Bounds;
+use crate::state::customer::CustomerState;
+use crate::state::customers::Customers;
+use crate::state::hash::{hash30, hash32, hash64};
+use crate::state::labels::KnownFrauds;
+use crate::state::observation::{Incoming, Observation};
+use crate::transaction::{Label, Transaction};
+
+mod scoring;
+
+pub use crate::state::customer::Seen;
+use scoring::{Decider, Forest};
+pub use scoring::{Decision, EngineError};
+
+/// What every engine of a process shares: tables and bounds.
+#[derive(Debug)]
+pub struct Context {
+    /// Local time and holidays.
+    pub calendar: Calendar,
+    /// Where cities lie.
+    pub cities: Cities,
+    /// Bounds of each customer's state.
+    pub bounds: Bounds,
+}
+
+/// What an engine has met so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Judged and not remembered, because they came too late.
+    pub late: u64,
+    /// Ids that had been seen before.
+    pub duplicates: u64,
+    /// Transactions folded into hourly sums.
+    pub folded: u64,
+}
+
+/// One engine: the state of the customers that it owns, a model, and room for a batch.
+/// `Send` and not shared: one for each shard or worker.
+pub struct Engine {
+    context: Arc<Context>,
+    customers: Customers,
+    frauds: KnownFrauds,
+    counts: Counts,
+    plan: Plan,
+    /// Columns of `plan` that are handed out; the rest only feeds the forest.
+    width: usize,
+    decider: Option<Decider>,
+    forest: Option<Forest>,
+    row: Row,
+    /// Rows of the batch, one for each transaction that is not a duplicate, `plan`'s columns wide.
+    values: Vec<f64>,
+    seen: Vec<Seen>,
+}
+
+impl Engine {
+    /// Takes an analyst's verdict in; it counts from its `labeled_at`.
+    pub fn learn(&mut self, label: &Label<'_>) {
+        self.frauds.learn(label);
+    }
+
+    /// Features of transactions in order of arrival, each as of its own time: row-major, [`width`]
+    /// columns a row. Both outputs are cleared first; a duplicate's row is all NaN.
+    ///
+    /// [`width`]: Engine::width
+    pub fn features(
+        &mut self,
+        batch: &[Transaction<'_>],
+        rows: &mut Vec<f64>,
+        seen: &mut Vec<Seen>,
+    ) -> Result<(), EngineError> {
+        self.remember(batch)?;
+        let stride = self.plan.columns().len();
+        let mut computed = self.values.chunks_exact(stride);
+        rows.clear();
+        for seen in &self.seen {
+            match seen {
+                Seen::Duplicate => rows.resize(rows.len() + self.width, f64::NAN),
+                _ => rows.extend(computed.by_ref().take(1).flat_map(|row| &row[..self.width])),
+            }
+        }
+        seen.clear();
+        seen.extend_from_slice(&self.seen);
+        Ok(())
+    }
+
+    /// Columns of [`Engine::features`].
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The features in the order of the columns.
+    pub fn columns(&self) -> &[FeatureId] {
+        &self.plan.columns()[..self.width]
+    }
+
+    /// The customers that are remembered.
+    pub fn customers(&self) -> &Customers {
+        &self.customers
+    }
+
+    /// What was met so far.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Remembers a batch and leaves its rows in `values`, complete with the forest's columns.
+    fn remember(&mut self, batch: &[Transaction<'_>]) -> Result<(), EngineError> {
+        self.values.clear();
+        self.seen.clear();
+        for transaction in batch {
+            let seen = self.remember_one(transaction);
+            self.seen.push(seen);
+        }
+        if let Some(forest) = &mut self.forest {
+            forest.fill(&mut self.values, self.plan.columns().len())?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn remember_one(&mut self, transaction: &Transaction<'_>) -> Seen {
+        let (incoming, local) = incoming(&self.context, transaction);
+        let customer = hash64(transaction.customer_id);
+        let state = self.customers.state_mut(transaction.customer_id, customer);
+        let (plan, row, values) = (&self.plan, &mut self.row, &mut self.values);
+        let frauds = &self.frauds;
+        let read = |state: &CustomerState, observation: &Observation| {
+            let incoming = &incoming;
+            plan.fill(&Moment { incoming, local, state, observation, frauds, customer }, row);
+            values.extend(plan.columns().iter().map(|&id| row[id]));
+        };
+        let seen = state.remember(&incoming, &self.context.bounds, read);
+        self.counts.folded += u64::from(state.take_folded_count());
+        match seen {
+            Seen::New => {}
+            Seen::Late => self.counts.late += 1,
+            Seen::Duplicate => self.counts.duplicates += 1,
+        }
+        seen
+    }
+}
+
+/// A transaction as the state takes it.
+#[inline]
+fn incoming(context: &Context, transaction: &Transaction<'_>) -> (Incoming, LocalTime) {
+    let time = transaction.event_time.millis();
+    let local = context.calendar.local(time);
+    let millionths = |reputation: f64| (reputation * 1e6).round() as u32;
+    let city = transaction.city.unwrap_or("");
+    let position = transaction.position.or_else(|| context.cities.find(city, transaction.country));
+    let incoming = Incoming {
+        transaction: hash64(transaction.transaction_id),
+        time,
+        amount: transaction.amount.minor(),
+        merchant: hash32(transaction.merchant_id),
+        status: transaction.status,
+        hour: local.hour,
+        category: hash30(transaction.category),
+        city: hash30(city),
+        device: hash30(transaction.device_id.unwrap_or("")),
+        reputation: transaction.merchant_reputation.map(millionths),
+        position,
+        home: transaction.home,
+    };
+    (incoming, local)
+}

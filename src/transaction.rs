@@ -61,7 +61,7 @@ impl Amount {
 
     /// The amount nearest to `major` units, or the reason why it cannot be one.
     pub fn from_major(major: f64) -> Result<Self, InvalidField> {
-        if !major.is_finite() || major < 0.0 || major > MAX_AMOUNT_MAJOR {
+        if !(0.0..=MAX_AMOUNT_MAJOR).contains(&major) {
             return Err(InvalidField::Amount { value: major });
         }
         Ok(Self((major * Self::SCALE as f64).round() as i64))

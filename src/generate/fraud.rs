@@ -1,45 +1,21 @@
 //! Fraud: seven patterns, each as a handful of payments that tell its story.
 //!
 //! An episode is planned as a whole at the moment it begins, so that its payments fit each other;
-//! they then wait among the planned payments until their time comes. One episode in four is the
+//! they then wait among the planned payments until their time comes. Two episodes in five are the
 //! work of someone careful: smaller amounts, longer pauses, a known place. Those are the cases that
 //! a threshold on one feature misses.
 
 use super::FraudKind;
 use super::calendar::next_midnight;
-use super::customer::{Life, foreign_ip, indian_ip};
-use super::payment::{Payment, near};
-use super::random::Random;
+use super::customer::indian_ip;
+use super::episode::{Episode, Kit};
 use super::trade::{Channel, Mode};
-use super::world::World;
 use crate::transaction::{HOUR_MS, MINUTE_MS, SECOND_MS, Status};
-
-/// A fraud about to be planned.
-pub(super) struct Episode<'a> {
-    pub(super) world: &'a World,
-    pub(super) lives: &'a [Life],
-    pub(super) random: &'a mut Random,
-    pub(super) now_ms: i64,
-    pub(super) victim: u32,
-    /// What is planned, in any order.
-    pub(super) payments: Vec<Payment>,
-}
-
-/// What a thief pays with, the same throughout an episode.
-#[derive(Clone, Copy)]
-struct Kit {
-    device: Option<u64>,
-    ip: Option<u32>,
-    city: Option<usize>,
-    position: Option<(f64, f64)>,
-    mode: Mode,
-    channel: Channel,
-}
 
 impl Episode<'_> {
     /// Plans the payments of this pattern.
     pub(super) fn plan(&mut self, kind: FraudKind) {
-        let is_careful = self.random.chance(0.25);
+        let is_careful = self.random.chance(0.4);
         match kind {
             FraudKind::CardTesting => self.test_card(is_careful),
             FraudKind::AccountTakeover => self.take_over(is_careful),
@@ -77,8 +53,11 @@ impl Episode<'_> {
     /// amounts that rise with every success.
     fn take_over(&mut self, is_careful: bool) {
         let mode = self.random.pick(&[Mode::Upi, Mode::NetBanking, Mode::Wallet, Mode::DebitCard]);
-        let kit = self.stolen_kit(mode, Channel::MobileApp);
-        let mut usual = if is_careful { 0.7 } else { self.random.between(1.0, 2.0) };
+        let mut kit = self.stolen_kit(mode, Channel::MobileApp);
+        if is_careful {
+            (kit.city, kit.position) = self.home();
+        }
+        let mut usual = if is_careful { 0.3 } else { self.random.between(0.8, 2.0) };
         let longest_ms = if is_careful { 50 * MINUTE_MS } else { 22 * MINUTE_MS };
         let mut time_ms = self.now_ms;
         for _ in 0..self.random.within(4, 7) {
@@ -108,7 +87,8 @@ impl Episode<'_> {
                 mode: self.random.pick(&[Mode::CreditCard, Mode::DebitCard]),
                 channel: Channel::Pos,
             };
-            let paise = self.times_usual(if is_careful { 0.6 } else { 1.5 }, 5.0);
+            let paise =
+                if is_careful { self.times_usual(0.2, 1.8) } else { self.times_usual(1.0, 5.0) };
             let status = self.declined(0.1);
             self.add(kit, FraudKind::ImpossibleTravel, time_ms, merchant, paise, status);
         }
@@ -117,17 +97,18 @@ impl Episode<'_> {
     /// As many middling payments as go through before someone notices.
     fn burst(&mut self, is_careful: bool) {
         let mut kit = self.stolen_kit(Mode::Wallet, Channel::Online);
-        if self.random.chance(0.5) {
+        if is_careful || self.random.chance(0.3) {
             kit.device = Some(self.phone());
+            (kit.city, kit.position) = self.home();
         }
         kit.mode = self.random.pick(&[Mode::Upi, Mode::Wallet, Mode::CreditCard]);
         let sites = [self.online(), self.online(), self.online()];
-        let pause_ms = if is_careful { 7 * MINUTE_MS } else { 90 * SECOND_MS };
+        let pause_ms = if is_careful { 12 * MINUTE_MS } else { 90 * SECOND_MS };
         let mut time_ms = self.now_ms;
         for number in 0..self.random.within(6, 11) {
             time_ms += self.random.within(15 * SECOND_MS, pause_ms);
             let merchant = self.random.pick(&sites);
-            let paise = self.times_usual(0.6, 1.9);
+            let paise = self.times_usual(0.3, 1.7);
             let status = self.declined(if number > 4 { 0.25 } else { 0.04 });
             self.add(kit, FraudKind::VelocityAbuse, time_ms, merchant, paise, status);
         }
@@ -159,7 +140,8 @@ impl Episode<'_> {
             next_midnight(self.now_ms) + self.random.within(10 * MINUTE_MS, 4 * HOUR_MS);
         for _ in 0..self.random.within(1, 3) {
             let merchant = self.online();
-            let paise = self.times_usual(if is_careful { 1.0 } else { 2.0 }, 8.0);
+            let paise =
+                if is_careful { self.times_usual(0.4, 3.0) } else { self.times_usual(1.5, 8.0) };
             let status = self.declined(0.1);
             self.add(kit, FraudKind::NewDeviceNight, time_ms, merchant, paise, status);
             time_ms += self.random.within(2 * MINUTE_MS, 25 * MINUTE_MS);
@@ -178,117 +160,8 @@ impl Episode<'_> {
             time_ms += self.random.within(20 * MINUTE_MS, 14 * HOUR_MS);
             self.victim = self.patron(merchant);
             let kit = self.patron_kit(merchant);
-            let paise = self.times_usual(0.8, 3.0);
+            let paise = self.times_usual(0.3, 2.2);
             self.add(kit, FraudKind::MerchantCollusion, time_ms, merchant, paise, Status::Approved);
         }
-    }
-
-    /// A customer who might shop at this merchant.
-    fn patron(&mut self, merchant: u32) -> u32 {
-        let shop = self.world.merchant(merchant);
-        let residents = &self.world.residents[shop.city];
-        if shop.is_online || residents.is_empty() {
-            return self.world.activity.draw(self.random) as u32;
-        }
-        self.random.pick(residents)
-    }
-
-    fn patron_kit(&mut self, merchant: u32) -> Kit {
-        let shop = self.world.merchant(merchant);
-        if shop.is_online {
-            let (city, position) = self.home();
-            let device = Some(self.phone());
-            let ip = Some(self.world.customer(self.victim).home_ip);
-            let mode = self.random.pick(&[Mode::Upi, Mode::CreditCard, Mode::DebitCard]);
-            return Kit { device, ip, city, position, mode, channel: Channel::Online };
-        }
-        Kit {
-            device: None,
-            ip: None,
-            city: Some(shop.city),
-            position: Some((shop.latitude, shop.longitude)),
-            mode: self.random.pick(&[Mode::CreditCard, Mode::DebitCard]),
-            channel: Channel::Pos,
-        }
-    }
-
-    /// An unknown device somewhere: abroad, in another Indian city, or nowhere to be seen.
-    fn stolen_kit(&mut self, mode: Mode, channel: Channel) -> Kit {
-        let device = Some(self.random.bits());
-        let bits = self.random.bits();
-        let (ip, city) = match self.random.below(10) {
-            0..3 => (foreign_ip(bits), None),
-            3..7 => (indian_ip(bits), Some(self.world.customer(self.victim).city)),
-            _ => (indian_ip(bits), Some(self.random.below(4) as usize)),
-        };
-        let place = city.map(|city| &self.world.cities[city]);
-        let position = place
-            .filter(|_| self.random.chance(0.7))
-            .map(|place| near((place.latitude, place.longitude), 0.05, self.random));
-        Kit { device, ip: Some(ip), city, position, mode, channel }
-    }
-
-    /// A city with shops, too far to get there within two hours.
-    fn far_city(&mut self) -> Option<usize> {
-        const FAR_KM: f64 = 2_000.0;
-        let home = &self.world.cities[self.world.customer(self.victim).city];
-        let mut candidates = (0..16).map(|_| {
-            let merchant = self.random.below(self.world.merchants.len() as u64) as u32;
-            self.world.merchant(merchant)
-        });
-        let is_far = |city: usize| self.world.cities[city].distance_km(home) > FAR_KM;
-        candidates.find(|shop| !shop.is_online && is_far(shop.city)).map(|shop| shop.city)
-    }
-
-    fn home(&self) -> (Option<usize>, Option<(f64, f64)>) {
-        let customer = self.world.customer(self.victim);
-        (Some(customer.city), Some((customer.latitude, customer.longitude)))
-    }
-
-    fn phone(&self) -> u64 {
-        self.lives[self.victim as usize].phone(self.world, self.victim)
-    }
-
-    fn online(&mut self) -> u32 {
-        self.world.online.any(self.random)
-    }
-
-    /// So many times what the victim usually pays, in hundredths of a rupee.
-    fn times_usual(&mut self, low: f64, high: f64) -> u64 {
-        let income = self.world.customer(self.victim).income;
-        let usual = self.lives[self.victim as usize].mean_paise(income);
-        let paise = usual * self.random.between(low, high);
-        let is_round = self.random.chance(0.5);
-        let rounded = if is_round { (paise / 10_000.0).round() * 10_000.0 } else { paise };
-        rounded.clamp(100.0, 500_000_000.0).round() as u64
-    }
-
-    fn declined(&mut self, chance: f64) -> Status {
-        if self.random.chance(chance) { Status::Declined } else { Status::Approved }
-    }
-
-    fn add(
-        &mut self,
-        kit: Kit,
-        kind: FraudKind,
-        time_ms: i64,
-        merchant: u32,
-        paise: u64,
-        status: Status,
-    ) {
-        self.payments.push(Payment {
-            time_ms,
-            customer: self.victim,
-            merchant,
-            paise,
-            mode: kit.mode,
-            channel: kit.channel,
-            status,
-            city: kit.city,
-            position: kit.position,
-            device: kit.device,
-            ip: kit.ip,
-            fraud: Some(kind),
-        });
     }
 }

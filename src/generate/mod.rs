@@ -1,9 +1,9 @@
 //! Synthetic customers, merchants and fraud, by seed.
 //!
 //! Real payments cannot be shipped with a program, and a table of random numbers trains and shows
-//! nothing: fraud is a deviation from somebody's habits, so there must be somebody with habits. Here
-//! customers live in Indian cities, go to their own merchants at their own hours, travel, change
-//! phones, get refunds; merchants differ in trade, prices and name; and thieves follow seven
+//! nothing: fraud is a deviation from somebody's habits, so there must be somebody with habits.
+//! Here customers live in Indian cities, go to their own merchants at their own hours, travel,
+//! change phones, get refunds; merchants differ in trade, prices and name; and thieves follow seven
 //! patterns, partly with care. Honest life is noisy enough that no single rule is right.
 //!
 //! [`Generator`] yields transactions in event-time order from memory bounded by customers and
@@ -11,10 +11,12 @@
 
 mod calendar;
 mod customer;
+mod episode;
 mod fraud;
 mod generated;
 mod payment;
 mod places;
+mod queue;
 mod random;
 mod stream;
 mod text;

@@ -34,13 +34,14 @@ pub(super) struct Payment {
 
 /// One in so many payments is the start of a journey, is followed by a new phone, flows back.
 const JOURNEY_CHANCE: f64 = 1.0 / 90.0;
-const NEW_PHONE_CHANCE: f64 = 1.0 / 900.0;
+const NEW_PHONE_CHANCE: f64 = 1.0 / 500.0;
 const REFUND_CHANCE: f64 = 1.0 / 60.0;
+const FEWEST_FOR_JOURNEYS: usize = 50;
 /// One in so many payments is refused, is the first of several in a row.
 const DECLINE_CHANCE: f64 = 0.022;
 const SPREE_CHANCE: f64 = 0.05;
 /// One in so many payments is much larger than usual.
-const LARGE_CHANCE: f64 = 0.005;
+const LARGE_CHANCE: f64 = 0.008;
 
 /// What a customer does at one moment: a payment, and those that follow from it within two hours.
 /// `None` while they travel.
@@ -197,11 +198,19 @@ impl Shopper<'_> {
             let time_ms = payment.time_ms + self.random.within(20 * SECOND_MS, 3 * MINUTE_MS);
             follow_ups.push(Payment { time_ms, status: Status::Approved, ..*payment });
         } else if self.random.chance(SPREE_CHANCE) {
-            let mut time_ms = payment.time_ms;
-            for _ in 0..self.random.within(1, 4) {
-                time_ms += self.random.within(2 * MINUTE_MS, 25 * MINUTE_MS);
-                follow_ups.push(self.buy(time_ms));
-            }
+            self.go_on(payment.time_ms, follow_ups);
+        }
+    }
+
+    /// A stroll from shop to shop, or an evening of bills and orders one right after the other.
+    fn go_on(&mut self, mut time_ms: i64, follow_ups: &mut Vec<Payment>) {
+        let (most, pause_ms) = match self.random.chance(0.3) {
+            true => (8, [20 * SECOND_MS, 4 * MINUTE_MS]),
+            false => (4, [2 * MINUTE_MS, 25 * MINUTE_MS]),
+        };
+        for _ in 0..self.random.within(1, most) {
+            time_ms += self.random.within(pause_ms[0], pause_ms[1]);
+            follow_ups.push(self.buy(time_ms));
         }
     }
 
@@ -214,6 +223,8 @@ impl Shopper<'_> {
         if self.random.chance(NEW_PHONE_CHANCE) {
             self.life.change_phone();
         }
+        // With too few customers, somebody on the way would have to pay all the same.
+        let is_free = is_free && self.world.customers.len() >= FEWEST_FOR_JOURNEYS;
         if is_free && !self.life.is_away() && self.random.chance(JOURNEY_CHANCE) {
             let home = self.world.customer(self.customer).city;
             self.life.set_out(self.world, home, payment.time_ms, self.random);

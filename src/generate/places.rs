@@ -1,7 +1,7 @@
 //! Where customers live and travel: the largest Indian cities and some abroad.
 //!
-//! Coordinates come from the bundled table `config/cities.csv`, so a generated city and its position
-//! agree with what the features look up.
+//! Coordinates come from the bundled table `config/cities.csv`, so a generated city and its
+//! position agree with what the features look up.
 
 /// A city with shops.
 #[derive(Debug, Clone, Copy)]
@@ -76,9 +76,9 @@ const INDIAN: [(&str, u64); 36] = [
 ];
 
 const ABROAD: [&str; 10] = [
-    "Dubai",
-    "Singapore",
     "London",
+    "Singapore",
+    "Dubai",
     "New York",
     "Bangkok",
     "Frankfurt",

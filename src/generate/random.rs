@@ -135,7 +135,7 @@ impl Alias {
     pub(super) fn new(weights: &[u64]) -> Self {
         let count = weights.len() as u128;
         let total: u128 = weights.iter().map(|&weight| u128::from(weight)).sum::<u128>().max(1);
-        // A column holds `total`; each weight is scaled by `count`, so that columns and weights agree.
+        // A column holds `total`; weights are scaled by `count`, so that both have the same sum.
         let mut scaled: Vec<u128> = weights.iter().map(|&w| u128::from(w) * count).collect();
         let (mut small, mut large): (Vec<usize>, Vec<usize>) =
             (0..weights.len()).partition(|&index| scaled[index] < total);

@@ -1,22 +1,22 @@
 //! The order of events: honest moments one after the other, and what waits for its time.
 //!
 //! Drawing all payments and sorting them would need memory for all of them. Instead the honest
-//! moments come from [`Ticks`] in order, one at a time; whatever a moment sets off (more shopping, a
-//! fraud episode) goes into a heap and comes out when its time has come. At most one episode a
-//! victim runs at a time, so the heap is bounded by the customers, not by the transactions.
+//! moments come from [`Ticks`] in order, one at a time; whatever a moment sets off (more shopping,
+//! a fraud episode) goes into a queue and comes out when its time has come. Nothing new is planned
+//! while the queue holds a few payments a customer, so it is bounded by them and not by the
+//! transactions.
 //!
 //! The counts are exact: a planned honest payment takes the place of a later moment, and episodes
 //! start whenever fraud has fallen behind its share of what has been generated.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use super::calendar::Ticks;
 use super::customer::Life;
-use super::fraud::Episode;
+use super::episode::Episode;
 use super::generated::Generated;
 use super::payment::{Payment, pay};
+use super::queue::Queue;
 use super::random::Random;
 use super::world::World;
 use super::{FraudKind, Settings, SettingsError};
@@ -39,40 +39,10 @@ pub struct Generator {
     fraud: u64,
     planned_fraud: u64,
     deck: Vec<FraudKind>,
-    waiting: BinaryHeap<Reverse<Waiting>>,
-    /// Payments that ever waited: the order among equal times.
-    queued: u64,
+    queue: Queue,
     emitted: u64,
     follow_ups: Vec<Payment>,
 }
-
-/// A planned payment, ordered by its time and then by when it was planned.
-#[derive(Debug)]
-struct Waiting {
-    time_ms: i64,
-    number: u64,
-    payment: Payment,
-}
-
-impl Ord for Waiting {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.time_ms, self.number).cmp(&(other.time_ms, other.number))
-    }
-}
-
-impl PartialOrd for Waiting {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Waiting {
-    fn eq(&self, other: &Self) -> bool {
-        self.number == other.number
-    }
-}
-
-impl Eq for Waiting {}
 
 /// How often each pattern is dealt; shuffled anew whenever the deck is empty.
 const DECK: [(FraudKind, usize); 7] = [
@@ -97,6 +67,7 @@ impl Generator {
         let honest = settings.transactions - fraud;
         // A moment is needed to start a fraud, even if every payment is one.
         let ticks = Ticks::new(&world.calendar, settings.start_ms, settings.days, honest.max(1));
+        let end_ms = ticks.end_ms();
         Ok(Self {
             lives: vec![Life::default(); settings.customers as usize],
             random: Random::new(settings.seed, 4),
@@ -108,8 +79,7 @@ impl Generator {
             fraud,
             planned_fraud: 0,
             deck: Vec::new(),
-            waiting: BinaryHeap::new(),
-            queued: 0,
+            queue: Queue::new(1_024 + 4 * settings.customers as usize, end_ms),
             emitted: 0,
             follow_ups: Vec::new(),
             world: Arc::new(world),
@@ -122,12 +92,11 @@ impl Generator {
         self.ticked += 1;
         if self.owed > 0 {
             self.owed -= 1;
-            let bystander = self.world.activity.draw(&mut self.random) as u32;
-            self.keep_up_fraud(now_ms, bystander);
+            self.keep_up_fraud(now_ms, None);
             return None;
         }
         let payment = self.honest_payment(now_ms);
-        self.keep_up_fraud(now_ms, payment.customer);
+        self.keep_up_fraud(now_ms, Some(&payment));
         Some(payment)
     }
 
@@ -135,23 +104,28 @@ impl Generator {
         let mut follow_ups = std::mem::take(&mut self.follow_ups);
         let payment = self.find_payer(now_ms, &mut follow_ups);
         // Every follow-up takes the place of a later moment; those with none left are not made.
-        let left = self.honest.saturating_sub(self.ticked + self.owed);
+        let is_full = self.queue.is_full();
+        let moments = self.honest.saturating_sub(self.ticked + self.owed);
+        let left = if is_full { 0 } else { moments };
         follow_ups.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         self.owed += follow_ups.len() as u64;
-        self.enqueue(&mut follow_ups, now_ms);
+        self.queue.push_all(&mut follow_ups, now_ms);
         self.follow_ups = follow_ups;
         payment
     }
 
     fn find_payer(&mut self, now_ms: i64, follow_ups: &mut Vec<Payment>) -> Payment {
-        for attempt in 0.. {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
             let customer = self.world.activity.draw(&mut self.random) as u32;
             let is_awake = self.world.customer(customer).is_awake(now_ms, &mut self.random);
-            if attempt < MOST_ATTEMPTS && !is_awake {
+            if attempts <= MOST_ATTEMPTS && !is_awake {
                 continue;
             }
             let life = &mut self.lives[customer as usize];
-            if attempt >= MOST_ATTEMPTS {
+            if attempts > MOST_ATTEMPTS {
+                // Whoever has come home can pay, so this is the last attempt.
                 life.come_home();
             }
             let random = &mut self.random;
@@ -159,45 +133,63 @@ impl Generator {
                 return payment;
             }
         }
-        unreachable!("invariant: whoever has come home can pay")
     }
 
     /// Starts episodes until fraud has its share of the moments so far. The first twentieth stays
     /// honest, so that victims have habits; the last episodes start a little before the end.
-    fn keep_up_fraud(&mut self, now_ms: i64, recent: u32) {
+    fn keep_up_fraud(&mut self, now_ms: i64, recent: Option<&Payment>) {
         let moments = self.honest.max(1);
         let lead = moments / 20;
         let span = (moments - 2 * lead).max(1);
         let passed = self.ticked.saturating_sub(lead).min(span);
-        let due = if self.ticked >= moments {
-            self.fraud
-        } else {
-            (u128::from(self.fraud) * u128::from(passed) / u128::from(span)) as u64
-        };
-        while self.planned_fraud < due {
-            self.start_episode(now_ms, recent);
+        let due = (u128::from(self.fraud) * u128::from(passed) / u128::from(span)) as u64;
+        while self.planned_fraud < due && !self.queue.is_full() {
+            let kind = self.deal(now_ms);
+            let victim = match kind {
+                FraudKind::ImpossibleTravel => {
+                    recent.and_then(|payment| self.just_at_home(payment))
+                }
+                _ => Some(self.find_victim(now_ms)),
+            };
+            let Some(victim) = victim else {
+                // Its moment will come: someone pays at home every few moments.
+                return self.deck.push(kind);
+            };
+            self.start_episode(kind, victim, now_ms);
         }
     }
 
-    fn start_episode(&mut self, now_ms: i64, recent: u32) {
-        let mut kind = self.deal();
-        // A night that is not to come would be squeezed into daylight.
-        if kind == FraudKind::NewDeviceNight && now_ms + 30 * HOUR_MS > self.ticks.end_ms() {
-            kind = FraudKind::SpendingSpike;
-        }
-        let victim = match kind {
-            FraudKind::ImpossibleTravel if !self.lives[recent as usize].is_away() => recent,
-            _ => self.find_victim(now_ms),
-        };
+    /// The customer of a payment that shows them in their home city, and no fraud going on.
+    fn just_at_home(&self, payment: &Payment) -> Option<u32> {
+        let home = self.world.customer(payment.customer).city;
+        let is_free = self.lives[payment.customer as usize].victim_until_ms < payment.time_ms;
+        let is_seen = payment.city == Some(home) && payment.position.is_some();
+        (is_seen && is_free).then_some(payment.customer)
+    }
+
+    fn start_episode(&mut self, kind: FraudKind, victim: u32, now_ms: i64) {
         let mut payments = self.plan(kind, victim, now_ms);
         payments.sort_by_key(|payment| payment.time_ms);
         let left = self.fraud - self.planned_fraud;
         payments.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         self.planned_fraud += payments.len() as u64;
-        if let Some(last) = payments.last() {
-            self.lives[victim as usize].victim_until_ms = last.time_ms;
+        for payment in &payments {
+            let until_ms = &mut self.lives[payment.customer as usize].victim_until_ms;
+            *until_ms = payment.time_ms.max(*until_ms);
         }
-        self.enqueue(&mut payments, now_ms);
+        self.queue.push_all(&mut payments, now_ms);
+    }
+
+    /// Plans what is still missing when no moment is left: few settings get here.
+    fn finish_fraud(&mut self) -> bool {
+        if self.planned_fraud == self.fraud {
+            return false;
+        }
+        let now_ms = self.ticks.end_ms() - 1;
+        let kind = self.deal(now_ms);
+        let victim = self.find_victim(now_ms);
+        self.start_episode(kind, victim, now_ms);
+        true
     }
 
     fn plan(&mut self, kind: FraudKind, victim: u32, now_ms: i64) -> Vec<Payment> {
@@ -226,7 +218,7 @@ impl Generator {
         victim
     }
 
-    fn deal(&mut self) -> FraudKind {
+    fn deal(&mut self, now_ms: i64) -> FraudKind {
         if self.deck.is_empty() {
             let cards = |&(kind, count)| std::iter::repeat_n(kind, count);
             self.deck = DECK.iter().flat_map(cards).collect();
@@ -236,22 +228,11 @@ impl Generator {
                 self.deck.swap(last, other);
             }
         }
-        self.deck.pop().expect("invariant: an empty deck has just been refilled")
-    }
-
-    /// Lets payments wait for their time; what would happen after the end is moved closer.
-    fn enqueue(&mut self, payments: &mut Vec<Payment>, now_ms: i64) {
-        let last_ms = payments.iter().map(|payment| payment.time_ms).max().unwrap_or(now_ms);
-        let room_ms = self.ticks.end_ms() - 1 - now_ms;
-        for mut payment in payments.drain(..) {
-            if last_ms - now_ms > room_ms {
-                let offset = i128::from(payment.time_ms - now_ms) * i128::from(room_ms);
-                payment.time_ms = now_ms + (offset / i128::from(last_ms - now_ms)) as i64;
-            }
-            let number = self.queued;
-            self.queued += 1;
-            self.waiting.push(Reverse(Waiting { time_ms: payment.time_ms, number, payment }));
-        }
+        let kind = self.deck.pop().expect("invariant: an empty deck has just been refilled");
+        // A night that is not to come would be squeezed into daylight.
+        let is_too_late = now_ms + 30 * HOUR_MS > self.ticks.end_ms();
+        let is_night = kind == FraudKind::NewDeviceNight;
+        if is_night && is_too_late { FraudKind::SpendingSpike } else { kind }
     }
 
     fn next_payment(&mut self) -> Option<Payment> {
@@ -259,15 +240,15 @@ impl Generator {
             if self.tick_ms.is_none() {
                 self.tick_ms = self.ticks.next(&self.world.calendar, &mut self.random);
             }
-            let waiting_ms = self.waiting.peek().map(|Reverse(waiting)| waiting.time_ms);
-            match (waiting_ms, self.tick_ms) {
+            match (self.queue.next_ms(), self.tick_ms) {
                 (Some(waiting), tick) if tick.is_none_or(|tick| waiting <= tick) => {
-                    return self.waiting.pop().map(|Reverse(waiting)| waiting.payment);
+                    return self.queue.pop();
                 }
                 (_, Some(tick)) => match self.tick(tick) {
                     Some(payment) => return Some(payment),
                     None => continue,
                 },
+                (_, None) if self.finish_fraud() => continue,
                 (_, None) => return None,
             }
         }
@@ -290,5 +271,29 @@ impl Iterator for Generator {
     fn size_hint(&self) -> (usize, Option<usize>) {
         let left = self.honest + self.fraud - self.emitted;
         usize::try_from(left).map_or((usize::MAX, None), |left| (left, Some(left)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn little_waits_however_many_are_generated() {
+        for (transactions, customers, days) in [(200_000, 1, 1), (100_000, 100, 2), (300, 20, 30)] {
+            let fraud_rate = 0.5;
+            let settings =
+                Settings { transactions, customers, days, fraud_rate, ..Settings::default() };
+            let mut generator = Generator::new(&settings).unwrap();
+            // One moment may add an episode of 13 payments or 8 honest ones to a heap almost full.
+            let bound = generator.queue.most() + 21;
+            let (mut count, mut fraud) = (0, 0);
+            while let Some(generated) = generator.next() {
+                assert!(generator.queue.len() <= bound, "{}", generator.queue.len());
+                count += 1;
+                fraud += u64::from(generated.is_fraud);
+            }
+            assert_eq!((count, fraud), (transactions, transactions / 2));
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Short texts that live inside their owner: ids, addresses.
 //!
-//! A million transactions a second leave no time for an allocation per id; a [`Text`] is copied like
-//! a number.
+//! A million transactions a second leave no time for an allocation per id; a [`Text`] is copied
+//! like a number.
 
 /// At most `N` bytes of ASCII.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -87,7 +87,7 @@ impl Mode {
         Self::ALL[random.weighted(&[58, 18, 12, 2, 5, 5])]
     }
 
-    /// Whether the mode can pay this: nobody pays cash online, UPI ends at a lakh, purses are small.
+    /// Whether it can pay this: nobody pays cash online, UPI ends at a lakh, purses are small.
     fn suits(self, online: bool, rupees: f64) -> bool {
         match self {
             Self::Upi => rupees <= 100_000.0,

@@ -52,6 +52,11 @@ impl Market {
         Self { merchants, draw: Alias::new(&visits) }
     }
 
+    /// Whether nobody sells here.
+    pub(super) fn is_empty(&self) -> bool {
+        self.merchants.is_empty()
+    }
+
     /// A merchant, as likely as it is visited.
     pub(super) fn visit(&self, random: &mut Random) -> u32 {
         self.merchants[self.draw.draw(random)]
@@ -143,7 +148,7 @@ impl World {
                 self.markets[self.customers[customer].city].any(random)
             };
             self.colluders.push(merchant);
-            self.merchants[merchant as usize].reputation = two_decimals(random.between(0.35, 0.8));
+            self.merchants[merchant as usize].reputation = two_decimals(random.between(0.55, 0.9));
         }
     }
 
