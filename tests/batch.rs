@@ -15,8 +15,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::Value;
 use synfinance::batch::{
-    self, ColumnMap, Error, ErrorKind, Format, Job, Scorer, Source, Summary, Table, Target,
-    TransactionWriter,
+    self, Cell, ColumnMap, Error, ErrorKind, Format, Job, Scorer, Shape, Source, Summary, Table,
+    Target, TransactionWriter,
 };
 use synfinance::decision::{Reason, Severity};
 use synfinance::engine::{Decision, Seen};
@@ -720,6 +720,71 @@ fn written_transactions_are_the_same_bytes_every_time() {
         Sample::new(9_000).write(&bench.path(&other), 9_000);
         assert!(fs::read(bench.path(file)).unwrap() == fs::read(bench.path(&other)).unwrap());
     }
+}
+
+#[test]
+fn names_that_avro_does_not_allow_become_names_that_it_does() {
+    let bench = Bench::new();
+    let csv = "transaction_id,customer_id,merchant_id,event_time,amount,2 b,TX-ÄMOUNT,2_b,_2_b\n\
+        t,c,m,2024-03-01,5,x,y,z,w\n";
+    let summary = bench.score(&bench.put("in.csv", csv), "out.avro").unwrap();
+    bench.score(&bench.path("out.avro"), "again.jsonl").unwrap();
+    let line = &bench.lines("again.jsonl")[0];
+    for (old, new) in &summary.renamed {
+        assert!(csv.contains(old.as_str()) && !line[new].is_null(), "{old} {new} {line}");
+    }
+    let values: Vec<&str> = line.as_object().unwrap().values().filter_map(Value::as_str).collect();
+    assert!(["x", "y", "z", "w"].iter().all(|value| values.contains(value)), "{line}");
+    assert_eq!(summary.renamed.len(), 3, "{:?}", summary.renamed);
+}
+
+#[test]
+fn other_commands_read_columns_in_the_shape_they_ask_for() {
+    let bench = Bench::new();
+    Sample::new(300).write(&bench.path("in.parquet"), 300);
+    bench.score(&bench.path("in.parquet"), "scored.csv").unwrap();
+    let wanted = [
+        ("fraud_probability", Shape::Number),
+        ("input_is_fraud", Shape::Verdict),
+        ("event_time", Shape::Time),
+        ("customer_id", Shape::Text),
+        ("device_id", Shape::Text),
+        ("category", Shape::Number),
+    ];
+    let sample = Sample::new(300);
+    let expected = sample.expected(300);
+    let mut rows = 0;
+    batch::read_records(source(&bench.path("scored.csv")), &wanted, &mut |record| {
+        let (_, cells) = record.unwrap();
+        if rows < 96 {
+            let raw = sample.transaction(rows);
+            assert_eq!(cells[1], Cell::Verdict(rows % 29 == 3));
+            assert_eq!(cells[2], Cell::Time(raw.event_time));
+            assert_eq!(cells[3], Cell::Text(raw.customer_id));
+            assert_eq!(cells[4], raw.device_id.map_or(Cell::Missing, Cell::Text));
+        }
+        assert_eq!((cells[0], cells[5]), (Cell::Number(expected[rows]), Cell::Broken));
+        rows += 1;
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(rows, expected.len());
+    let missing = batch::read_records(
+        source(&bench.path("scored.csv")),
+        &[("fraud_probabilty", Shape::Number)],
+        &mut |_| Ok(()),
+    );
+    assert!(missing.unwrap_err().to_string().contains("did you mean fraud_probability?"));
+    let mut engine = StandIn::default();
+    let mut scores = Vec::new();
+    let columns = ColumnMap::default();
+    batch::read_transactions(source(&bench.path("in.parquet")), &columns, NOW, &mut |row| {
+        let transaction = row.unwrap();
+        scores.extend(engine.remember(transaction).map(|count| hashed(transaction, count)));
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(scores, expected);
 }
 
 #[test]
