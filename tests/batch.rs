@@ -206,12 +206,12 @@ impl Sample {
             payment_mode: "UPI",
             channel: ["POS", "Online"][row % 2],
             status: [Status::Approved, Status::Declined, Status::Refunded][row % 3],
-            merchant_name: (row % 2 == 0).then_some("Händler"),
-            merchant_reputation: (row % 3 == 0).then_some(row as f64 / 100_000.0),
+            merchant_name: row.is_multiple_of(2).then_some("Händler"),
+            merchant_reputation: row.is_multiple_of(3).then_some(row as f64 / 100_000.0),
             city: Some("Mumbai"),
             latitude: Some(19.076 + row as f64 / 1e6),
             longitude: Some(72.8777),
-            device_id: (row % 5 > 0).then_some("d"),
+            device_id: (!row.is_multiple_of(5)).then_some("d"),
             ..RawTransaction::default()
         }
     }
@@ -413,8 +413,8 @@ fn fixture_scores() -> Vec<f64> {
                 payment_mode: "UPI",
                 channel: "Online",
                 status: [Status::Approved, Status::Declined, Status::Refunded][i % 3],
-                merchant_name: (i % 5 != 0).then_some(&name),
-                merchant_reputation: (i % 2 == 0).then_some(0.25),
+                merchant_name: (!i.is_multiple_of(5)).then_some(&name),
+                merchant_reputation: i.is_multiple_of(2).then_some(0.25),
                 city: Some("Mumbai"),
                 country: Some("IN"),
                 latitude: Some(19.076 + i as f64 / 128.0),

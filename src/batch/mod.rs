@@ -42,7 +42,7 @@ pub use error::{Error, ErrorKind};
 pub use features::{DEFAULT_LABEL_DELAY_MS, Table, features};
 pub use format::{Format, Source, Target};
 pub use job::Job;
-pub use records::{Cell, Record, Shape, read_records, read_transactions};
+pub use records::{Cell, EachTransaction, Record, Shape, read_records, read_transactions};
 pub use rows::Rejection;
 pub use score::score;
 pub use scorer::Scorer;

@@ -48,6 +48,10 @@ pub enum Cell<'a> {
 /// why it is no row.
 pub type Record<'a> = Result<(u64, &'a [Cell<'a>]), &'a Rejection>;
 
+/// What [`read_transactions`] does with a row.
+pub type EachTransaction<'a> =
+    dyn FnMut(Result<&Transaction<'_>, &Rejection>) -> Result<(), Error> + 'a;
+
 enum Column {
     Text(TextColumn),
     Number(NumberColumn),
@@ -96,7 +100,7 @@ pub fn read_transactions(
     source: Source,
     columns: &ColumnMap,
     now: i64,
-    each: &mut dyn FnMut(Result<&Transaction<'_>, &Rejection>) -> Result<(), Error>,
+    each: &mut EachTransaction<'_>,
 ) -> Result<(), Error> {
     let Opened { mut blocks, resolved, .. } =
         open(source, columns, Wanted::Mapped { label: None })?;
