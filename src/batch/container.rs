@@ -1,18 +1,88 @@
-//! Avro container files with the same bytes for the same rows.
+//! Avro container files: the same bytes for the same rows, and no row lost in silence.
+//!
+//! A container has no end mark: a file that was cut off looks like one that ended, and readers stop
+//! without a word. But what ends every block, and the header of an empty file, is the file's sync
+//! marker, so [`Whole`] remembers the last sixteen bytes of the stream and compares.
 //!
 //! The container format separates blocks by sixteen bytes that the writer chooses; usual writers draw
 //! them at random, so two runs never give the same file. Here they are the hash of the schema: as
 //! unlikely to occur in the data, and the same every time. Blocks are not compressed: of all codecs,
 //! only `null` and `deflate` are known to every reader, and deflate costs more than scoring.
 
-use std::io::Write;
+use std::io::{BufReader, Read, Write};
+use std::sync::{Arc, Mutex};
 
+use arrow_array::RecordBatch;
 use arrow_avro::compression::CompressionCodec;
 use arrow_avro::errors::AvroError;
+use arrow_avro::reader::{Reader, ReaderBuilder};
 use arrow_avro::schema::SCHEMA_METADATA_KEY;
 use arrow_avro::writer::format::AvroFormat;
-use arrow_schema::Schema;
+use arrow_schema::{ArrowError, Schema, SchemaRef};
 use xxhash_rust::xxh3::xxh3_128;
+
+/// The last bytes of a stream, as many as a sync marker has.
+type Tail = Arc<Mutex<[u8; 16]>>;
+
+/// The batches of a container file, and an error in place of a silent end.
+pub(super) struct Whole {
+    reader: Reader<BufReader<Tailed>>,
+    tail: Tail,
+    ended: bool,
+}
+
+/// A stream that remembers its last bytes.
+struct Tailed {
+    bytes: Box<dyn Read + Send>,
+    tail: Tail,
+}
+
+impl Whole {
+    /// Reads the header.
+    pub(super) fn open(bytes: Box<dyn Read + Send>, rows: usize) -> Result<Self, ArrowError> {
+        let tail = Tail::default();
+        let bytes = Tailed { bytes, tail: tail.clone() };
+        let bytes = BufReader::with_capacity(1 << 18, bytes);
+        let reader = ReaderBuilder::new().with_batch_size(rows).build(bytes)?;
+        Ok(Self { reader, tail, ended: false })
+    }
+
+    /// The columns of every batch.
+    pub(super) fn schema(&self) -> SchemaRef {
+        self.reader.schema()
+    }
+
+    fn is_cut(&self) -> bool {
+        let tail = self.tail.lock().expect("invariant: nobody panics while holding the tail");
+        *tail != self.reader.avro_header().sync()
+    }
+}
+
+impl Iterator for Whole {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.reader.next();
+        if next.is_some() || self.ended {
+            return next;
+        }
+        self.ended = true;
+        let cut = "the file ends within a block; it was cut off".to_owned();
+        self.is_cut().then_some(Err(ArrowError::AvroError(cut)))
+    }
+}
+
+impl Read for Tailed {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.bytes.read(into)?;
+        let mut tail = self.tail.lock().expect("invariant: nobody panics while holding the tail");
+        let new = &into[read.saturating_sub(tail.len())..read];
+        tail.rotate_left(new.len());
+        let kept = tail.len() - new.len();
+        tail[kept..].copy_from_slice(new);
+        Ok(read)
+    }
+}
 
 /// The container format with a sync marker that depends on the schema alone.
 #[derive(Debug, Default)]

@@ -288,3 +288,65 @@ fn quoted(data: &[u8], open: usize, ended: bool) -> Result<(Span, usize), Scan> 
 fn unclosed(ended: bool) -> Scan {
     if ended { Scan::Malformed("a quote that is never closed") } else { Scan::Unfinished }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The fields of the first record and how many bytes it has.
+    fn first(data: &str) -> (Vec<String>, Scan) {
+        let mut spans = Vec::new();
+        let scan = scan(data.as_bytes(), b',', true, &mut spans);
+        (spans.iter().map(|span| span.text(data).into_owned()).collect(), scan)
+    }
+
+    #[test]
+    fn records_end_where_rfc_4180_says() {
+        let cases: [(&str, &[&str], usize); 11] = [
+            ("a,b\nc", &["a", "b"], 4),
+            ("a,b\r\nc", &["a", "b"], 5),
+            ("a,b", &["a", "b"], 3),
+            ("a,b\r", &["a", "b"], 4),
+            ("a,\n", &["a", ""], 3),
+            (",\n", &["", ""], 2),
+            ("\n", &[""], 1),
+            ("\"a,b\",c\n", &["a,b", "c"], 8),
+            ("\"a\"\"b\"\r\n", &["a\"b"], 8),
+            ("\"two\nlines\",x\n", &["two\nlines", "x"], 14),
+            ("it's 5\" wide,x\n", &["it's 5\" wide", "x"], 15),
+        ];
+        for (data, fields, length) in cases {
+            let (found, scan) = first(data);
+            assert_eq!(found, fields, "{data:?}");
+            assert_eq!(scan, Scan::Record(length), "{data:?}");
+        }
+    }
+
+    #[test]
+    fn quotes_that_break_the_rules_are_malformed() {
+        for data in ["\"a\"b,c\n", "\"a\" ,c\n", "x,\"never\nclosed", "\"", "\"\"\""] {
+            assert!(matches!(first(data).1, Scan::Malformed(_)), "{data:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_without_its_end_waits_for_more() {
+        let mut spans = Vec::new();
+        for data in ["", "a,b", "a,\"b", "a,\"b\"", "a,b\r", "\"a\"\r"] {
+            assert_eq!(
+                scan(data.as_bytes(), b',', false, &mut spans),
+                Scan::Unfinished,
+                "{data:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_header_tells_the_separator() {
+        for (header, expected) in
+            [("a,b;c,d", b','), ("a;b", b';'), ("a\tb\tc,d", b'\t'), ("a", b',')]
+        {
+            assert_eq!(separator(header.as_bytes()), expected, "{header}");
+        }
+    }
+}

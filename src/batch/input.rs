@@ -5,15 +5,15 @@
 //! will name.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek};
+use std::io::{Read, Seek};
 
 use arrow_array::RecordBatch;
-use arrow_avro::reader::ReaderBuilder;
 use arrow_schema::{ArrowError, Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::Error;
+use super::container::Whole;
 use super::csv::CsvBlocks;
 use super::format::{Bytes, Format, Source};
 use super::jsonl::JsonBlocks;
@@ -112,11 +112,7 @@ fn open_avro(
     name: String,
     choose: Choose<'_>,
 ) -> Result<Box<dyn Blocks>, Error> {
-    let bytes = BufReader::with_capacity(1 << 18, bytes);
-    let batches = ReaderBuilder::new()
-        .with_batch_size(BLOCK_ROWS)
-        .build(bytes)
-        .map_err(|error| Error::read(&name, error))?;
+    let batches = Whole::open(bytes, BLOCK_ROWS).map_err(|error| Error::read(&name, error))?;
     let schema = batches.schema();
     let kept = choose(&schema)?;
     let schema = match &kept {

@@ -11,14 +11,13 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_array::builder::{BooleanBuilder, Float64Builder, Int64Builder, StringBuilder};
-use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_schema::{Schema, SchemaRef};
 
 use super::Error;
 use super::input::{BLOCK_ROWS, Blocks, Choose};
 use super::json::{Cell, scan_object};
-use super::output::raw_json;
+use super::kinds::{Builder, Kind};
 use super::rows::{Block, INVALID_FIELD, MALFORMED_ROW, Rejection, RowNumbers};
 use super::text::{Buffer, excerpt, line_length};
 use crate::limits::MAX_RECORD_BYTES;
@@ -29,19 +28,6 @@ const SAMPLE_LINES: usize = 10_000;
 const SAMPLE_BYTES: usize = 16 << 20;
 /// More different fields than any table has.
 const MAX_COLUMNS: usize = 4_096;
-
-/// The narrowest type that holds all values of a field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// Only nulls so far.
-    Null,
-    Bool,
-    Int,
-    Float,
-    Text,
-    /// Arrays, objects, or a mixture with them: kept as JSON text.
-    Json,
-}
 
 /// A JSON Lines stream whose columns are known.
 pub(super) struct JsonBlocks {
@@ -73,7 +59,9 @@ impl JsonBlocks {
             Some(mut whole) => Learned::from_all(&mut whole)?,
             None => Learned::from_beginning(&mut buffer)?,
         };
-        let all = Schema::new(learned.fields.iter().map(field).collect::<Vec<_>>());
+        let all = Schema::new(
+            learned.fields.iter().map(|(name, kind)| kind.field(name)).collect::<Vec<_>>(),
+        );
         let kept = choose(&all)?.unwrap_or_else(|| (0..learned.fields.len()).collect());
         let known: HashMap<String, usize> = learned.columns;
         let places: HashMap<usize, usize> =
@@ -280,125 +268,4 @@ fn refuse_array(buffer: &mut Buffer) -> Result<(), Error> {
         )));
     }
     Ok(())
-}
-
-fn field((name, kind): &(String, Kind)) -> Field {
-    match kind {
-        Kind::Bool => Field::new(name, DataType::Boolean, true),
-        Kind::Int => Field::new(name, DataType::Int64, true),
-        Kind::Float => Field::new(name, DataType::Float64, true),
-        Kind::Null | Kind::Text => Field::new(name, DataType::Utf8, true),
-        Kind::Json => raw_json(Field::new(name, DataType::Utf8, true)),
-    }
-}
-
-impl Kind {
-    fn of(cell: &Cell<'_>) -> Self {
-        match cell {
-            Cell::Null => Self::Null,
-            Cell::Bool(_) => Self::Bool,
-            Cell::Number(digits) if digits.parse::<i64>().is_ok() => Self::Int,
-            Cell::Number(_) => Self::Float,
-            Cell::Text(_) => Self::Text,
-            Cell::Nested(_) => Self::Json,
-        }
-    }
-
-    /// The narrowest kind that holds both.
-    fn with(self, other: Self) -> Self {
-        match (self, other) {
-            (same, also) if same == also => same,
-            (Self::Null, kind) | (kind, Self::Null) => kind,
-            (Self::Json, _) | (_, Self::Json) => Self::Json,
-            (Self::Int, Self::Float) | (Self::Float, Self::Int) => Self::Float,
-            _ => Self::Text,
-        }
-    }
-
-    fn holds(self, cell: &Cell<'_>) -> bool {
-        match self {
-            Self::Json => true,
-            Self::Null | Self::Text => !matches!(cell, Cell::Nested(_)),
-            _ => self.with(Self::of(cell)) == self,
-        }
-    }
-
-    fn described(self) -> &'static str {
-        match self {
-            Self::Bool => "true or false",
-            Self::Int => "whole numbers",
-            Self::Float => "numbers",
-            Self::Null | Self::Text => "texts",
-            Self::Json => "any JSON",
-        }
-    }
-}
-
-impl Cell<'_> {
-    fn as_json(&self) -> String {
-        match self {
-            Self::Null => "null".to_owned(),
-            Self::Bool(value) => value.to_string(),
-            Self::Number(written) | Self::Nested(written) => (*written).to_owned(),
-            Self::Text(text) => serde_json::Value::from(text.as_ref()).to_string(),
-        }
-    }
-
-    fn into_text(self) -> Option<String> {
-        match self {
-            Self::Null => None,
-            Self::Text(text) => Some(text.into_owned()),
-            other => Some(other.as_json()),
-        }
-    }
-}
-
-enum Builder {
-    Bool(BooleanBuilder),
-    Int(Int64Builder),
-    Float(Float64Builder),
-    Text(StringBuilder),
-    Json(StringBuilder),
-}
-
-impl Builder {
-    fn new(kind: Kind) -> Self {
-        let text = || StringBuilder::with_capacity(BLOCK_ROWS, BLOCK_ROWS * 12);
-        match kind {
-            Kind::Bool => Self::Bool(BooleanBuilder::with_capacity(BLOCK_ROWS)),
-            Kind::Int => Self::Int(Int64Builder::with_capacity(BLOCK_ROWS)),
-            Kind::Float => Self::Float(Float64Builder::with_capacity(BLOCK_ROWS)),
-            Kind::Null | Kind::Text => Self::Text(text()),
-            Kind::Json => Self::Json(text()),
-        }
-    }
-
-    /// Appends a cell that the column's kind holds.
-    fn append(&mut self, cell: Cell<'_>) {
-        match (self, cell) {
-            (Self::Text(builder), Cell::Text(text)) => builder.append_value(text),
-            (Self::Float(builder), Cell::Number(digits)) => {
-                builder.append_option(digits.parse().ok())
-            }
-            (Self::Int(builder), Cell::Number(digits)) => {
-                builder.append_option(digits.parse().ok())
-            }
-            (Self::Bool(builder), Cell::Bool(value)) => builder.append_value(value),
-            (Self::Bool(builder), _) => builder.append_null(),
-            (Self::Int(builder), _) => builder.append_null(),
-            (Self::Float(builder), _) => builder.append_null(),
-            (Self::Text(builder), cell) => builder.append_option(cell.into_text()),
-            (Self::Json(builder), Cell::Null) => builder.append_null(),
-            (Self::Json(builder), cell) => builder.append_value(cell.as_json()),
-        }
-    }
-
-    fn finish(self) -> ArrayRef {
-        match self {
-            Self::Bool(mut builder) => Arc::new(builder.finish()),
-            Self::Int(mut builder) => Arc::new(builder.finish()),
-            Self::Float(mut builder) => Arc::new(builder.finish()),
-            Self::Text(mut builder) | Self::Json(mut builder) => Arc::new(builder.finish()),
-        }
-    }
 }

@@ -1,6 +1,11 @@
 //! Output columns beside input columns: the output's names are fixed, so the input's give way.
+//!
+//! Avro allows only letters, digits and `_` in a name. A column that is called otherwise gets the
+//! nearest name that is free, and the summary says so.
 
 use arrow_schema::{Field, Schema};
+
+use super::Format;
 
 /// Columns of an output and which of the input's were renamed for it.
 pub(super) struct Naming {
@@ -11,16 +16,23 @@ pub(super) struct Naming {
 }
 
 /// The input's columns followed by `added`. An input column with the name of an added one becomes
-/// `input_<name>`.
-pub(super) fn extended(input: &Schema, added: Vec<Field>) -> Naming {
+/// `input_<name>`; one with a name that the format does not allow gets one that it does.
+pub(super) fn extended(input: &Schema, added: Vec<Field>, format: Format) -> Naming {
     let mut renamed = Vec::new();
     let mut fields: Vec<Field> = Vec::with_capacity(input.fields().len() + added.len());
-    for field in input.fields() {
-        let mut field = field.as_ref().clone();
+    for original in input.fields() {
+        let mut field = original.as_ref().clone();
         if added.iter().any(|new| new.name() == field.name()) {
-            let name = free_name(input, &added, field.name());
-            renamed.push((field.name().clone(), name.clone()));
-            field.set_name(name);
+            field.set_name(format!("input_{}", field.name()));
+        }
+        if format == Format::Avro {
+            field.set_name(avro_name(field.name()));
+        }
+        if field.name() != original.name() {
+            while is_taken(input, &fields, &added, field.name()) {
+                field.set_name(format!("input_{}", field.name()));
+            }
+            renamed.push((original.name().clone(), field.name().clone()));
         }
         fields.push(field);
     }
@@ -28,10 +40,14 @@ pub(super) fn extended(input: &Schema, added: Vec<Field>) -> Naming {
     Naming { schema: Schema::new(fields), renamed }
 }
 
-fn free_name(input: &Schema, added: &[Field], taken: &str) -> String {
-    let mut name = format!("input_{taken}");
-    while input.index_of(&name).is_ok() || added.iter().any(|field| field.name() == &name) {
-        name.insert_str(0, "input_");
-    }
-    name
+fn is_taken(input: &Schema, fields: &[Field], added: &[Field], name: &str) -> bool {
+    let is_named = |field: &Field| field.name() == name;
+    input.index_of(name).is_ok() || fields.iter().any(is_named) || added.iter().any(is_named)
+}
+
+/// The name with `_` for every character that Avro does not allow.
+fn avro_name(name: &str) -> String {
+    let allowed = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    let name: String = name.chars().map(allowed).collect();
+    if name.starts_with(|c: char| c.is_ascii_digit()) { format!("_{name}") } else { name }
 }

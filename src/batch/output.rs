@@ -31,6 +31,10 @@ type Out = BufWriter<Box<dyn Write + Send>>;
 /// Rows in a Parquet row group: what a reader must hold at once, and what is held while writing.
 const ROW_GROUP_ROWS: usize = 1 << 18;
 
+/// Bytes of a Parquet dictionary before a column is held to be too varied for one. Small, because
+/// looking every value of an id or a double up in vain costs more than all the rest of writing.
+const DICTIONARY_BYTES: usize = 128 << 10;
+
 /// Marks a text column whose texts are JSON (Arrow's canonical extension type).
 const EXTENSION: (&str, &str) = ("ARROW:extension:name", "arrow.json");
 
@@ -172,6 +176,7 @@ fn properties() -> WriterProperties {
     WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_created_by(concat!("synfinance ", env!("CARGO_PKG_VERSION")).to_owned())
         .build()

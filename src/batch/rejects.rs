@@ -32,7 +32,7 @@ impl Rejects {
         let nullable =
             input.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
         let input = Schema::new(nullable.collect::<Vec<_>>());
-        let Naming { schema, .. } = extended(&input, added);
+        let Naming { schema, .. } = extended(&input, added, target.format());
         Ok(Self { sink: Sink::create(target, &schema)?, schema: Arc::new(schema) })
     }
 

@@ -37,7 +37,7 @@ pub fn score<E: Scorer>(
     engine: impl Fn() -> E,
 ) -> Result<Summary, Error> {
     let Opened { blocks, resolved, .. } = open(input, job.columns, Wanted::All)?;
-    let Naming { schema, renamed } = extended(&blocks.schema(), added());
+    let Naming { schema, renamed } = extended(&blocks.schema(), added(), job.output.format());
     let mut outcome = Outcome::create(&job, &blocks.schema(), &schema)?;
     outcome.summary.renamed = renamed;
     let division = Division { resolved, label: None, shards: job.shards.max(1) };
