@@ -90,7 +90,9 @@ pub enum LoadError {
         source: TreeError,
     },
     /// The graph does not hold together or cannot be planned.
-    #[error("the model's graph cannot be run: {reason}; export the model again, rows as first axis")]
+    #[error(
+        "the model's graph cannot be run: {reason}; export the model again, rows as first axis"
+    )]
     Graph {
         /// The first thing that went wrong.
         reason: String,

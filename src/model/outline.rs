@@ -34,7 +34,8 @@ impl Outline {
             return Err(LoadError::NotOnnx { reason: "it has no graph".to_owned() });
         };
         if graph.node.len() > MAX_GRAPH_NODES {
-            let reason = format!("it has {} nodes, the limit is {MAX_GRAPH_NODES}", graph.node.len());
+            let reason =
+                format!("it has {} nodes, the limit is {MAX_GRAPH_NODES}", graph.node.len());
             return Err(LoadError::Graph { reason });
         }
         let input = find_input(&graph, width)?;
@@ -164,9 +165,8 @@ fn tensor_type(value: &ValueInfoProto) -> Option<&type_proto::Tensor> {
 }
 
 fn type_name(elem_type: i32) -> String {
-    DataType::try_from(elem_type).map_or_else(|_| "of no type".to_owned(), |known| {
-        format!("{known:?}").to_lowercase()
-    })
+    DataType::try_from(elem_type)
+        .map_or_else(|_| "of no type".to_owned(), |known| format!("{known:?}").to_lowercase())
 }
 
 /// The output that is a score: `probabilities`, else `score`, else the only one of floats.

@@ -130,7 +130,8 @@ fn labels_follow_the_scores() {
 }
 
 /// Thresholds, and values to meet them.
-const GRID: [f32; 9] = [f32::NEG_INFINITY, -1.5, -0.0, 0.0, 0.25, 1.0, 1.0000001, 3.0, f32::INFINITY];
+const GRID: [f32; 9] =
+    [f32::NEG_INFINITY, -1.5, -0.0, 0.0, 0.25, 1.0, 1.0000001, 3.0, f32::INFINITY];
 
 /// Draws from a list of random numbers, 0 when it is used up.
 struct Draws<'a>(std::slice::Iter<'a, u16>);
@@ -173,8 +174,11 @@ fn grow(draws: &mut Draws<'_>, trees: usize, most_leaves: usize, modes: &[&str])
             a.tree_ids.push(tree);
             a.node_ids.push((a.tree_ids.len() - 1 - start) as i64);
             a.modes.push("LEAF".to_owned());
-            (a.feature_ids.push(0), a.true_ids.push(0), a.false_ids.push(0));
-            (a.missing_tracks_true.push(0), values.push(0.0));
+            for list in [&mut a.feature_ids, &mut a.true_ids, &mut a.false_ids] {
+                list.push(0);
+            }
+            a.missing_tracks_true.push(0);
+            values.push(0.0);
         };
         push(&mut a);
         for _ in 1..leaves {

@@ -81,7 +81,11 @@ fn check_lengths(a: &Attributes) -> Result<(), TreeError> {
         return Err(TreeError::Empty);
     }
     if nodes > MAX_NODES {
-        return Err(TreeError::TooMany { what: "the ensemble".into(), found: nodes, limit: MAX_NODES });
+        return Err(TreeError::TooMany {
+            what: "the ensemble".into(),
+            found: nodes,
+            limit: MAX_NODES,
+        });
     }
     expect_length("nodes_nodeids", a.node_ids.len(), nodes)?;
     expect_length("nodes_featureids", a.feature_ids.len(), nodes)?;
