@@ -97,11 +97,13 @@ impl Decoder {
             Located::Needs(id) => return Decoded::NeedsSchema(id),
             Located::Rejected(rejected) => return Decoded::Rejected(rejected),
         };
-        match read_transaction(schema, datum)
-            .and_then(|raw| raw.validate(now).map_err(Rejected::from))
-        {
+        let mut row = Row::new();
+        if let Err(rejected) = schema.transaction.read(datum, &mut row) {
+            return Decoded::Rejected(rejected);
+        }
+        match row.transaction().validate(now) {
             Ok(transaction) => Decoded::Transaction(transaction),
-            Err(rejected) => Decoded::Rejected(rejected),
+            Err(error) => Decoded::Rejected(error.into()),
         }
     }
 
@@ -123,7 +125,9 @@ impl Decoder {
     /// that have the datum apart from its header.
     pub fn decode_raw<'a>(&self, id: u32, datum: &'a [u8]) -> Result<RawTransaction<'a>, Rejected> {
         let schema = self.by_id.get(id).ok_or_else(|| unknown_id(id))?;
-        read_transaction(schema, datum)
+        let mut row = Row::new();
+        schema.transaction.read(datum, &mut row)?;
+        Ok(row.transaction())
     }
 
     fn locate<'s, 'a>(&'s self, value: &'a [u8]) -> Located<'s, 'a> {
@@ -155,13 +159,6 @@ enum Located<'s, 'a> {
     Datum(&'s Schema, &'a [u8]),
     Needs(u32),
     Rejected(Rejected),
-}
-
-#[inline]
-fn read_transaction<'a>(schema: &Schema, datum: &'a [u8]) -> Result<RawTransaction<'a>, Rejected> {
-    let mut row = Row::new();
-    schema.transaction.read(datum, &mut row)?;
-    Ok(row.transaction())
 }
 
 #[cold]
