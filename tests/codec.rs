@@ -201,7 +201,7 @@ fn every_reason_has_an_example() {
         (vec![0, 0, 0], Reason::UnknownFraming, "Confluent"),
         (unknown, Reason::UnknownSchema, "id 404"),
         (foreign, Reason::UnknownSchema, "fingerprint 0000000000000001"),
-        (framed(&good[..20]), Reason::MalformedAvro, "field event_time"),
+        (framed(&good[..20]), Reason::MalformedAvro, "field amount"),
         (framed(&trailing), Reason::MalformedAvro, "bytes follow"),
         (bad(|raw| raw.customer_id = ""), Reason::InvalidField, "customer_id is empty"),
         (bad(|raw| raw.amount = f64::NAN), Reason::InvalidField, "amount is NaN"),
@@ -295,10 +295,26 @@ fn the_projects_own_schemas_are_known_by_fingerprint() {
     encode_transaction(&full(), &mut value);
     let expected = full().validate(NOW).unwrap();
     assert_eq!(decoder.decode(&value, NOW), Decoded::Transaction(expected));
-    // A label's fingerprint is known, but a label is no transaction.
-    value.clear();
-    frame_single_object(fingerprint(LABEL_SCHEMA).unwrap(), &mut value);
-    assert_eq!(reason_of(decoder.decode(&value, NOW)), Err(Reason::MissingField));
+    // Labels and alerts have known fingerprints too, but they are no transactions.
+    for (json, reason) in
+        [(LABEL_SCHEMA, Reason::MissingField), (ALERT_SCHEMA, Reason::UnknownSchema)]
+    {
+        value.clear();
+        frame_single_object(fingerprint(json).unwrap(), &mut value);
+        assert_eq!(reason_of(decoder.decode(&value, NOW)), Err(reason));
+    }
+}
+
+#[test]
+fn single_objects_of_apache_avro_are_read() {
+    let schema = Schema::parse_str(TRANSACTION_SCHEMA).unwrap();
+    let transaction = reference::read(&schema, &encoded(&full()));
+    let mut writer =
+        apache_avro::GenericSingleObjectWriter::new_with_capacity(&schema, 256).unwrap();
+    let mut value = Vec::new();
+    writer.write_value_ref(&transaction, &mut value).unwrap();
+    let expected = full().validate(NOW).unwrap();
+    assert_eq!(Decoder::new().decode(&value, NOW), Decoded::Transaction(expected));
 }
 
 #[test]
@@ -472,6 +488,8 @@ fn fixtures_of_fastavro_are_read() {
             transaction_json(decoder.decode(&value, NOW))
         };
         assert_eq!(read, case["expect"], "{name}: {reason:?}");
+        let prints = fingerprint(&case["schema"].to_string()).unwrap().to_le_bytes();
+        assert_eq!(json!(hex(&prints)), case["fingerprint"], "{name}");
         let reason = reason.map_or(Json::Null, |rejected| json!(rejected.reason.word()));
         assert_eq!(reason, case["reason"], "{name}");
     }
@@ -536,10 +554,12 @@ fn fingerprints_are_those_of_fastavro() {
         [("transaction", TRANSACTION_SCHEMA), ("label", LABEL_SCHEMA), ("alert", ALERT_SCHEMA)]
     {
         // fastavro writes the fingerprint's bytes in the order of the single-object header.
-        let bytes = fingerprint(json).unwrap().to_le_bytes();
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(prints[name], json!(hex));
+        assert_eq!(prints[name], json!(hex(&fingerprint(json).unwrap().to_le_bytes())));
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[test]
