@@ -19,7 +19,7 @@ use synfinance::batch::{
     Target, TransactionWriter,
 };
 use synfinance::decision::{Reason, Severity};
-use synfinance::engine::{Decision, Seen};
+use synfinance::engine::{Decision, EngineError, Seen};
 use synfinance::transaction::{DAY_MS, Label, MINUTE_MS, RawTransaction, Status, Transaction};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -59,15 +59,25 @@ fn decided(score: f64) -> Decision {
 }
 
 impl Scorer for StandIn {
-    fn score(&mut self, batch: &[Transaction<'_>], decisions: &mut Vec<Option<Decision>>) {
+    fn score(
+        &mut self,
+        batch: &[Transaction<'_>],
+        decisions: &mut Vec<Option<Decision>>,
+    ) -> Result<(), EngineError> {
         decisions.clear();
         for transaction in batch {
             let count = self.remember(transaction);
             decisions.push(count.map(|count| decided(hashed(transaction, count))));
         }
+        Ok(())
     }
 
-    fn features(&mut self, batch: &[Transaction<'_>], rows: &mut Vec<f64>, seen: &mut Vec<Seen>) {
+    fn features(
+        &mut self,
+        batch: &[Transaction<'_>],
+        rows: &mut Vec<f64>,
+        seen: &mut Vec<Seen>,
+    ) -> Result<(), EngineError> {
         rows.clear();
         seen.clear();
         for transaction in batch {
@@ -83,6 +93,7 @@ impl Scorer for StandIn {
             }
             seen.push(if count.is_some() { Seen::New } else { Seen::Duplicate });
         }
+        Ok(())
     }
 
     fn width(&self) -> usize {

@@ -40,6 +40,9 @@ pub enum Error {
     /// A column could not be brought into the shape that was needed.
     #[error("converting columns")]
     Convert(#[from] ArrowError),
+    /// A model gave no usable score.
+    #[error("scoring")]
+    Engine(#[from] crate::engine::EngineError),
     /// The caller asked to stop before the end; no output file was left behind.
     #[error("interrupted after {rows} rows, no output was written")]
     Interrupted {

@@ -20,7 +20,7 @@ use super::score::{CHUNK_ROWS, duplicate};
 use super::shards::{Division, Prepared, run};
 use super::values::Lookup;
 use super::{Error, Scorer, Summary};
-use crate::engine::Seen;
+use crate::engine::{EngineError, Seen};
 use crate::transaction::{EventTime, Label, Transaction};
 
 /// What a training table holds beside the ids and the time.
@@ -64,7 +64,8 @@ pub fn features<E: Scorer>(
         })
         .collect();
     let division = Division { resolved, label, shards };
-    let notes = run(blocks, division, workers, |prepared, mut shares| {
+    let notes = run(blocks, division, workers, |prepared, shares| {
+        let mut shares = shares.into_iter().collect::<Result<Vec<_>, _>>()?;
         let batch = assemble(prepared, &schema, label, &shares)?;
         outcome.summary.late += shares.iter().map(|share| share.late).sum::<u64>();
         let rejected = shares.iter_mut().flat_map(|share| share.rejected.drain(..)).collect();
@@ -126,7 +127,7 @@ fn share(
     prepared: &Prepared,
     shard: usize,
     clock: Clock,
-) -> FeatureShare {
+) -> Result<FeatureShare, EngineError> {
     let mut share = FeatureShare {
         rows: Vec::with_capacity(prepared.shares[shard].len()),
         values: Vec::new(),
@@ -136,12 +137,12 @@ fn share(
     let mut rest = prepared.shares[shard].as_slice();
     for fraud in &prepared.frauds {
         let (before, after) = rest.split_at(rest.partition_point(|row| row <= fraud));
-        share.compute(engine, prepared, before, clock.now);
+        share.compute(engine, prepared, before, clock.now)?;
         learn(engine, prepared, *fraud, clock);
         rest = after;
     }
-    share.compute(engine, prepared, rest, clock.now);
-    share
+    share.compute(engine, prepared, rest, clock.now)?;
+    Ok(share)
 }
 
 /// Tells an engine that a row is fraud. A row that is rejected has no verdict.
@@ -160,7 +161,13 @@ fn learn(engine: &mut impl Scorer, prepared: &Prepared, row: u32, clock: Clock) 
 }
 
 impl FeatureShare {
-    fn compute(&mut self, engine: &mut impl Scorer, prepared: &Prepared, rows: &[u32], now: i64) {
+    fn compute(
+        &mut self,
+        engine: &mut impl Scorer,
+        prepared: &Prepared,
+        rows: &[u32],
+        now: i64,
+    ) -> Result<(), EngineError> {
         let mut batch: Vec<Transaction<'_>> = Vec::with_capacity(rows.len().min(CHUNK_ROWS));
         let mut places = Vec::with_capacity(rows.len().min(CHUNK_ROWS));
         let (mut values, mut seen) = (Vec::new(), Vec::new());
@@ -176,9 +183,10 @@ impl FeatureShare {
                     Err(rejection) => self.rejected.push(rejection),
                 }
             }
-            engine.features(&batch, &mut values, &mut seen);
+            engine.features(&batch, &mut values, &mut seen)?;
             self.take(prepared, &places, &batch, &values, &seen);
         }
+        Ok(())
     }
 
     fn take(

@@ -21,7 +21,7 @@ use super::rows::{DUPLICATE, Rejection};
 use super::shards::{Division, Prepared, run};
 use super::{Error, Scorer, Summary};
 use crate::decision::Severity;
-use crate::engine::Decision;
+use crate::engine::{Decision, EngineError};
 use crate::transaction::Transaction;
 
 /// Transactions handed to an engine at a time.
@@ -52,7 +52,8 @@ pub fn score<E: Scorer>(
         })
         .collect();
     let schema: SchemaRef = Arc::new(schema);
-    let notes = run(blocks, division, workers, |prepared, mut shares| {
+    let notes = run(blocks, division, workers, |prepared, shares| {
+        let mut shares = shares.into_iter().collect::<Result<Vec<_>, _>>()?;
         let batch = assemble(prepared, &schema, &shares)?;
         outcome.summary.alerts += shares.iter().map(|share| share.alerts.len() as u64).sum::<u64>();
         let rejected = shares.iter_mut().flat_map(|share| share.rejected.drain(..)).collect();
@@ -76,7 +77,7 @@ fn score_share(
     shard: usize,
     now: i64,
     decisions: &mut Vec<Option<Decision>>,
-) -> ScoredShare {
+) -> Result<ScoredShare, EngineError> {
     let rows = &prepared.shares[shard];
     let mut share = ScoredShare {
         scores: Vec::with_capacity(rows.len()),
@@ -97,12 +98,12 @@ fn score_share(
                 Err(rejection) => share.rejected.push(rejection),
             }
         }
-        engine.score(&batch, decisions);
+        engine.score(&batch, decisions)?;
         for ((row, transaction), decision) in places.iter().zip(&batch).zip(decisions.drain(..)) {
             share.take(prepared, *row, transaction, decision);
         }
     }
-    share
+    Ok(share)
 }
 
 impl ScoredShare {

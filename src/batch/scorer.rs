@@ -4,18 +4,27 @@
 //! however many shards there are. That is a law about the pipeline, so tests hold it with a small
 //! engine of their own that remembers, and the commands pass the real [`Engine`].
 
-use crate::engine::{Decision, Engine, Seen};
+use crate::engine::{Decision, Engine, EngineError, Seen};
 use crate::transaction::{Label, Transaction};
 
 /// State and model of the customers of one shard. See [`Engine`] for what each call means.
 pub trait Scorer: Send {
     /// Scores transactions in order of arrival: one entry of `decisions` for each (cleared first),
-    /// `None` for a duplicate.
-    fn score(&mut self, batch: &[Transaction<'_>], decisions: &mut Vec<Option<Decision>>);
+    /// `None` for a duplicate. An error ends the run.
+    fn score(
+        &mut self,
+        batch: &[Transaction<'_>],
+        decisions: &mut Vec<Option<Decision>>,
+    ) -> Result<(), EngineError>;
 
     /// Features in order of arrival, row-major, [`Scorer::width`] columns a row; one entry of `seen`
-    /// for each (both cleared first).
-    fn features(&mut self, batch: &[Transaction<'_>], rows: &mut Vec<f64>, seen: &mut Vec<Seen>);
+    /// for each (both cleared first). An error ends the run.
+    fn features(
+        &mut self,
+        batch: &[Transaction<'_>],
+        rows: &mut Vec<f64>,
+        seen: &mut Vec<Seen>,
+    ) -> Result<(), EngineError>;
 
     /// Columns of a row of [`Scorer::features`].
     fn width(&self) -> usize;
@@ -25,12 +34,21 @@ pub trait Scorer: Send {
 }
 
 impl Scorer for Engine {
-    fn score(&mut self, batch: &[Transaction<'_>], decisions: &mut Vec<Option<Decision>>) {
-        Self::score(self, batch, decisions);
+    fn score(
+        &mut self,
+        batch: &[Transaction<'_>],
+        decisions: &mut Vec<Option<Decision>>,
+    ) -> Result<(), EngineError> {
+        Self::score(self, batch, decisions)
     }
 
-    fn features(&mut self, batch: &[Transaction<'_>], rows: &mut Vec<f64>, seen: &mut Vec<Seen>) {
-        Self::features(self, batch, rows, seen);
+    fn features(
+        &mut self,
+        batch: &[Transaction<'_>],
+        rows: &mut Vec<f64>,
+        seen: &mut Vec<Seen>,
+    ) -> Result<(), EngineError> {
+        Self::features(self, batch, rows, seen)
     }
 
     fn width(&self) -> usize {
