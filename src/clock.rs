@@ -1,8 +1,8 @@
 //! The one place that asks what time it is.
 //!
-//! Event time comes with the transactions, and scoring depends on nothing else; a wall clock read in
-//! the middle of it would make results depend on when they were computed. So the clock is read here,
-//! clippy bans it everywhere else, and whatever needs the time takes it as an argument.
+//! Event time comes with the transactions, and scoring depends on nothing else; a wall clock read
+//! in the middle of it would make results depend on when they were computed. So the clock is read
+//! here, clippy bans it everywhere else, and whatever needs the time takes it as an argument.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,5 @@
-//! From settings to engines: tables and models are read once and shared, engines are made per shard.
+//! From settings to engines: tables and models are read once and shared, engines are made per
+//! shard.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -20,7 +20,7 @@ const STEP: u64 = 1_024;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     synfinance generate --output payments.csv\n  \
-    synfinance generate --transactions 1000000 --customers 20000 --seed 7 --output - --format jsonl")]
+    synfinance generate --transactions 1000000 --seed 7 --output - --format jsonl")]
 pub(super) struct Arguments {
     /// How many transactions
     #[arg(long, value_name = "N", default_value_t = Settings::default().transactions)]

@@ -1,8 +1,8 @@
 //! SIGINT and SIGTERM as a flag that loops look at.
 //!
-//! Ending at once would leave half a file or uncommitted offsets; so a signal only raises a flag, and
-//! whoever runs a loop ends it at the next clean place. A second signal ends the process at once, for
-//! someone who does not want to wait.
+//! Ending at once would leave half a file or uncommitted offsets; so a signal only raises a flag,
+//! and whoever runs a loop ends it at the next clean place. A second signal ends the process at
+//! once, for someone who does not want to wait.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,8 +1,8 @@
 //! The command line: one file a command, each a thin shell around the library.
 //!
 //! A shell reads its arguments, asks the library, and prints. What a run found goes to stdout, and
-//! only that, so that it can be piped; progress and logs go to stderr. The exit code says whose move
-//! it is: 0 done, 1 the world failed while running, 2 the question was wrong (arguments or
+//! only that, so that it can be piped; progress and logs go to stderr. The exit code says whose
+//! move it is: 0 done, 1 the world failed while running, 2 the question was wrong (arguments or
 //! configuration) and the message says what to ask instead.
 
 mod config;

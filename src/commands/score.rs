@@ -33,7 +33,8 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
 
-    /// Score from which a row is an alert, 0 to 1; default: decision.threshold, then the model's own
+    /// Score from which a row is an alert, 0 to 1; default: decision.threshold, then the model's
+    /// own
     #[arg(long, value_name = "SCORE")]
     threshold: Option<f64>,
 }

@@ -1,4 +1,5 @@
-//! From the merged tree of values to checked ones: every key present, of its kind, within its bounds.
+//! From the merged tree of values to checked ones: every key present, of its kind, within its
+//! bounds.
 //!
 //! All keys are looked at before anything is reported, so that one run shows everything there is to
 //! mend. What a value is not allowed to be is said with the value, unless that may be a secret.
@@ -36,8 +37,8 @@ pub(super) struct Entry {
     pub origin: String,
 }
 
-/// Checks every key of the table against the merged tree; problems are added to `problems`, and keys
-/// that have one are left out.
+/// Checks every key of the table against the merged tree; problems are added to `problems`, and
+/// keys that have one are left out.
 pub(super) fn check(root: &Value, problems: &mut Vec<Problem>) -> Vec<Entry> {
     let nothing = Value::new(None, ValueKind::Nil);
     let mut entries = Vec::with_capacity(KEYS.len());

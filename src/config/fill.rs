@@ -1,7 +1,7 @@
 //! `${NAME}` and `${NAME:-default}` in configuration files, and the file `.env`.
 //!
-//! Texts are filled in after the YAML is parsed, value by value: a password with a quote, a colon or a
-//! line break in it stays one value and cannot add keys.
+//! Texts are filled in after the YAML is parsed, value by value: a password with a quote, a colon
+//! or a line break in it stays one value and cannot add keys.
 
 use std::collections::BTreeMap;
 
@@ -27,8 +27,8 @@ pub(super) enum FillError {
     BadName(String),
 }
 
-/// `text` with its variables replaced by what `lookup` knows. A variable that is set but empty counts
-/// as unset where there is a default, as in a shell.
+/// `text` with its variables replaced by what `lookup` knows. A variable that is set but empty
+/// counts as unset where there is a default, as in a shell.
 pub(super) fn fill<'a>(
     text: &str,
     lookup: impl Fn(&str) -> Option<&'a str>,
@@ -73,9 +73,10 @@ fn replacement<'a>(
     Ok(text.to_owned())
 }
 
-/// The variables of a `.env` file: `NAME=value` lines, an `export` before them allowed, `#` comments,
-/// single quotes for texts as they are, double quotes with `\n`, `\"` and `\\`. The error is the
-/// number of the first line that is none of these; its content may be secret and is not repeated.
+/// The variables of a `.env` file: `NAME=value` lines, an `export` before them allowed, `#`
+/// comments, single quotes for texts as they are, double quotes with `\n`, `\"` and `\\`. The error
+/// is the number of the first line that is none of these; its content may be secret and is not
+/// repeated.
 pub(super) fn parse_dotenv(text: &str) -> Result<BTreeMap<String, String>, usize> {
     let mut variables = BTreeMap::new();
     for (index, line) in text.lines().enumerate() {

@@ -1,8 +1,8 @@
 //! The one table of configuration keys: name, what is allowed, whether it is secret.
 //!
-//! Checking, reporting, `config show` and the settings all read this table, so a key cannot be known
-//! to one and unknown to another. Defaults, units and explanations are in `config/default.yaml`; a
-//! test holds the two to the same set of keys.
+//! Checking, reporting, `config show` and the settings all read this table, so a key cannot be
+//! known to one and unknown to another. Defaults, units and explanations are in
+//! `config/default.yaml`; a test holds the two to the same set of keys.
 
 use std::time::Duration;
 

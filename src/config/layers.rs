@@ -1,8 +1,8 @@
 //! Where values come from: compiled-in defaults, files, the environment; each knows its origin.
 //!
-//! Each layer is held against the table of keys before layers are merged: an unknown key is reported
-//! with the file it is in, and an empty section (everything in it commented out) cannot wipe out the
-//! defaults below it.
+//! Each layer is held against the table of keys before layers are merged: an unknown key is
+//! reported with the file it is in, and an empty section (everything in it commented out) cannot
+//! wipe out the defaults below it.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -268,7 +268,8 @@ impl Layer<'_> {
     }
 }
 
-/// A text in flow form becomes the table that the key wants, so that tables of several layers merge.
+/// A text in flow form becomes the table that the key wants, so that tables of several layers
+/// merge.
 fn expanded(key: &Key, value: Value) -> Value {
     match &value.kind {
         ValueKind::String(text) if key.is_map() && text.trim_start().starts_with('{') => {

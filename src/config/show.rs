@@ -1,7 +1,8 @@
-//! The effective configuration for people and for programs: every key, its value, where that came from.
+//! The effective configuration for people and for programs: every key, its value, where that came
+//! from.
 //!
-//! Secrets are replaced here and nowhere else, on the way from checked values to JSON; both forms are
-//! printed from that JSON.
+//! Secrets are replaced here and nowhere else, on the way from checked values to JSON; both forms
+//! are printed from that JSON.
 
 use serde_json::{Map, Value, json};
 
@@ -10,8 +11,8 @@ use super::keys::Kind;
 use super::secret::{HIDDEN, is_secret_name, mask_url};
 use super::units::{format_duration, format_size};
 
-/// YAML that can be read back as a configuration file, but for secrets; each line says where its value
-/// came from.
+/// YAML that can be read back as a configuration file, but for secrets; each line says where its
+/// value came from.
 pub(super) fn yaml(entries: &[Entry]) -> String {
     let mut text = String::new();
     let mut open: Vec<&str> = Vec::new();

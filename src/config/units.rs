@@ -1,7 +1,7 @@
 //! Durations and sizes as people write them: `24h`, `1h30m`, `512MiB`.
 //!
-//! A bare number for a duration would leave its unit to memory, so it is refused; a bare number for a
-//! size is bytes, which nobody reads differently.
+//! A bare number for a duration would leave its unit to memory, so it is refused; a bare number for
+//! a size is bytes, which nobody reads differently.
 
 use std::time::Duration;
 
@@ -29,8 +29,8 @@ const SIZE_UNITS: [(&str, u64); 10] = [
     ("B", 1),
 ];
 
-/// The duration that `text` names: whole numbers with a unit of ms, s, m, h, d or w, several added up.
-/// `None` for anything else, a number without a unit included.
+/// The duration that `text` names: whole numbers with a unit of ms, s, m, h, d or w, several added
+/// up. `None` for anything else, a number without a unit included.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     let mut total: u64 = 0;
@@ -61,8 +61,8 @@ pub fn format_duration(duration: Duration) -> String {
     if text.is_empty() { "0s".to_owned() } else { text }
 }
 
-/// The size in bytes that `text` names: a whole number with a unit of B, kB, MB, GB, TB (thousands) or
-/// KiB, MiB, GiB, TiB (1,024s), bytes without one. `None` for anything else.
+/// The size in bytes that `text` names: a whole number with a unit of B, kB, MB, GB, TB (thousands)
+/// or KiB, MiB, GiB, TiB (1,024s), bytes without one. `None` for anything else.
 pub fn parse_size(text: &str) -> Option<u64> {
     let (number, unit) = leading_number(text.trim())?;
     let unit = unit.trim_start();
