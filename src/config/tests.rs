@@ -108,7 +108,8 @@ fn later_layers_win_and_the_origin_says_so() {
 #[test]
 fn what_is_shown_reads_back_as_the_same_configuration() {
     let file = "stream:\n  brokers: [a:1, b:2]\n  kafka: {session.timeout.ms: 6000, client.id: '7 #x'}\n\
-                schema_registry: {static: {1: a.avsc}}\nstate: {dedup_horizon: 90m, max_bytes: 1GB}\n";
+                schema_registry: {static: {1: a.avsc}}\n\
+                state: {dedup_horizon: 90m, max_bytes: 1GB}\n";
     let first = loaded(&[], file).unwrap();
     let second = loaded(&[], &first.to_yaml()).unwrap();
     assert_eq!(first.to_json()["values"], second.to_json()["values"]);
