@@ -5,6 +5,7 @@
 //! hash of everything that it was given about a transaction and its customer so far. Two runs that
 //! score the same therefore read the same.
 
+use std::cell;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{Cursor, Read};
@@ -551,6 +552,32 @@ fn broken_json_lines_are_set_aside_with_their_line() {
 }
 
 #[test]
+fn long_ids_keep_every_digit() {
+    let bench = Bench::new();
+    let line = |id: &str| {
+        format!(
+            "{{\"transaction_id\":{id},\"customer_id\":9007199254740993,\"merchant_id\":1,\
+             \"event_time\":1709287200000,\"amount\":1}}\n"
+        )
+    };
+    let text = line("12345678901234567890") + &line("12345678901234567891") + &line("5");
+    let wanted = [("transaction_id", Shape::Text), ("customer_id", Shape::Text)];
+    let mut ids = Vec::new();
+    bench.score(&bench.put("in.jsonl", text), "out.parquet").unwrap();
+    batch::read_records(source(&bench.path("out.parquet")), &wanted, &mut |record| {
+        let (Cell::Text(id), Cell::Text(customer)) = (record.unwrap().1[0], record.unwrap().1[1])
+        else {
+            panic!("no ids")
+        };
+        ids.push(id.to_owned());
+        assert_eq!(customer, "9007199254740993");
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(ids, ["12345678901234567890", "12345678901234567891", "5"]);
+}
+
+#[test]
 fn a_stream_of_json_is_typed_by_its_beginning() {
     let bench = Bench::new();
     let line = |id: usize, amount: &str, more: &str| {
@@ -620,6 +647,35 @@ fn failures_leave_no_file_behind() {
     bench.stop.store(false, Ordering::Relaxed);
     bench.score(&bench.path("whole.avro"), "out.parquet").unwrap();
     assert_ne!(fs::read(bench.path("out.parquet")).unwrap(), b"what was there before");
+}
+
+/// An engine that fails as no engine should.
+struct Panicking;
+
+impl Scorer for Panicking {
+    fn score(&mut self, batch: &[Transaction<'_>], _: &mut Vec<Option<Decision>>) {
+        assert!(batch.is_empty(), "a panic that a test provokes");
+    }
+
+    fn features(&mut self, _: &[Transaction<'_>], _: &mut Vec<f64>, _: &mut Vec<Seen>) {}
+
+    fn width(&self) -> usize {
+        0
+    }
+
+    fn learn(&mut self, _: &Label<'_>) {}
+}
+
+#[test]
+fn a_panicking_engine_is_a_failure_and_not_a_hang() {
+    let bench = Bench::new();
+    Sample::new(40_000).write(&bench.path("in.parquet"), 40_000);
+    let output = Target::from_argument(&bench.path("out.csv"), None).unwrap();
+    let columns = ColumnMap::default();
+    let job = bench.job(&output, None, &columns, 2);
+    let result = batch::score(source(&bench.path("in.parquet")), job, || Panicking);
+    assert_eq!(result.unwrap_err().kind(), ErrorKind::Failed);
+    assert_eq!(bench.names(), ["in.parquet"]);
 }
 
 #[test]
@@ -791,7 +847,15 @@ fn other_commands_read_columns_in_the_shape_they_ask_for() {
 fn the_summary_is_json() {
     let bench = Bench::new();
     Sample::new(200).write(&bench.path("in.csv"), 200);
-    let summary = bench.score(&bench.path("in.csv"), "out.csv").unwrap();
+    let output = Target::from_argument(&bench.path("out.csv"), None).unwrap();
+    let columns = ColumnMap::default();
+    let (told, ticks) = (cell::Cell::new(0), cell::Cell::new(0));
+    let clock = || Duration::from_secs(ticks.replace(ticks.get() + 2));
+    let progress = |rows| told.set(rows);
+    let job = bench.job(&output, None, &columns, 2);
+    let job = Job { clock: &clock, progress: &progress, ..job };
+    let summary = batch::score(source(&bench.path("in.csv")), job, StandIn::default).unwrap();
+    assert_eq!((told.get(), summary.rows_per_second()), (200, 100.0));
     let json = serde_json::to_value(summary.json()).unwrap();
     for name in ["rows", "scored", "rejected", "alerts", "seconds", "rows_per_second"] {
         assert!(json[name].is_number(), "{name}: {json}");

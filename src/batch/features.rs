@@ -47,6 +47,7 @@ pub fn features<E: Scorer>(
     table: Table<'_>,
     engine: impl Fn() -> E,
 ) -> Result<Summary, Error> {
+    let began = (job.clock)();
     let wanted = Wanted::Mapped { label: table.label_column };
     let Opened { blocks, resolved, label } = open(input, job.columns, wanted)?;
     let shards = job.shards.max(1);
@@ -70,7 +71,7 @@ pub fn features<E: Scorer>(
         let rejected = shares.iter_mut().flat_map(|share| share.rejected.drain(..)).collect();
         outcome.block(prepared, &batch, rejected)
     })?;
-    outcome.finish(notes)
+    outcome.finish(notes, began)
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -175,7 +175,7 @@ impl Blocks for JsonBlocks {
                     malformed.push(Rejection { row: self.line, reason, message, place: None });
                 }
             }
-            self.buffer.skip_line()?;
+            pass_line(&mut self.buffer, length)?;
             self.line += 1;
         }
         if lines.is_empty() && malformed.is_empty() {
@@ -200,13 +200,22 @@ fn next_line(buffer: &mut Buffer) -> Result<Option<usize>, Error> {
     Ok((!rest.is_empty()).then(|| line_length(rest).unwrap_or(rest.len())))
 }
 
+/// Consumes the line of which [`next_line`] found `length` bytes.
+fn pass_line(buffer: &mut Buffer, length: usize) -> Result<(), Error> {
+    if buffer.rest()[..length].ends_with(b"\n") {
+        buffer.consume(length);
+        return Ok(());
+    }
+    buffer.skip_line()
+}
+
 impl Learned {
     fn from_all(buffer: &mut Buffer) -> Result<Self, Error> {
         let mut learned = Self::default();
         refuse_array(buffer)?;
         while let Some(length) = next_line(buffer)? {
             learned.line(&buffer.rest()[..length], buffer.name())?;
-            buffer.skip_line()?;
+            pass_line(buffer, length)?;
         }
         Ok(learned)
     }

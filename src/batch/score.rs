@@ -36,6 +36,7 @@ pub fn score<E: Scorer>(
     job: Job<'_>,
     engine: impl Fn() -> E,
 ) -> Result<Summary, Error> {
+    let began = (job.clock)();
     let Opened { blocks, resolved, .. } = open(input, job.columns, Wanted::All)?;
     let Naming { schema, renamed } = extended(&blocks.schema(), added(), job.output.format());
     let mut outcome = Outcome::create(&job, &blocks.schema(), &schema)?;
@@ -58,7 +59,7 @@ pub fn score<E: Scorer>(
         let rejected = shares.iter_mut().flat_map(|share| share.rejected.drain(..)).collect();
         outcome.block(prepared, &batch, rejected)
     })?;
-    outcome.finish(notes)
+    outcome.finish(notes, began)
 }
 
 /// What a shard found out about its rows of a block.

@@ -104,9 +104,10 @@ pub(super) fn run<P: Send, W: FnMut(&Prepared) -> P + Send>(
         }
         let reader = scope.spawn(move || read(blocks, &division, &whole_sender, &senders));
         let collected = gather(whole, parts, collect);
-        let read = reader.join().map_err(|_| Error::Broken("reader"))?;
-        for shard in shards {
-            shard.join().map_err(|_| Error::Broken("shard"))?;
+        let read = reader.join().unwrap_or(Err(Error::Broken("reader")));
+        let broken = shards.into_iter().filter_map(|shard| shard.join().err()).count();
+        if broken > 0 {
+            return Err(Error::Broken("shard"));
         }
         collected.and(read)
     })
