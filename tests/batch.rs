@@ -626,6 +626,57 @@ fn wrong_questions_are_usage_errors_that_help() {
 }
 
 #[test]
+fn rejections_name_the_column_of_the_file() {
+    let bench = Bench::new();
+    let csv = "transaction_id,customer_id,merchant_id,EVENT_TIME,TX_AMOUNT\n\
+        a,c,m,2024-03-01,x\nb,c,m,2024-03-01,-1\nc,c,m,2024-03-01,\nd,,m,2024-03-01,1\n\
+        e,c,m,1709287200,1\n";
+    let path = bench.put("in.csv", csv);
+    let summary = bench.score_with(source(&path), "out.csv", "amount=TX_AMOUNT", 1).unwrap();
+    let messages: Vec<&str> = summary.examples.iter().map(|row| row.message.as_str()).collect();
+    let expected = [
+        "amount is \"x\", it must be a number (column TX_AMOUNT)",
+        "amount is -1, it must be a number from 0 to 1e12 (column TX_AMOUNT)",
+        "amount is empty (column TX_AMOUNT)",
+        "customer_id is empty",
+        "event_time is 1970-01-20T18:48:07.200Z, before 2000-01-01; seconds instead of \
+         milliseconds? (column EVENT_TIME)",
+    ];
+    assert_eq!(messages, expected);
+}
+
+#[test]
+fn uuids_of_avro_stay_texts() {
+    const ID: &str = "e8050412-103a-5718-af2a-3dbe3f120c8e";
+    let text = |name: &str, logical: &str| {
+        format!(r#"{{"name":"{name}","type":{{"type":"string"{logical}}}}}"#)
+    };
+    let fields = [
+        text("transaction_id", r#","logicalType":"uuid""#),
+        text("customer_id", ""),
+        text("merchant_id", ""),
+        r#"{"name":"event_time","type":"long"},{"name":"amount","type":"int"}"#.to_owned(),
+    ];
+    let schema = format!(r#"{{"type":"record","name":"R","fields":[{}]}}"#, fields.join(","));
+    let schema = apache_avro::Schema::parse_str(&schema).unwrap();
+    let mut writer = apache_avro::Writer::new(&schema, Vec::new()).unwrap();
+    let mut record = apache_avro::types::Record::new(writer.schema()).unwrap();
+    record.put("transaction_id", apache_avro::types::Value::Uuid(ID.parse().unwrap()));
+    record.put("customer_id", "c");
+    record.put("merchant_id", "m");
+    record.put("event_time", START);
+    record.put("amount", 5_i32);
+    writer.append_value(record).unwrap();
+    let bench = Bench::new();
+    let path = bench.put("in.avro", writer.into_inner().unwrap());
+    for output in ["out.csv", "out.avro"] {
+        bench.score(&path, output).unwrap();
+        bench.score(&bench.path(output), "again.jsonl").unwrap();
+        assert_eq!(bench.lines("again.jsonl")[0]["transaction_id"], ID, "{output}");
+    }
+}
+
+#[test]
 fn failures_leave_no_file_behind() {
     let bench = Bench::new();
     Sample::new(20_000).write(&bench.path("whole.avro"), 20_000);

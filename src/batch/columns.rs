@@ -121,7 +121,8 @@ impl FieldName {
         )
     }
 
-    fn from_name(name: &str) -> Option<Self> {
+    /// The field of a schema name.
+    pub(super) fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|field| field.name() == name)
     }
 }
