@@ -523,18 +523,26 @@ fn broken_csv_rows_are_set_aside_with_their_line() {
     assert_eq!(rejected[0]["transaction_id"], Value::Null);
 }
 
+/// A line of JSON Lines from JSON values; `more` begins with a comma.
+fn json_row(id: &str, customer: &str, time: &str, more: &str) -> String {
+    format!(
+        "{{\"transaction_id\":{id},\"customer_id\":{customer},\"merchant_id\":\"m\",\
+         \"event_time\":{time}{more}}}"
+    )
+}
+
 #[test]
 fn broken_json_lines_are_set_aside_with_their_line() {
     let bench = Bench::new();
     let lines = [
-        r#"{"transaction_id":"007","customer_id":7,"merchant_id":"m","event_time":1709287200000,"amount":1}"#,
+        &json_row("\"007\"", "7", "1709287200000", ",\"amount\":1"),
         r#"{"transaction_id":"b","customer_id":"#,
         "",
-        r#"{"customer_id":"7","transaction_id":"c","merchant_id":"m","event_time":"2024-03-01","amount":"2.5"}"#,
+        &json_row("\"c\"", "\"7\"", "\"2024-03-01\"", ",\"amount\":\"2.5\""),
         "not json",
-        r#"{"transaction_id":"d","customer_id":7,"merchant_id":"m","event_time":1709287200000}"#,
-        r#"{"transaction_id":"e","customer_id":7,"merchant_id":"m","event_time":1709287200000,"amount":1e400}"#,
-        r#"{"transaction_id":"f","customer_id":7,"merchant_id":"m","event_time":1709287200000,"amount":3,"late":{"a":[1]}}"#,
+        &json_row("\"d\"", "7", "1709287200000", ""),
+        &json_row("\"e\"", "7", "1709287200000", ",\"amount\":1e400"),
+        &json_row("\"f\"", "7", "1709287200000", r#","amount":3,"late":{"a":[1]}"#),
     ];
     let path = bench.put("in.jsonl", lines.join("\n"));
     let summary = bench.score(&path, "out.jsonl").unwrap();
@@ -619,7 +627,7 @@ fn wrong_questions_are_usage_errors_that_help() {
         bench.score(&bench.put("twice.csv", "a,b,a\n1,2,3\n"), "out.csv"),
         &["two columns named a"],
     );
-    let nested = r#"{"transaction_id":"t","customer_id":[1],"merchant_id":"m","event_time":1709287200000,"amount":1}"#;
+    let nested = json_row("\"t\"", "[1]", "1709287200000", ",\"amount\":1");
     bench.score(&bench.put("nested.jsonl", nested), "out.csv").unwrap();
     usage(bench.features(&bench.path("nested.jsonl"), "f.csv", Some("fraud"), 1), &["fraud"]);
     assert_eq!(score("out.csv", "amount=TX_AMOUNT").unwrap().scored, 1);
@@ -998,7 +1006,10 @@ proptest! {
 
     /// No bytes make a reader panic, lose count, or fail for a row.
     #[test]
-    fn garbage_is_counted(tail in prop::collection::vec(any::<u8>(), 0..300), lines in "[a,\"\r\n;{}:]{0,60}") {
+    fn garbage_is_counted(
+        tail in prop::collection::vec(any::<u8>(), 0..300),
+        lines in "[a,\"\r\n;{}:]{0,60}",
+    ) {
         let bench = Bench::new();
         let header = "transaction_id,customer_id,merchant_id,event_time,amount\n";
         for garbage in [tail.as_slice(), lines.as_bytes()] {
@@ -1006,8 +1017,8 @@ proptest! {
             let summary = bench.score(&bench.put("in.csv", content), "out.jsonl").unwrap();
             adds_up(&summary);
             prop_assert!(summary.scored >= 1);
-            let line = br#"{"transaction_id":"t","customer_id":1,"merchant_id":2,"event_time":1709287200000,"amount":3}"#;
-            let content = [line.as_slice(), b"\n", garbage].concat();
+            let line = json_row("\"t\"", "1", "1709287200000", ",\"amount\":3");
+            let content = [line.as_bytes(), b"\n", garbage].concat();
             let summary = bench.score(&bench.put("in.jsonl", content), "out.jsonl").unwrap();
             adds_up(&summary);
             prop_assert!(summary.scored >= 1);

@@ -4,10 +4,11 @@
 //! without a word. But what ends every block, and the header of an empty file, is the file's sync
 //! marker, so [`Whole`] remembers the last sixteen bytes of the stream and compares.
 //!
-//! The container format separates blocks by sixteen bytes that the writer chooses; usual writers draw
-//! them at random, so two runs never give the same file. Here they are the hash of the schema: as
-//! unlikely to occur in the data, and the same every time. Blocks are not compressed: of all codecs,
-//! only `null` and `deflate` are known to every reader, and deflate costs more than scoring.
+//! The container format separates blocks by sixteen bytes that the writer chooses; usual writers
+//! draw them at random, so two runs never give the same file. Here they are the hash of the schema:
+//! as unlikely to occur in the data, and the same every time. Blocks are not compressed: of all
+//! codecs, only `null` and `deflate` are known to every reader, and deflate costs more than
+//! scoring.
 
 use std::io::{BufReader, Read, Write};
 use std::sync::{Arc, Mutex};

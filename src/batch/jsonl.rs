@@ -1,11 +1,12 @@
 //! JSON Lines in: columns from lines that each name their own fields.
 //!
-//! A column file needs its columns and their types before the first row, JSON says them line by line.
-//! Guessing from the first thousand lines loses the field that first appears in line two thousand
-//! and breaks on the amount that first has a fraction there. So a file is read twice: once to
-//! learn every field and the narrowest type that holds all of its values (a quick scan), once for the
-//! values. A stream cannot be read twice: its first lines decide, a later field that they did not have
-//! is dropped and named in the summary, and a later value that does not fit rejects its row.
+//! A column file needs its columns and their types before the first row, JSON says them line by
+//! line. Guessing from the first thousand lines loses the field that first appears in line two
+//! thousand and breaks on the amount that first has a fraction there. So a file is read twice: once
+//! to learn every field and the narrowest type that holds all of its values (a quick scan), once
+//! for the values. A stream cannot be read twice: its first lines decide, a later field that they
+//! did not have is dropped and named in the summary, and a later value that does not fit rejects
+//! its row.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

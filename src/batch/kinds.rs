@@ -1,8 +1,8 @@
 //! Types for JSON fields: the narrowest one that holds all values, and columns of it.
 //!
 //! JSON has numbers, not integers, and lets a field be a number here and a text there. The order of
-//! kinds is such that nothing is lost by widening: whole numbers fit doubles, scalars fit texts, and
-//! whatever has an array or object in it is kept as JSON text.
+//! kinds is such that nothing is lost by widening: whole numbers fit doubles, scalars fit texts,
+//! and whatever has an array or object in it is kept as JSON text.
 
 use std::sync::Arc;
 

@@ -2,8 +2,9 @@
 //!
 //! [`Fields`] holds one converted column per field and builds a
 //! [`RawTransaction`](crate::transaction::RawTransaction) that borrows from them: no text is copied
-//! between the file and the engine. A row that cannot be one becomes a [`Rejection`] that says which
-//! row, which column, which value and why, with the same reason words as the stream's dead letters.
+//! between the file and the engine. A row that cannot be one becomes a [`Rejection`] that says
+//! which row, which column, which value and why, with the same reason words as the stream's dead
+//! letters.
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};

@@ -1,10 +1,10 @@
 //! `score`: every row of a file with its fraud probability, verdict, severity and reasons.
 //!
-//! The input's columns pass through untouched, in order, and four follow: `fraud_probability` (double),
-//! `is_fraud` (boolean: at or above the model's threshold), `severity` (text, null when it is no
-//! alert) and `reasons` (a text that holds a JSON array, `[]` when it is no alert). Reasons are JSON text
-//! in all four formats, because CSV has no lists and a column should not change its type with the
-//! file's extension. Rows that were rejected are not in the output.
+//! The input's columns pass through untouched, in order, and four follow: `fraud_probability`
+//! (double), `is_fraud` (boolean: at or above the model's threshold), `severity` (text, null when
+//! it is no alert) and `reasons` (a text that holds a JSON array, `[]` when it is no alert).
+//! Reasons are JSON text in all four formats, because CSV has no lists and a column should not
+//! change its type with the file's extension. Rows that were rejected are not in the output.
 
 use std::sync::Arc;
 

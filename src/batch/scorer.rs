@@ -1,8 +1,8 @@
 //! What a shard needs from an engine.
 //!
-//! The pipeline is about files, order and threads; it must give the same rows whatever is scored and
-//! however many shards there are. That is a law about the pipeline, so tests hold it with a small
-//! engine of their own that remembers, and the commands pass the real [`Engine`].
+//! The pipeline is about files, order and threads; it must give the same rows whatever is scored
+//! and however many shards there are. That is a law about the pipeline, so tests hold it with a
+//! small engine of their own that remembers, and the commands pass the real [`Engine`].
 
 use crate::engine::{Decision, Engine, Seen};
 use crate::transaction::{Label, Transaction};
@@ -13,8 +13,8 @@ pub trait Scorer: Send {
     /// `None` for a duplicate.
     fn score(&mut self, batch: &[Transaction<'_>], decisions: &mut Vec<Option<Decision>>);
 
-    /// Features in order of arrival, row-major, [`Scorer::width`] columns a row; one entry of `seen`
-    /// for each (both cleared first).
+    /// Features in order of arrival, row-major, [`Scorer::width`] columns a row; one entry of
+    /// `seen` for each (both cleared first).
     fn features(&mut self, batch: &[Transaction<'_>], rows: &mut Vec<f64>, seen: &mut Vec<Seen>);
 
     /// Columns of a row of [`Scorer::features`].

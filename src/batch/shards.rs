@@ -4,11 +4,11 @@
 //! other: a hash of the customer_id chooses the shard, and every shard meets its customers' rows in
 //! file order whatever the other shards do. Hence the same results for any number of shards.
 //!
-//! Sorting rows into per-shard queues and back would cost more than it brings. Instead a whole block
-//! is shared: the reader decodes it, converts its columns and lists each shard's rows; every shard
-//! works through its list and hands back its part; the collector puts the parts together. All
-//! queues are first in, first out and bounded, so blocks need no numbers and memory no more than the
-//! few blocks in flight.
+//! Sorting rows into per-shard queues and back would cost more than it brings. Instead a whole
+//! block is shared: the reader decodes it, converts its columns and lists each shard's rows; every
+//! shard works through its list and hands back its part; the collector puts the parts together. All
+//! queues are first in, first out and bounded, so blocks need no numbers and memory no more than
+//! the few blocks in flight.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};

@@ -1,8 +1,8 @@
 //! Bytes of a text file, buffered so that a whole record lies in one piece.
 //!
-//! Readers that hand out one line at a time cannot go back, yet a quote that is never closed is only
-//! noticed lines later, and then reading must resume right after the line that opened it. So readers
-//! look at [`Buffer::rest`], decide how much of it is a record, and only then consume it.
+//! Readers that hand out one line at a time cannot go back, yet a quote that is never closed is
+//! only noticed lines later, and then reading must resume right after the line that opened it. So
+//! readers look at [`Buffer::rest`], decide how much of it is a record, and only then consume it.
 
 use std::io::{ErrorKind, Read};
 

@@ -1,11 +1,11 @@
 //! Columns of any type brought into the four shapes that a transaction is made of.
 //!
-//! The same field arrives as text from CSV, as an integer from one Parquet file and as a decimal from the
-//! next. Asking every cell for its type would cost more than scoring it, so a whole column is
-//! converted at once, before any row is looked at: texts (ids from integers are written as decimal text
-//! into one buffer), numbers as doubles, times as epoch milliseconds, verdicts as booleans. A cell that
-//! could not be converted is null here and not null in its source, which is how [`Lookup`] tells a
-//! broken cell from an empty one.
+//! The same field arrives as text from CSV, as an integer from one Parquet file and as a decimal
+//! from the next. Asking every cell for its type would cost more than scoring it, so a whole column
+//! is converted at once, before any row is looked at: texts (ids from integers are written as
+//! decimal text into one buffer), numbers as doubles, times as epoch milliseconds, verdicts as
+//! booleans. A cell that could not be converted is null here and not null in its source, which is
+//! how [`Lookup`] tells a broken cell from an empty one.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -235,7 +235,8 @@ fn millis(column: &ArrayRef) -> Result<Int64Array, Error> {
     })
 }
 
-/// Milliseconds of a timestamp column. Arrow keeps UTC whatever the zone; without one it is UTC too.
+/// Milliseconds of a timestamp column. Arrow keeps UTC whatever the zone; without one it is UTC
+/// too.
 fn timestamps(column: &ArrayRef, unit: TimeUnit) -> Int64Array {
     match unit {
         TimeUnit::Second => column
