@@ -5,6 +5,7 @@
 //! hash of everything that it was given about a transaction and its customer so far. Two runs that
 //! score the same therefore read the same.
 
+use std::cell;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{Cursor, Read};
@@ -533,18 +534,26 @@ fn broken_csv_rows_are_set_aside_with_their_line() {
     assert_eq!(rejected[0]["transaction_id"], Value::Null);
 }
 
+/// A line of JSON Lines from JSON values; `more` begins with a comma.
+fn json_row(id: &str, customer: &str, time: &str, more: &str) -> String {
+    format!(
+        "{{\"transaction_id\":{id},\"customer_id\":{customer},\"merchant_id\":\"m\",\
+         \"event_time\":{time}{more}}}"
+    )
+}
+
 #[test]
 fn broken_json_lines_are_set_aside_with_their_line() {
     let bench = Bench::new();
     let lines = [
-        r#"{"transaction_id":"007","customer_id":7,"merchant_id":"m","event_time":1709287200000,"amount":1}"#,
+        &json_row("\"007\"", "7", "1709287200000", ",\"amount\":1"),
         r#"{"transaction_id":"b","customer_id":"#,
         "",
-        r#"{"customer_id":"7","transaction_id":"c","merchant_id":"m","event_time":"2024-03-01","amount":"2.5"}"#,
+        &json_row("\"c\"", "\"7\"", "\"2024-03-01\"", ",\"amount\":\"2.5\""),
         "not json",
-        r#"{"transaction_id":"d","customer_id":7,"merchant_id":"m","event_time":1709287200000}"#,
-        r#"{"transaction_id":"e","customer_id":7,"merchant_id":"m","event_time":1709287200000,"amount":1e400}"#,
-        r#"{"transaction_id":"f","customer_id":7,"merchant_id":"m","event_time":1709287200000,"amount":3,"late":{"a":[1]}}"#,
+        &json_row("\"d\"", "7", "1709287200000", ""),
+        &json_row("\"e\"", "7", "1709287200000", ",\"amount\":1e400"),
+        &json_row("\"f\"", "7", "1709287200000", r#","amount":3,"late":{"a":[1]}"#),
     ];
     let path = bench.put("in.jsonl", lines.join("\n"));
     let summary = bench.score(&path, "out.jsonl").unwrap();
@@ -559,6 +568,32 @@ fn broken_json_lines_are_set_aside_with_their_line() {
     assert_eq!(ids, ["007", "c", "f"]);
     assert_eq!(out[2]["late"]["a"][0], 1);
     assert_eq!(out[0]["late"], Value::Null);
+}
+
+#[test]
+fn long_ids_keep_every_digit() {
+    let bench = Bench::new();
+    let line = |id: &str| {
+        format!(
+            "{{\"transaction_id\":{id},\"customer_id\":9007199254740993,\"merchant_id\":1,\
+             \"event_time\":1709287200000,\"amount\":1}}\n"
+        )
+    };
+    let text = line("12345678901234567890") + &line("12345678901234567891") + &line("5");
+    let wanted = [("transaction_id", Shape::Text), ("customer_id", Shape::Text)];
+    let mut ids = Vec::new();
+    bench.score(&bench.put("in.jsonl", text), "out.parquet").unwrap();
+    batch::read_records(source(&bench.path("out.parquet")), &wanted, &mut |record| {
+        let (Cell::Text(id), Cell::Text(customer)) = (record.unwrap().1[0], record.unwrap().1[1])
+        else {
+            panic!("no ids")
+        };
+        ids.push(id.to_owned());
+        assert_eq!(customer, "9007199254740993");
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(ids, ["12345678901234567890", "12345678901234567891", "5"]);
 }
 
 #[test]
@@ -603,10 +638,61 @@ fn wrong_questions_are_usage_errors_that_help() {
         bench.score(&bench.put("twice.csv", "a,b,a\n1,2,3\n"), "out.csv"),
         &["two columns named a"],
     );
-    let nested = r#"{"transaction_id":"t","customer_id":[1],"merchant_id":"m","event_time":1709287200000,"amount":1}"#;
+    let nested = json_row("\"t\"", "[1]", "1709287200000", ",\"amount\":1");
     bench.score(&bench.put("nested.jsonl", nested), "out.csv").unwrap();
     usage(bench.features(&bench.path("nested.jsonl"), "f.csv", Some("fraud"), 1), &["fraud"]);
     assert_eq!(score("out.csv", "amount=TX_AMOUNT").unwrap().scored, 1);
+}
+
+#[test]
+fn rejections_name_the_column_of_the_file() {
+    let bench = Bench::new();
+    let csv = "transaction_id,customer_id,merchant_id,EVENT_TIME,TX_AMOUNT\n\
+        a,c,m,2024-03-01,x\nb,c,m,2024-03-01,-1\nc,c,m,2024-03-01,\nd,,m,2024-03-01,1\n\
+        e,c,m,1709287200,1\n";
+    let path = bench.put("in.csv", csv);
+    let summary = bench.score_with(source(&path), "out.csv", "amount=TX_AMOUNT", 1).unwrap();
+    let messages: Vec<&str> = summary.examples.iter().map(|row| row.message.as_str()).collect();
+    let expected = [
+        "amount is \"x\", it must be a number (column TX_AMOUNT)",
+        "amount is -1, it must be a number from 0 to 1e12 (column TX_AMOUNT)",
+        "amount is empty (column TX_AMOUNT)",
+        "customer_id is empty",
+        "event_time is 1970-01-20T18:48:07.200Z, before 2000-01-01; seconds instead of \
+         milliseconds? (column EVENT_TIME)",
+    ];
+    assert_eq!(messages, expected);
+}
+
+#[test]
+fn uuids_of_avro_stay_texts() {
+    const ID: &str = "e8050412-103a-5718-af2a-3dbe3f120c8e";
+    let text = |name: &str, logical: &str| {
+        format!(r#"{{"name":"{name}","type":{{"type":"string"{logical}}}}}"#)
+    };
+    let fields = [
+        text("transaction_id", r#","logicalType":"uuid""#),
+        text("customer_id", ""),
+        text("merchant_id", ""),
+        r#"{"name":"event_time","type":"long"},{"name":"amount","type":"int"}"#.to_owned(),
+    ];
+    let schema = format!(r#"{{"type":"record","name":"R","fields":[{}]}}"#, fields.join(","));
+    let schema = apache_avro::Schema::parse_str(&schema).unwrap();
+    let mut writer = apache_avro::Writer::new(&schema, Vec::new()).unwrap();
+    let mut record = apache_avro::types::Record::new(writer.schema()).unwrap();
+    record.put("transaction_id", apache_avro::types::Value::Uuid(ID.parse().unwrap()));
+    record.put("customer_id", "c");
+    record.put("merchant_id", "m");
+    record.put("event_time", START);
+    record.put("amount", 5_i32);
+    writer.append_value(record).unwrap();
+    let bench = Bench::new();
+    let path = bench.put("in.avro", writer.into_inner().unwrap());
+    for output in ["out.csv", "out.avro"] {
+        bench.score(&path, output).unwrap();
+        bench.score(&bench.path(output), "again.jsonl").unwrap();
+        assert_eq!(bench.lines("again.jsonl")[0]["transaction_id"], ID, "{output}");
+    }
 }
 
 #[test]
@@ -631,6 +717,35 @@ fn failures_leave_no_file_behind() {
     bench.stop.store(false, Ordering::Relaxed);
     bench.score(&bench.path("whole.avro"), "out.parquet").unwrap();
     assert_ne!(fs::read(bench.path("out.parquet")).unwrap(), b"what was there before");
+}
+
+/// An engine that fails as no engine should.
+struct Panicking;
+
+impl Scorer for Panicking {
+    fn score(&mut self, batch: &[Transaction<'_>], _: &mut Vec<Option<Decision>>) {
+        assert!(batch.is_empty(), "a panic that a test provokes");
+    }
+
+    fn features(&mut self, _: &[Transaction<'_>], _: &mut Vec<f64>, _: &mut Vec<Seen>) {}
+
+    fn width(&self) -> usize {
+        0
+    }
+
+    fn learn(&mut self, _: &Label<'_>) {}
+}
+
+#[test]
+fn a_panicking_engine_is_a_failure_and_not_a_hang() {
+    let bench = Bench::new();
+    Sample::new(40_000).write(&bench.path("in.parquet"), 40_000);
+    let output = Target::from_argument(&bench.path("out.csv"), None).unwrap();
+    let columns = ColumnMap::default();
+    let job = bench.job(&output, None, &columns, 2);
+    let result = batch::score(source(&bench.path("in.parquet")), job, || Panicking);
+    assert_eq!(result.unwrap_err().kind(), ErrorKind::Failed);
+    assert_eq!(bench.names(), ["in.parquet"]);
 }
 
 #[test]
@@ -802,7 +917,15 @@ fn other_commands_read_columns_in_the_shape_they_ask_for() {
 fn the_summary_is_json() {
     let bench = Bench::new();
     Sample::new(200).write(&bench.path("in.csv"), 200);
-    let summary = bench.score(&bench.path("in.csv"), "out.csv").unwrap();
+    let output = Target::from_argument(&bench.path("out.csv"), None).unwrap();
+    let columns = ColumnMap::default();
+    let (told, ticks) = (cell::Cell::new(0), cell::Cell::new(0));
+    let clock = || Duration::from_secs(ticks.replace(ticks.get() + 2));
+    let progress = |rows| told.set(rows);
+    let job = bench.job(&output, None, &columns, 2);
+    let job = Job { clock: &clock, progress: &progress, ..job };
+    let summary = batch::score(source(&bench.path("in.csv")), job, StandIn::default).unwrap();
+    assert_eq!((told.get(), summary.rows_per_second()), (200, 100.0));
     let json = serde_json::to_value(summary.json()).unwrap();
     for name in ["rows", "scored", "rejected", "alerts", "seconds", "rows_per_second"] {
         assert!(json[name].is_number(), "{name}: {json}");
@@ -894,7 +1017,10 @@ proptest! {
 
     /// No bytes make a reader panic, lose count, or fail for a row.
     #[test]
-    fn garbage_is_counted(tail in prop::collection::vec(any::<u8>(), 0..300), lines in "[a,\"\r\n;{}:]{0,60}") {
+    fn garbage_is_counted(
+        tail in prop::collection::vec(any::<u8>(), 0..300),
+        lines in "[a,\"\r\n;{}:]{0,60}",
+    ) {
         let bench = Bench::new();
         let header = "transaction_id,customer_id,merchant_id,event_time,amount\n";
         for garbage in [tail.as_slice(), lines.as_bytes()] {
@@ -902,8 +1028,8 @@ proptest! {
             let summary = bench.score(&bench.put("in.csv", content), "out.jsonl").unwrap();
             adds_up(&summary);
             prop_assert!(summary.scored >= 1);
-            let line = br#"{"transaction_id":"t","customer_id":1,"merchant_id":2,"event_time":1709287200000,"amount":3}"#;
-            let content = [line.as_slice(), b"\n", garbage].concat();
+            let line = json_row("\"t\"", "1", "1709287200000", ",\"amount\":3");
+            let content = [line.as_bytes(), b"\n", garbage].concat();
             let summary = bench.score(&bench.put("in.jsonl", content), "out.jsonl").unwrap();
             adds_up(&summary);
             prop_assert!(summary.scored >= 1);

@@ -248,6 +248,100 @@ fn features_writes_a_row_for_each_row_and_lists_the_catalogue() {
     assert!(names.len() >= 69 && names[0] == "amount", "{names:?}");
 }
 
+/// A model with `score = 1 / (1 + exp(-(amount / 1000 + txn_frequency_1h - 6)))`, threshold 0.5;
+/// made by `tests/fixtures/cli/make.py`.
+const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/cli/detector.onnx");
+
+#[test]
+fn score_adds_what_the_model_says() {
+    let directory = directory();
+    let input = "transaction_id,customer_id,merchant_id,event_time,TX_AMOUNT,note\n\
+                 a,1,m,2026-01-01T10:00:00Z,4999.5,x\n\
+                 b,1,m,2026-01-01T10:30:00Z,100,\n\
+                 c,2,m,2026-01-01T10:31:00Z,-1,z\n\
+                 d,1,m,2026-01-01T11:15:00Z,7000,\n";
+    std::fs::write(directory.path().join("in.csv"), input).unwrap();
+    let run = |output: &str, threshold: &str| -> (Value, Vec<Value>) {
+        let arguments = [
+            "score",
+            "in.csv",
+            "--output",
+            output,
+            "--model",
+            MODEL,
+            "--rejected",
+            "no.jsonl",
+            "--columns",
+            "amount=TX_AMOUNT",
+            "--threshold",
+            threshold,
+            "--json",
+            "--jobs",
+            "2",
+        ];
+        let ran = synfinance(directory.path(), &arguments).output().unwrap();
+        assert_eq!(ran.status.code(), Some(0), "{}", stderr(&ran));
+        (serde_json::from_str(&stdout(&ran)).unwrap(), lines_of(&directory.path().join(output)))
+    };
+    let (summary, rows) = run("out.jsonl", "0.5");
+    let counts = ["rows", "scored", "rejected", "alerts"].map(|name| summary[name].as_u64());
+    assert_eq!(counts, [4, 3, 1, 1].map(Some), "{summary}");
+    assert!(summary["seconds"].is_f64() && summary["rows_per_second"].is_f64());
+    let seen = [("a", 4_999.5, 1), ("b", 100.0, 2), ("d", 7_000.0, 2)];
+    assert_eq!(rows.len(), seen.len());
+    for (row, (id, amount, within_an_hour)) in rows.iter().zip(seen) {
+        let logit = amount / 1_000.0 + f64::from(within_an_hour) - 6.0;
+        let expected = 1.0 / (1.0 + (-logit).exp());
+        let score = row["fraud_probability"].as_f64().unwrap();
+        assert_eq!(row["transaction_id"], id);
+        assert!((score - expected).abs() < 1e-6, "{id}: {score}, not {expected}");
+        assert_eq!(row["is_fraud"], score >= 0.5, "{id}");
+    }
+    assert_eq!((&rows[0]["note"], &rows[2]["severity"]), (&"x".into(), &"CRITICAL".into()));
+    assert!(rows[2]["reasons"].to_string().contains("AMOUNT"), "{}", rows[2]);
+    let rejected = lines_of(&directory.path().join("no.jsonl"));
+    assert_eq!(rejected.len(), 1);
+    assert!(rejected[0].to_string().contains("amount is -1"), "{}", rejected[0]);
+    assert_eq!(run("all.jsonl", "0").0["alerts"], 3);
+}
+
+fn lines_of(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn models_inspect_says_what_a_file_is() {
+    let output = run(&["models", "inspect", MODEL, "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let shown: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!((&shown["name"], &shown["threshold"]), (&"cli-test".into(), &0.5.into()));
+    assert_eq!(shown["features"], serde_json::json!(["amount", "txn_frequency_1h"]));
+    assert_eq!(shown["kind"]["operators"], serde_json::json!(["Gemm", "Sigmoid"]));
+    assert!(stdout(&run(&["models", "inspect", MODEL])).contains("cli-test 1.0.0"));
+}
+
+#[test]
+fn a_model_that_does_not_fit_is_named_with_who_asked_for_it() {
+    let directory = directory();
+    std::fs::write(directory.path().join("bad.onnx"), "no model").unwrap();
+    std::fs::write(directory.path().join("in.csv"), "a\n1\n").unwrap();
+    let cases: [(&[&str], &str, &str); 3] = [
+        (&[], "", "error: models.directory: there is no model file models/fraud-detector.onnx"),
+        (&["--model", "bad.onnx"], "", "error: --model: model bad.onnx is refused: "),
+        (&[], "../bad.onnx", "error: models.active: "),
+    ];
+    for (flags, active, expected) in cases {
+        let arguments = [&["score", "in.csv", "--output", "out.csv"], flags].concat();
+        let mut command = synfinance(directory.path(), &arguments);
+        let output = command.env("SYNFINANCE__MODELS__ACTIVE", active).output().unwrap();
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.starts_with(expected), "{text}");
+        assert!(!directory.path().join("out.csv").exists());
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_signal_ends_a_run_cleanly() {

@@ -1,9 +1,10 @@
 //! Which column of a file is which field of a transaction.
 //!
-//! Files come from elsewhere and call things as they like: `--columns amount=TX_AMOUNT,...` says what is
-//! what, and a field that is not named there is looked for under its own name, first exactly, then in any
-//! case. All of this happens once, before the first row, so a mistake costs a second and not an
-//! hour: every error names what was asked, what is there and what to write instead.
+//! Files come from elsewhere and call things as they like: `--columns amount=TX_AMOUNT,...` says
+//! what is what, and a field that is not named there is looked for under its own name, first
+//! exactly, then in any case. All of this happens once, before the first row, so a mistake costs a
+//! second and not an hour: every error names what was asked, what is there and what to write
+//! instead.
 
 use arrow_schema::Schema;
 
@@ -121,7 +122,8 @@ impl FieldName {
         )
     }
 
-    fn from_name(name: &str) -> Option<Self> {
+    /// The field of a schema name.
+    pub(super) fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|field| field.name() == name)
     }
 }
@@ -133,8 +135,8 @@ pub struct ColumnMap {
 }
 
 impl ColumnMap {
-    /// Reads `field=COLUMN,field=COLUMN`. Unknown and repeated fields are usage errors; so is a pair
-    /// without `=`. An empty text maps nothing.
+    /// Reads `field=COLUMN,field=COLUMN`. Unknown and repeated fields are usage errors; so is a
+    /// pair without `=`. An empty text maps nothing.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let mut map = Self::default();
         for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {

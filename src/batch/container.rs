@@ -4,10 +4,11 @@
 //! without a word. But what ends every block, and the header of an empty file, is the file's sync
 //! marker, so [`Whole`] remembers the last sixteen bytes of the stream and compares.
 //!
-//! The container format separates blocks by sixteen bytes that the writer chooses; usual writers draw
-//! them at random, so two runs never give the same file. Here they are the hash of the schema: as
-//! unlikely to occur in the data, and the same every time. Blocks are not compressed: of all codecs,
-//! only `null` and `deflate` are known to every reader, and deflate costs more than scoring.
+//! The container format separates blocks by sixteen bytes that the writer chooses; usual writers
+//! draw them at random, so two runs never give the same file. Here they are the hash of the schema:
+//! as unlikely to occur in the data, and the same every time. Blocks are not compressed: of all
+//! codecs, only `null` and `deflate` are known to every reader, and deflate costs more than
+//! scoring.
 
 use std::io::{BufReader, Read, Write};
 use std::sync::{Arc, Mutex};
@@ -18,8 +19,10 @@ use arrow_avro::errors::AvroError;
 use arrow_avro::reader::{Reader, ReaderBuilder};
 use arrow_avro::schema::SCHEMA_METADATA_KEY;
 use arrow_avro::writer::format::AvroFormat;
-use arrow_schema::{ArrowError, Schema, SchemaRef};
+use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema, SchemaRef};
 use xxhash_rust::xxh3::xxh3_128;
+
+use super::values::uuids;
 
 /// The last bytes of a stream, as many as a sync marker has.
 type Tail = Arc<Mutex<[u8; 16]>>;
@@ -27,6 +30,7 @@ type Tail = Arc<Mutex<[u8; 16]>>;
 /// The batches of a container file, and an error in place of a silent end.
 pub(super) struct Whole {
     reader: Reader<BufReader<Tailed>>,
+    schema: SchemaRef,
     tail: Tail,
     ended: bool,
 }
@@ -44,12 +48,24 @@ impl Whole {
         let bytes = Tailed { bytes, tail: tail.clone() };
         let bytes = BufReader::with_capacity(1 << 18, bytes);
         let reader = ReaderBuilder::new().with_batch_size(rows).build(bytes)?;
-        Ok(Self { reader, tail, ended: false })
+        let schema = Arc::new(with_text_uuids(&reader.schema()));
+        Ok(Self { reader, schema, tail, ended: false })
     }
 
     /// The columns of every batch.
     pub(super) fn schema(&self) -> SchemaRef {
-        self.reader.schema()
+        self.schema.clone()
+    }
+
+    /// The batch with UUIDs as the texts that they are in the file.
+    fn shaped(&self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+        let columns = batch.columns().iter().zip(self.schema.fields());
+        let columns =
+            columns.map(|(column, field)| match (field.data_type(), column.data_type()) {
+                (DataType::Utf8, DataType::FixedSizeBinary(_)) => Arc::new(uuids(column)),
+                _ => column.clone(),
+            });
+        RecordBatch::try_new(self.schema.clone(), columns.collect())
     }
 
     fn is_cut(&self) -> bool {
@@ -64,12 +80,25 @@ impl Iterator for Whole {
     fn next(&mut self) -> Option<Self::Item> {
         let next = self.reader.next();
         if next.is_some() || self.ended {
-            return next;
+            return next.map(|batch| self.shaped(&batch?));
         }
         self.ended = true;
         let cut = "the file ends within a block; it was cut off".to_owned();
         self.is_cut().then_some(Err(ArrowError::AvroError(cut)))
     }
+}
+
+/// UUIDs, which Arrow holds as sixteen bytes, as text columns: ids must come out as they went in.
+fn with_text_uuids(schema: &Schema) -> Schema {
+    let is_uuid = |field: &Field| {
+        field.data_type() == &DataType::FixedSizeBinary(16)
+            && field.metadata().get("logicalType").is_some_and(|name| name == "uuid")
+    };
+    let shape = |field: &FieldRef| match is_uuid(field) {
+        true => Arc::new(Field::new(field.name(), DataType::Utf8, field.is_nullable())),
+        false => field.clone(),
+    };
+    Schema::new(schema.fields().iter().map(shape).collect::<Vec<_>>())
 }
 
 impl Read for Tailed {

@@ -1,10 +1,10 @@
 //! CSV in, with broken rows set aside instead of the whole file.
 //!
-//! RFC 4180 rows may span lines inside quotes, so one quote that is never closed makes a lenient reader
-//! swallow the rest of the file as a single field, and a strict one give up on all of it. Here a row
-//! that breaks the rules (text after a closing quote, a quote without an end, the wrong number of
-//! fields, bytes that are not UTF-8) is rejected with its line, and reading resumes on the next
-//! line.
+//! RFC 4180 rows may span lines inside quotes, so one quote that is never closed makes a lenient
+//! reader swallow the rest of the file as a single field, and a strict one give up on all of it.
+//! Here a row that breaks the rules (text after a closing quote, a quote without an end, the wrong
+//! number of fields, bytes that are not UTF-8) is rejected with its line, and reading resumes on
+//! the next line.
 //!
 //! Every column is text: a reader that guesses types turns the id `007` into 7. What is needed as a
 //! number is parsed from the text later. The separator is what the header has most of: comma,
@@ -220,8 +220,8 @@ fn separator(header: &[u8]) -> u8 {
     [b',', b';', b'\t'].into_iter().rev().max_by_key(|byte| count(*byte)).unwrap_or(b',')
 }
 
-/// Finds the fields of the record at the beginning of `data`. At the end of the stream (`ended`) the
-/// last record needs no line end.
+/// Finds the fields of the record at the beginning of `data`. At the end of the stream (`ended`)
+/// the last record needs no line end.
 fn scan(data: &[u8], separator: u8, ended: bool, spans: &mut Vec<Span>) -> Scan {
     spans.clear();
     if data.is_empty() {

@@ -4,8 +4,8 @@
 //! worthless. So rows go through the same engine in the same order as in the stream, and a fraud
 //! verdict is learned as one that becomes known a delay after its transaction (`labeled_at`): the
 //! engine counts it only for later rows. Merchants' verdicts concern all customers, so every shard
-//! gets every verdict, right after the row it is about, and results stay independent of the number of
-//! shards. Only fraud is told: the verdict "no fraud" takes back nothing that was never said.
+//! gets every verdict, right after the row it is about, and results stay independent of the number
+//! of shards. Only fraud is told: the verdict "no fraud" takes back nothing that was never said.
 
 use std::sync::Arc;
 
@@ -40,13 +40,15 @@ pub const DEFAULT_LABEL_DELAY_MS: i64 = 7 * crate::transaction::DAY_MS;
 /// Writes the features of every row of `input`, from engines that `engine` makes, one per
 /// shard: `transaction_id`, `customer_id`, `merchant_id`, `event_time`, the label, then doubles.
 ///
-/// Errors: as [`score`](super::score()); also when the names are not as many as the engine's features.
+/// Errors: as [`score`](super::score()); also when the names are not as many as the engine's
+/// features.
 pub fn features<E: Scorer>(
     input: Source,
     job: Job<'_>,
     table: Table<'_>,
     engine: impl Fn() -> E,
 ) -> Result<Summary, Error> {
+    let began = (job.clock)();
     let wanted = Wanted::Mapped { label: table.label_column };
     let Opened { blocks, resolved, label } = open(input, job.columns, wanted)?;
     let shards = job.shards.max(1);
@@ -71,7 +73,7 @@ pub fn features<E: Scorer>(
         let rejected = shares.iter_mut().flat_map(|share| share.rejected.drain(..)).collect();
         outcome.block(prepared, &batch, rejected)
     })?;
-    outcome.finish(notes)
+    outcome.finish(notes, began)
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -1,7 +1,7 @@
 //! The four file formats, and where bytes come from and go to.
 //!
-//! A path tells its format by its extension; `-` (stdin, stdout) has none, so there the format must be
-//! named. Both are settled before the first byte is read: a wrong extension is a wrong question
+//! A path tells its format by its extension; `-` (stdin, stdout) has none, so there the format must
+//! be named. Both are settled before the first byte is read: a wrong extension is a wrong question
 //! (exit code 2), not a failure half-way.
 
 use std::fmt;
@@ -93,7 +93,8 @@ pub(super) enum Bytes {
 }
 
 impl Source {
-    /// The file at `path`, or stdin for `-`. `format` overrides the extension and is required for `-`.
+    /// The file at `path`, or stdin for `-`. `format` overrides the extension and is required for
+    /// `-`.
     pub fn from_argument(argument: &Path, format: Option<Format>) -> Result<Self, Error> {
         if argument == Path::new("-") {
             let format = format.ok_or_else(|| nameless("stdin"))?;

@@ -89,7 +89,6 @@ pub(super) struct Outcome<'a> {
     progress: &'a dyn Fn(u64),
     stop: &'a AtomicBool,
     clock: &'a dyn Fn() -> Duration,
-    began: Duration,
 }
 
 impl<'a> Outcome<'a> {
@@ -109,7 +108,6 @@ impl<'a> Outcome<'a> {
             progress: job.progress,
             stop: job.stop,
             clock: job.clock,
-            began: (job.clock)(),
         })
     }
 
@@ -135,8 +133,8 @@ impl<'a> Outcome<'a> {
         Ok(())
     }
 
-    /// Gives the files their names and adds up.
-    pub(super) fn finish(mut self, notes: Vec<String>) -> Result<Summary, Error> {
+    /// Gives the files their names and adds up; `began` is the clock at the beginning of the run.
+    pub(super) fn finish(mut self, notes: Vec<String>, began: Duration) -> Result<Summary, Error> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(Error::Interrupted { rows: self.summary.rows });
         }
@@ -145,7 +143,7 @@ impl<'a> Outcome<'a> {
             rejects.finish()?;
         }
         self.summary.notes.extend(notes);
-        self.summary.elapsed = (self.clock)().saturating_sub(self.began);
+        self.summary.elapsed = (self.clock)().saturating_sub(began);
         Ok(self.summary)
     }
 }

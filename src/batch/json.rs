@@ -1,7 +1,7 @@
 //! One line of JSON Lines: an object's fields as they are written.
 //!
-//! A general JSON parser builds a tree and forgets how numbers were written. Here a line is only cut
-//! into its top-level fields, which stay slices of the line: numbers keep every digit until a
+//! A general JSON parser builds a tree and forgets how numbers were written. Here a line is only
+//! cut into its top-level fields, which stay slices of the line: numbers keep every digit until a
 //! column's type is known, nested values pass through as they are, and nothing is allocated but for
 //! texts with escapes.
 
@@ -24,8 +24,8 @@ pub(super) enum Cell<'l> {
     Nested(&'l str),
 }
 
-/// Cuts the object on `line` into fields, or says what is wrong with it. `take` gets every field, in
-/// the order of the line.
+/// Cuts the object on `line` into fields, or says what is wrong with it. `take` gets every field,
+/// in the order of the line.
 pub(super) fn scan_object<'l>(
     line: &'l str,
     mut take: impl FnMut(Cow<'l, str>, Cell<'l>),
@@ -155,7 +155,8 @@ impl<'l> Cursor<'l> {
         }
     }
 
-    /// The array or object that begins here. Its brackets are counted, then a real parser judges it.
+    /// The array or object that begins here. Its brackets are counted, then a real parser judges
+    /// it.
     fn nested(&mut self) -> Result<&'l str, String> {
         let bytes = self.line.as_bytes();
         let start = self.at;
@@ -243,7 +244,9 @@ mod tests {
     proptest! {
         /// Whatever serde_json writes is read with the same values.
         #[test]
-        fn agrees_with_serde_json(texts in prop::collection::vec((any::<String>(), any::<f64>()), 0..5)) {
+        fn agrees_with_serde_json(
+            texts in prop::collection::vec((any::<String>(), any::<f64>()), 0..5),
+        ) {
             let mut object = serde_json::Map::new();
             for (text, number) in &texts {
                 object.insert(format!("t{text}"), text.clone().into());

@@ -1,11 +1,12 @@
 //! JSON Lines in: columns from lines that each name their own fields.
 //!
-//! A column file needs its columns and their types before the first row, JSON says them line by line.
-//! Guessing from the first thousand lines loses the field that first appears in line two thousand
-//! and breaks on the amount that first has a fraction there. So a file is read twice: once to
-//! learn every field and the narrowest type that holds all of its values (a quick scan), once for the
-//! values. A stream cannot be read twice: its first lines decide, a later field that they did not have
-//! is dropped and named in the summary, and a later value that does not fit rejects its row.
+//! A column file needs its columns and their types before the first row, JSON says them line by
+//! line. Guessing from the first thousand lines loses the field that first appears in line two
+//! thousand and breaks on the amount that first has a fraction there. So a file is read twice: once
+//! to learn every field and the narrowest type that holds all of its values (a quick scan), once
+//! for the values. A stream cannot be read twice: its first lines decide, a later field that they
+//! did not have is dropped and named in the summary, and a later value that does not fit rejects
+//! its row.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -175,7 +176,7 @@ impl Blocks for JsonBlocks {
                     malformed.push(Rejection { row: self.line, reason, message, place: None });
                 }
             }
-            self.buffer.skip_line()?;
+            pass_line(&mut self.buffer, length)?;
             self.line += 1;
         }
         if lines.is_empty() && malformed.is_empty() {
@@ -200,13 +201,22 @@ fn next_line(buffer: &mut Buffer) -> Result<Option<usize>, Error> {
     Ok((!rest.is_empty()).then(|| line_length(rest).unwrap_or(rest.len())))
 }
 
+/// Consumes the line of which [`next_line`] found `length` bytes.
+fn pass_line(buffer: &mut Buffer, length: usize) -> Result<(), Error> {
+    if buffer.rest()[..length].ends_with(b"\n") {
+        buffer.consume(length);
+        return Ok(());
+    }
+    buffer.skip_line()
+}
+
 impl Learned {
     fn from_all(buffer: &mut Buffer) -> Result<Self, Error> {
         let mut learned = Self::default();
         refuse_array(buffer)?;
         while let Some(length) = next_line(buffer)? {
             learned.line(&buffer.rest()[..length], buffer.name())?;
-            buffer.skip_line()?;
+            pass_line(buffer, length)?;
         }
         Ok(learned)
     }

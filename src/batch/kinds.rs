@@ -1,8 +1,8 @@
 //! Types for JSON fields: the narrowest one that holds all values, and columns of it.
 //!
 //! JSON has numbers, not integers, and lets a field be a number here and a text there. The order of
-//! kinds is such that nothing is lost by widening: whole numbers fit doubles, scalars fit texts, and
-//! whatever has an array or object in it is kept as JSON text.
+//! kinds is such that nothing is lost by widening: whole numbers fit doubles, scalars fit texts,
+//! and whatever has an array or object in it is kept as JSON text.
 
 use std::sync::Arc;
 
@@ -45,6 +45,7 @@ impl Kind {
             Cell::Null => Self::Null,
             Cell::Bool(_) => Self::Bool,
             Cell::Number(digits) if digits.parse::<i64>().is_ok() => Self::Int,
+            Cell::Number(digits) if is_integer(digits) => Self::Text,
             Cell::Number(_) => Self::Float,
             Cell::Text(_) => Self::Text,
             Cell::Nested(_) => Self::Json,
@@ -67,6 +68,7 @@ impl Kind {
         match self {
             Self::Json => true,
             Self::Null | Self::Text => !matches!(cell, Cell::Nested(_)),
+            Self::Float => matches!(cell, Cell::Null | Cell::Number(_)),
             _ => self.with(Self::of(cell)) == self,
         }
     }
@@ -81,6 +83,11 @@ impl Kind {
             Self::Json => "any JSON",
         }
     }
+}
+
+/// Whole, so a double might round it: an id of twenty digits must keep them all.
+fn is_integer(digits: &str) -> bool {
+    !digits.contains(['.', 'e', 'E'])
 }
 
 impl Cell<'_> {

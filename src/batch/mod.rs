@@ -1,14 +1,15 @@
 //! Files in, files out: CSV, JSON Lines, Parquet and Avro through the same engine as the stream.
 //!
-//! Input order is arrival order and windows are in event time, so a file's rows get the scores that the
-//! stream would have given them. Reading the modules in this order follows a row: [`Format`] and
-//! [`Source`] say what the bytes are, the readers cut them into blocks of columns, [`ColumnMap`] says which
-//! column is which field, `values` brings columns into shape, `rows` builds transactions or says why
-//! not, `shards` runs engines side by side, [`score()`] and [`features()`] put the results together, and
-//! the output appears under its name only when it is complete.
+//! Input order is arrival order and windows are in event time, so a file's rows get the scores that
+//! the stream would have given them. Reading the modules in this order follows a row: [`Format`]
+//! and [`Source`] say what the bytes are, the readers cut them into blocks of columns,
+//! [`ColumnMap`] says which column is which field, `values` brings columns into shape, `rows`
+//! builds transactions or says why not, `shards` runs engines side by side, [`score()`] and
+//! [`features()`] put the results together, and the output appears under its name only when it is
+//! complete.
 //!
-//! Memory is bounded by customers, not by rows: at any time a few blocks of 8,192 rows are in flight.
-//! A row that cannot be scored is a [`Rejection`]: kept, counted, explained.
+//! Memory is bounded by customers, not by rows: at any time a few blocks of 8,192 rows are in
+//! flight. A row that cannot be scored is a [`Rejection`]: kept, counted, explained.
 
 mod columns;
 mod container;

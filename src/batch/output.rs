@@ -1,8 +1,8 @@
 //! Rows out, whatever the format, and never half a file.
 //!
-//! A reader that finds `scored.parquet` must be able to trust it. So rows go to a temporary file in the
-//! same directory, which takes its name only when the last row and the footer are written; after
-//! a failure nothing is left. What cannot be renamed (stdout, a device, a pipe) is written to
+//! A reader that finds `scored.parquet` must be able to trust it. So rows go to a temporary file in
+//! the same directory, which takes its name only when the last row and the footer are written;
+//! after a failure nothing is left. What cannot be renamed (stdout, a device, a pipe) is written to
 //! directly.
 
 use std::collections::HashMap;

@@ -1,7 +1,7 @@
 //! Rows of a file one by one, for commands that only read: `evaluate`, `backtest`, `labels send`.
 //!
-//! Such a command knows which columns it wants and as what. [`read_records`] converts them block by block
-//! and shows one row at a time, borrowed; [`read_transactions`] shows rows as transactions.
+//! Such a command knows which columns it wants and as what. [`read_records`] converts them block by
+//! block and shows one row at a time, borrowed; [`read_transactions`] shows rows as transactions.
 
 use arrow_schema::Schema;
 
@@ -44,8 +44,8 @@ pub enum Cell<'a> {
     Verdict(bool),
 }
 
-/// One row: its number (the line in CSV and JSON Lines) and the wanted cells in the order asked for, or
-/// why it is no row.
+/// One row: its number (the line in CSV and JSON Lines) and the wanted cells in the order asked
+/// for, or why it is no row.
 pub type Record<'a> = Result<(u64, &'a [Cell<'a>]), &'a Rejection>;
 
 /// What [`read_transactions`] does with a row.

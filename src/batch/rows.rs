@@ -2,11 +2,12 @@
 //!
 //! [`Fields`] holds one converted column per field and builds a
 //! [`RawTransaction`](crate::transaction::RawTransaction) that borrows from them: no text is copied
-//! between the file and the engine. A row that cannot be one becomes a [`Rejection`] that says which
-//! row, which column, which value and why, with the same reason words as the stream's dead letters.
+//! between the file and the engine. A row that cannot be one becomes a [`Rejection`] that says
+//! which row, which column, which value and why, with the same reason words as the stream's dead
+//! letters.
 
 use arrow_array::RecordBatch;
-use arrow_schema::Schema;
+use arrow_schema::{Schema, SchemaRef};
 
 use super::Error;
 use super::columns::{FieldName, Resolved};
@@ -68,6 +69,8 @@ impl RowNumbers {
 /// One converted column per field that the file has.
 #[derive(Debug)]
 pub(super) struct Fields {
+    schema: SchemaRef,
+    resolved: Resolved,
     transaction_id: TextColumn,
     customer_id: TextColumn,
     merchant_id: TextColumn,
@@ -106,6 +109,8 @@ impl Fields {
         let number = |field| column(field).map(NumberColumn::number).transpose();
         let required = "invariant: a resolved map has a place for every required field";
         Ok(Self {
+            schema: batch.schema(),
+            resolved: resolved.clone(),
             transaction_id: text(F::TransactionId)?.expect(required),
             customer_id: text(F::CustomerId)?.expect(required),
             merchant_id: text(F::MerchantId)?.expect(required),
@@ -205,23 +210,24 @@ impl Fields {
 
     #[cold]
     fn reject(&self, fault: &Fault, row: usize, number: u64) -> Rejection {
-        let (reason, message) = match fault {
-            Fault::Missing(field) => (MISSING_FIELD, format!("{} is empty", field.name())),
-            Fault::Broken(field) => (INVALID_FIELD, self.broken(*field, row)),
-            Fault::Invalid(InvalidField::TimeTooOld { millis }) => (
-                INVALID_FIELD,
-                format!(
-                    "event_time is {}, before 2000-01-01; seconds instead of milliseconds?",
-                    format_time(*millis)
-                ),
-            ),
-            Fault::Invalid(InvalidField::TimeAhead { millis, .. }) => (
-                INVALID_FIELD,
-                format!("event_time is {}, more than a day ahead", format_time(*millis)),
-            ),
-            Fault::Invalid(invalid) => (INVALID_FIELD, invalid.to_string()),
+        let (reason, field, message) = match fault {
+            Fault::Missing(field) => {
+                (MISSING_FIELD, field.name(), format!("{} is empty", field.name()))
+            }
+            Fault::Broken(field) => (INVALID_FIELD, field.name(), self.broken(*field, row)),
+            Fault::Invalid(invalid) => (INVALID_FIELD, invalid.field(), invalid_message(invalid)),
         };
+        let message = message + &self.column_hint(field);
         Rejection { row: number, reason, message, place: Some(row) }
+    }
+
+    /// Which column the field was read from, where it is called otherwise.
+    fn column_hint(&self, field: &str) -> String {
+        let place = FieldName::from_name(field).and_then(|field| self.resolved.place(field));
+        match place.map(|place| self.schema.field(place).name()) {
+            Some(column) if column != field => format!(" (column {column})"),
+            _ => String::new(),
+        }
     }
 
     fn broken(&self, field: FieldName, row: usize) -> String {
@@ -241,6 +247,20 @@ impl Fields {
             _ => (Some(self.merchant_id.shown(row)), "an id"),
         };
         format!("{} is {:?}, it must be {wanted}", field.name(), shown.unwrap_or_default())
+    }
+}
+
+/// An invalid field in words, with times that a person can read.
+fn invalid_message(invalid: &InvalidField) -> String {
+    match invalid {
+        InvalidField::TimeTooOld { millis } => format!(
+            "event_time is {}, before 2000-01-01; seconds instead of milliseconds?",
+            format_time(*millis)
+        ),
+        InvalidField::TimeAhead { millis, .. } => {
+            format!("event_time is {}, more than a day ahead of the clock", format_time(*millis))
+        }
+        other => other.to_string(),
     }
 }
 

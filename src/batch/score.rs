@@ -1,10 +1,10 @@
 //! `score`: every row of a file with its fraud probability, verdict, severity and reasons.
 //!
-//! The input's columns pass through untouched, in order, and four follow: `fraud_probability` (double),
-//! `is_fraud` (boolean: at or above the model's threshold), `severity` (text, null when it is no
-//! alert) and `reasons` (a text that holds a JSON array, `[]` when it is no alert). Reasons are JSON text
-//! in all four formats, because CSV has no lists and a column should not change its type with the
-//! file's extension. Rows that were rejected are not in the output.
+//! The input's columns pass through untouched, in order, and four follow: `fraud_probability`
+//! (double), `is_fraud` (boolean: at or above the model's threshold), `severity` (text, null when
+//! it is no alert) and `reasons` (a text that holds a JSON array, `[]` when it is no alert).
+//! Reasons are JSON text in all four formats, because CSV has no lists and a column should not
+//! change its type with the file's extension. Rows that were rejected are not in the output.
 
 use std::sync::Arc;
 
@@ -36,6 +36,7 @@ pub fn score<E: Scorer>(
     job: Job<'_>,
     engine: impl Fn() -> E,
 ) -> Result<Summary, Error> {
+    let began = (job.clock)();
     let Opened { blocks, resolved, .. } = open(input, job.columns, Wanted::All)?;
     let Naming { schema, renamed } = extended(&blocks.schema(), added(), job.output.format());
     let mut outcome = Outcome::create(&job, &blocks.schema(), &schema)?;
@@ -59,7 +60,7 @@ pub fn score<E: Scorer>(
         let rejected = shares.iter_mut().flat_map(|share| share.rejected.drain(..)).collect();
         outcome.block(prepared, &batch, rejected)
     })?;
-    outcome.finish(notes)
+    outcome.finish(notes, began)
 }
 
 /// What a shard found out about its rows of a block.

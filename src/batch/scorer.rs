@@ -1,8 +1,8 @@
 //! What a shard needs from an engine.
 //!
-//! The pipeline is about files, order and threads; it must give the same rows whatever is scored and
-//! however many shards there are. That is a law about the pipeline, so tests hold it with a small
-//! engine of their own that remembers, and the commands pass the real [`Engine`].
+//! The pipeline is about files, order and threads; it must give the same rows whatever is scored
+//! and however many shards there are. That is a law about the pipeline, so tests hold it with a
+//! small engine of their own that remembers, and the commands pass the real [`Engine`].
 
 use crate::engine::{Decision, Engine, EngineError, Seen};
 use crate::transaction::{Label, Transaction};
@@ -17,8 +17,8 @@ pub trait Scorer: Send {
         decisions: &mut Vec<Option<Decision>>,
     ) -> Result<(), EngineError>;
 
-    /// Features in order of arrival, row-major, [`Scorer::width`] columns a row; one entry of `seen`
-    /// for each (both cleared first). An error ends the run.
+    /// Features in order of arrival, row-major, [`Scorer::width`] columns a row; one entry of
+    /// `seen` for each (both cleared first). An error ends the run.
     fn features(
         &mut self,
         batch: &[Transaction<'_>],

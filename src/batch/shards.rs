@@ -4,11 +4,11 @@
 //! other: a hash of the customer_id chooses the shard, and every shard meets its customers' rows in
 //! file order whatever the other shards do. Hence the same results for any number of shards.
 //!
-//! Sorting rows into per-shard queues and back would cost more than it brings. Instead a whole block
-//! is shared: the reader decodes it, converts its columns and lists each shard's rows; every shard
-//! works through its list and hands back its part; the collector puts the parts together. All
-//! queues are first in, first out and bounded, so blocks need no numbers and memory no more than the
-//! few blocks in flight.
+//! Sorting rows into per-shard queues and back would cost more than it brings. Instead a whole
+//! block is shared: the reader decodes it, converts its columns and lists each shard's rows; every
+//! shard works through its list and hands back its part; the collector puts the parts together. All
+//! queues are first in, first out and bounded, so blocks need no numbers and memory no more than
+//! the few blocks in flight.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -104,9 +104,10 @@ pub(super) fn run<P: Send, W: FnMut(&Prepared) -> P + Send>(
         }
         let reader = scope.spawn(move || read(blocks, &division, &whole_sender, &senders));
         let collected = gather(whole, parts, collect);
-        let read = reader.join().map_err(|_| Error::Broken("reader"))?;
-        for shard in shards {
-            shard.join().map_err(|_| Error::Broken("shard"))?;
+        let read = reader.join().unwrap_or(Err(Error::Broken("reader")));
+        let broken = shards.into_iter().filter_map(|shard| shard.join().err()).count();
+        if broken > 0 {
+            return Err(Error::Broken("shard"));
         }
         collected.and(read)
     })

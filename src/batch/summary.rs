@@ -19,7 +19,8 @@ pub struct Summary {
     pub scored: u64,
     /// Rows set aside, for whatever reason.
     pub rejected: u64,
-    /// Rejected rows by reason word: `malformed_row`, `missing_field`, `invalid_field`, `duplicate`.
+    /// Rejected rows by reason word: `malformed_row`, `missing_field`, `invalid_field`,
+    /// `duplicate`.
     pub rejected_by_reason: BTreeMap<&'static str, u64>,
     /// Scored rows at or above the model's threshold; 0 for features.
     pub alerts: u64,

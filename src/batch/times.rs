@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-/// Milliseconds since the epoch of a time written as text, or `None` when it is none. Fractions of a
-/// millisecond are cut off.
+/// Milliseconds since the epoch of a time written as text, or `None` when it is none. Fractions of
+/// a millisecond are cut off.
 pub fn parse_time(text: &str) -> Option<i64> {
     let text = text.trim();
     if is_integer(text) {

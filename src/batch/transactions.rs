@@ -1,7 +1,8 @@
 //! Writing transactions of our own making: what `generate` leaves in a file.
 //!
 //! Columns are the schema's fields in its order, then `is_fraud` and `fraud_type`. The same
-//! transactions give the same bytes: no clock, no random marker, no dependence on how calls are spaced.
+//! transactions give the same bytes: no clock, no random marker, no dependence on how calls are
+//! spaced.
 
 use std::sync::Arc;
 

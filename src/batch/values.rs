@@ -1,11 +1,11 @@
 //! Columns of any type brought into the four shapes that a transaction is made of.
 //!
-//! The same field arrives as text from CSV, as an integer from one Parquet file and as a decimal from the
-//! next. Asking every cell for its type would cost more than scoring it, so a whole column is
-//! converted at once, before any row is looked at: texts (ids from integers are written as decimal text
-//! into one buffer), numbers as doubles, times as epoch milliseconds, verdicts as booleans. A cell that
-//! could not be converted is null here and not null in its source, which is how [`Lookup`] tells a
-//! broken cell from an empty one.
+//! The same field arrives as text from CSV, as an integer from one Parquet file and as a decimal
+//! from the next. Asking every cell for its type would cost more than scoring it, so a whole column
+//! is converted at once, before any row is looked at: texts (ids from integers are written as
+//! decimal text into one buffer), numbers as doubles, times as epoch milliseconds, verdicts as
+//! booleans. A cell that could not be converted is null here and not null in its source, which is
+//! how [`Lookup`] tells a broken cell from an empty one.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -13,8 +13,8 @@ use arrow_array::types::{
     TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
 };
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray,
-    TimestampMillisecondArray, builder::StringBuilder,
+    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, Float64Array, Int64Array, PrimitiveArray,
+    StringArray, TimestampMillisecondArray, builder::StringBuilder,
 };
 use arrow_cast::cast;
 use arrow_schema::{DataType, TimeUnit};
@@ -85,6 +85,17 @@ impl TextColumn {
     }
 }
 
+impl<T: ArrowPrimitiveType> Converted<PrimitiveArray<T>> {
+    #[inline]
+    pub(super) fn get(&self, row: usize) -> Lookup<T::Native> {
+        if self.values.is_valid(row) {
+            Lookup::Value(self.values.value(row))
+        } else {
+            self.nothing(row)
+        }
+    }
+}
+
 impl NumberColumn {
     pub(super) fn number(column: &ArrayRef) -> Result<Self, Error> {
         let values = match column.data_type() {
@@ -98,15 +109,6 @@ impl NumberColumn {
         };
         Ok(Self { values, source: column.clone() })
     }
-
-    #[inline]
-    pub(super) fn get(&self, row: usize) -> Lookup<f64> {
-        if self.values.is_valid(row) {
-            Lookup::Value(self.values.value(row))
-        } else {
-            self.nothing(row)
-        }
-    }
 }
 
 impl TimeColumn {
@@ -117,15 +119,6 @@ impl TimeColumn {
 
     pub(super) fn time(column: &ArrayRef) -> Result<Self, Error> {
         Ok(Self { values: millis(column)?, source: column.clone() })
-    }
-
-    #[inline]
-    pub(super) fn get(&self, row: usize) -> Lookup<i64> {
-        if self.values.is_valid(row) {
-            Lookup::Value(self.values.value(row))
-        } else {
-            self.nothing(row)
-        }
     }
 }
 
@@ -214,7 +207,8 @@ fn float_ids(values: &Float64Array) -> StringArray {
     texts.finish()
 }
 
-fn uuids(column: &ArrayRef) -> StringArray {
+/// Sixteen bytes as the usual text of a UUID; other binaries are null.
+pub(super) fn uuids(column: &ArrayRef) -> StringArray {
     let values = column.as_fixed_size_binary().iter();
     let text = |bytes: &[u8]| uuid::Uuid::from_slice(bytes).ok().map(|uuid| uuid.to_string());
     values.map(|bytes| bytes.and_then(text)).collect()
@@ -241,7 +235,8 @@ fn millis(column: &ArrayRef) -> Result<Int64Array, Error> {
     })
 }
 
-/// Milliseconds of a timestamp column. Arrow keeps UTC whatever the zone; without one it is UTC too.
+/// Milliseconds of a timestamp column. Arrow keeps UTC whatever the zone; without one it is UTC
+/// too.
 fn timestamps(column: &ArrayRef, unit: TimeUnit) -> Int64Array {
     match unit {
         TimeUnit::Second => column

@@ -73,7 +73,8 @@ pub fn parse_size(text: &str) -> Option<u64> {
 
 /// The size as [`parse_size`] reads it, in the largest unit of 1,024s that is exact.
 pub fn format_size(bytes: u64) -> String {
-    let exact = SIZE_UNITS[..4].iter().find(|(_, unit)| bytes >= *unit && bytes.is_multiple_of(*unit));
+    let exact =
+        SIZE_UNITS[..4].iter().find(|(_, unit)| bytes >= *unit && bytes.is_multiple_of(*unit));
     match exact {
         Some((name, unit)) => format!("{}{name}", bytes / unit),
         None => bytes.to_string(),
