@@ -8,7 +8,13 @@
 //! no clock, draw no random number and do not log; a bad record is a value, never an error; a
 //! feature never sees what happened after its transaction.
 
+#![warn(missing_docs)]
+#![warn(clippy::disallowed_methods, clippy::unwrap_used)]
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod limits;
+
+pub mod clock;
 
 pub mod transaction;
 

@@ -67,7 +67,7 @@ proptest! {
         let decoder = decoder(&producer.schema.to_string());
         for _ in 0..4 {
             let value = producer.value();
-            let datum = reference::write(&schema, &value, producer.block_bytes());
+            let datum = producer.datum(&schema, &value);
             let expected = reference::resolve(&schema, &datum);
             let read = decoder.decode_raw(ID, &datum);
             match (expected, read) {
@@ -89,7 +89,7 @@ proptest! {
     fn what_is_damaged_is_a_value(seed in any::<u64>(), damage in any::<u64>()) {
         let producer = Producer::new(seed);
         let schema = Schema::parse(&producer.schema).expect("the generator makes schemas");
-        let datum = reference::write(&schema, &producer.value(), producer.block_bytes());
+        let datum = producer.datum(&schema, &producer.value());
         let decoder = decoder(&producer.schema.to_string());
         for round in 0..16 {
             check_untrusted(&decoder, &codec_support::damaged(&framed(&datum), damage ^ round));
@@ -134,6 +134,9 @@ fn claims_cost_nothing() {
     let huge: [u8; 9] = [0xFE, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F];
     let added = |name: &str, schema: Json| json!({"type": "record", "name": "T", "fields": [{"name": name, "type": schema}]});
     let nulls = json!({"type": "array", "items": "null"});
+    let big =
+        json!({"type": "array", "items": {"type": "fixed", "name": "F", "size": 1_u64 << 32}});
+    let good = encoded(&full())[..26].to_vec();
     let empty = json!({"type": "record", "name": "E", "fields": [{"name": "n", "type": "null"}]});
     let cases = [
         ("a text", added("city", json!("string")), huge.to_vec()),
@@ -143,6 +146,8 @@ fn claims_cost_nothing() {
         ("a fixed", added("x", json!({"type": "fixed", "name": "F", "size": 1_u64 << 60})), vec![]),
         ("nulls", added("x", nulls.clone()), [&huge[..], &huge[..], &[0][..]].concat()),
         ("empty records", added("x", json!({"type": "array", "items": empty})), huge.to_vec()),
+        // 2^32 items of 2^32 bytes are 0 bytes to whoever multiplies in 64 bits; then a good record.
+        ("big items", added("x", big), [&[0x80, 0x80, 0x80, 0x80, 0x20, 0][..], &good].concat()),
         ("a block's size", added("x", nulls), [&[1][..], &huge[..]].concat()),
     ];
     for (what, mut schema, datum) in cases {
@@ -165,9 +170,9 @@ fn nesting_is_bounded() {
         {"name": "merchant_id", "type": "string"}, {"name": "amount", "type": "double"},
         {"name": "event_time", "type": "long"}]});
     let decoder = decoder(&schema.to_string());
-    for (links, malformed) in
-        [(0, false), (MAX_SKIP_DEPTH as usize / 2 - 1, false), (100_000, true)]
-    {
+    // A link is two levels, the record and the union in it; the last union holds null.
+    let most = MAX_SKIP_DEPTH as usize / 2 - 1;
+    for (links, malformed) in [(0, false), (most, false), (most + 1, true), (1 << 19, true)] {
         let mut datum = vec![2; links];
         datum.extend([0, 2, b't', 2, b'c', 2, b'm']);
         datum.extend(1.5_f64.to_le_bytes());
@@ -201,7 +206,7 @@ fn every_reason_has_an_example() {
         (vec![0, 0, 0], Reason::UnknownFraming, "Confluent"),
         (unknown, Reason::UnknownSchema, "id 404"),
         (foreign, Reason::UnknownSchema, "fingerprint 0000000000000001"),
-        (framed(&good[..20]), Reason::MalformedAvro, "field event_time"),
+        (framed(&good[..20]), Reason::MalformedAvro, "field amount"),
         (framed(&trailing), Reason::MalformedAvro, "bytes follow"),
         (bad(|raw| raw.customer_id = ""), Reason::InvalidField, "customer_id is empty"),
         (bad(|raw| raw.amount = f64::NAN), Reason::InvalidField, "amount is NaN"),
@@ -295,10 +300,26 @@ fn the_projects_own_schemas_are_known_by_fingerprint() {
     encode_transaction(&full(), &mut value);
     let expected = full().validate(NOW).unwrap();
     assert_eq!(decoder.decode(&value, NOW), Decoded::Transaction(expected));
-    // A label's fingerprint is known, but a label is no transaction.
-    value.clear();
-    frame_single_object(fingerprint(LABEL_SCHEMA).unwrap(), &mut value);
-    assert_eq!(reason_of(decoder.decode(&value, NOW)), Err(Reason::MissingField));
+    // Labels and alerts have known fingerprints too, but they are no transactions.
+    for (json, reason) in
+        [(LABEL_SCHEMA, Reason::MissingField), (ALERT_SCHEMA, Reason::UnknownSchema)]
+    {
+        value.clear();
+        frame_single_object(fingerprint(json).unwrap(), &mut value);
+        assert_eq!(reason_of(decoder.decode(&value, NOW)), Err(reason));
+    }
+}
+
+#[test]
+fn single_objects_of_apache_avro_are_read() {
+    let schema = Schema::parse_str(TRANSACTION_SCHEMA).unwrap();
+    let transaction = reference::read(&schema, &encoded(&full()));
+    let mut writer =
+        apache_avro::GenericSingleObjectWriter::new_with_capacity(&schema, 256).unwrap();
+    let mut value = Vec::new();
+    writer.write_value_ref(&transaction, &mut value).unwrap();
+    let expected = full().validate(NOW).unwrap();
+    assert_eq!(Decoder::new().decode(&value, NOW), Decoded::Transaction(expected));
 }
 
 #[test]
@@ -367,7 +388,7 @@ fn what_is_written_is_what_apache_avro_writes() {
         let written = encoded(&raw);
         let value = reference::read(&schema, &written);
         assert_eq!(raw_of(&value), Ok(raw));
-        assert_eq!(reference::write(&schema, &value, None), written);
+        assert_eq!(reference::write(&schema, &value), written);
     }
 
     let schema = Schema::parse_str(LABEL_SCHEMA).unwrap();
@@ -387,7 +408,7 @@ fn what_is_written_is_what_apache_avro_writes() {
         encode_label(&label, &mut written);
         let value = reference::read(&schema, &written);
         assert_eq!(reference::field(&value, "is_fraud"), Value::Boolean(is_fraud));
-        assert_eq!(reference::write(&schema, &value, None), written);
+        assert_eq!(reference::write(&schema, &value), written);
     }
 }
 
@@ -424,7 +445,7 @@ fn alerts_are_written_field_by_field() {
         let mut written = Vec::new();
         encode_alert(&alert, &mut written);
         let value = reference::read(&schema, &written);
-        assert_eq!(reference::write(&schema, &value, None), written);
+        assert_eq!(reference::write(&schema, &value), written);
         let text = |name: &str| match reference::field(&value, name) {
             Value::String(text) | Value::Enum(_, text) => text,
             other => panic!("{name}: {other:?}"),
@@ -472,6 +493,8 @@ fn fixtures_of_fastavro_are_read() {
             transaction_json(decoder.decode(&value, NOW))
         };
         assert_eq!(read, case["expect"], "{name}: {reason:?}");
+        let prints = fingerprint(&case["schema"].to_string()).unwrap().to_le_bytes();
+        assert_eq!(json!(hex(&prints)), case["fingerprint"], "{name}");
         let reason = reason.map_or(Json::Null, |rejected| json!(rejected.reason.word()));
         assert_eq!(reason, case["reason"], "{name}");
     }
@@ -536,10 +559,12 @@ fn fingerprints_are_those_of_fastavro() {
         [("transaction", TRANSACTION_SCHEMA), ("label", LABEL_SCHEMA), ("alert", ALERT_SCHEMA)]
     {
         // fastavro writes the fingerprint's bytes in the order of the single-object header.
-        let bytes = fingerprint(json).unwrap().to_le_bytes();
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(prints[name], json!(hex));
+        assert_eq!(prints[name], json!(hex(&fingerprint(json).unwrap().to_le_bytes())));
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[test]

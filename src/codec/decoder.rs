@@ -9,7 +9,7 @@ use super::compile::compile;
 use super::framing::{SchemaName, split};
 use super::plan::Program;
 use super::report::Target;
-use super::schema::{SchemaError, fingerprint_of, parse};
+use super::schema::{SchemaError, parse};
 use super::table::Row;
 use super::{ALERT_SCHEMA, LABEL_SCHEMA, MAX_SCHEMAS, Reason, Rejected, TRANSACTION_SCHEMA};
 use crate::transaction::{Label, RawTransaction, Transaction};
@@ -62,9 +62,8 @@ impl Default for Decoder {
 impl Decoder {
     /// A decoder that knows the project's own schemas by fingerprint and no id.
     pub fn new() -> Self {
-        let own = [TRANSACTION_SCHEMA, LABEL_SCHEMA, ALERT_SCHEMA];
-        let own = own.map(|json| resolve(json).0).into();
-        Self { by_id: Recent::default(), unknown: Recent::default(), own }
+        let own = [TRANSACTION_SCHEMA, LABEL_SCHEMA, ALERT_SCHEMA].into_iter().flat_map(own_schema);
+        Self { by_id: Recent::default(), unknown: Recent::default(), own: own.collect() }
     }
 
     /// Tells which schema the registry (or the static table) has under an id, replacing what was
@@ -98,11 +97,13 @@ impl Decoder {
             Located::Needs(id) => return Decoded::NeedsSchema(id),
             Located::Rejected(rejected) => return Decoded::Rejected(rejected),
         };
-        match read_transaction(schema, datum)
-            .and_then(|raw| raw.validate(now).map_err(Rejected::from))
-        {
+        let mut row = Row::new();
+        if let Err(rejected) = schema.transaction.read(datum, &mut row) {
+            return Decoded::Rejected(rejected);
+        }
+        match row.transaction().validate(now) {
             Ok(transaction) => Decoded::Transaction(transaction),
-            Err(rejected) => Decoded::Rejected(rejected),
+            Err(error) => Decoded::Rejected(error.into()),
         }
     }
 
@@ -124,7 +125,9 @@ impl Decoder {
     /// that have the datum apart from its header.
     pub fn decode_raw<'a>(&self, id: u32, datum: &'a [u8]) -> Result<RawTransaction<'a>, Rejected> {
         let schema = self.by_id.get(id).ok_or_else(|| unknown_id(id))?;
-        read_transaction(schema, datum)
+        let mut row = Row::new();
+        schema.transaction.read(datum, &mut row)?;
+        Ok(row.transaction())
     }
 
     fn locate<'s, 'a>(&'s self, value: &'a [u8]) -> Located<'s, 'a> {
@@ -158,13 +161,6 @@ enum Located<'s, 'a> {
     Rejected(Rejected),
 }
 
-#[inline]
-fn read_transaction<'a>(schema: &Schema, datum: &'a [u8]) -> Result<RawTransaction<'a>, Rejected> {
-    let mut row = Row::new();
-    schema.transaction.read(datum, &mut row)?;
-    Ok(row.transaction())
-}
-
 #[cold]
 fn unknown_id(id: u32) -> Rejected {
     Rejected::new(Reason::UnknownSchema, format!("no schema is known under id {id}"))
@@ -176,10 +172,31 @@ fn unknown_fingerprint(fingerprint: u64) -> Rejected {
     Rejected::new(Reason::UnknownSchema, message)
 }
 
+/// One of the project's schemas under its fingerprint, and under the one that apache-avro's writer
+/// gives it, which differs where a primitive has a logical type.
+fn own_schema(json: &str) -> [Schema; 2] {
+    let apache = apache_avro::Schema::parse_str(json).map(|schema| {
+        let bytes = schema.fingerprint::<apache_avro::rabin::Rabin>().bytes;
+        bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte))
+    });
+    let mut schemas = [resolve(json).0, resolve(json).0];
+    schemas[1].fingerprint = apache.ok();
+    if json == ALERT_SCHEMA {
+        // By its fields an alert would do as a transaction; scoring our own alerts would not.
+        for schema in &mut schemas {
+            let message = "an alert is neither a transaction nor a label";
+            let rejected = Rejected::new(Reason::UnknownSchema, message);
+            schema.transaction = Program::rejecting(rejected.clone());
+            schema.label = Program::rejecting(rejected);
+        }
+    }
+    schemas
+}
+
 /// The schema resolved to every target. What cannot be read at all still has an entry, which
 /// rejects its records.
 fn resolve(json: &str) -> (Schema, Result<(), SchemaError>) {
-    let parsed = match parse(json) {
+    let (parsed, fingerprint) = match parse(json) {
         Ok(parsed) => parsed,
         Err(error) => {
             let schema = Schema {
@@ -192,8 +209,7 @@ fn resolve(json: &str) -> (Schema, Result<(), SchemaError>) {
     };
     let (transaction, as_transaction) = resolve_to(&parsed, Target::Transaction);
     let (label, as_label) = resolve_to(&parsed, Target::Label);
-    let fingerprint = Some(fingerprint_of(&parsed));
-    (Schema { fingerprint, transaction, label }, as_label.or(as_transaction))
+    (Schema { fingerprint: Some(fingerprint), transaction, label }, as_label.or(as_transaction))
 }
 
 fn resolve_to(schema: &apache_avro::Schema, target: Target) -> (Program, Result<(), SchemaError>) {

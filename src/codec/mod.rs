@@ -17,6 +17,7 @@ mod compile;
 mod cursor;
 mod decoder;
 mod encode;
+mod fingerprint;
 mod framing;
 mod plan;
 mod rejected;

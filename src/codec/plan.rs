@@ -41,23 +41,26 @@ pub(super) enum Read {
 }
 
 impl Read {
+    /// Reads a value into its cell. In place, because a cell that is returned is put together in
+    /// memory and copied from there: that alone took most of a record's time.
     #[inline]
-    fn cell<'a>(&self, cursor: &mut Cursor<'a>) -> Result<Cell<'a>, Fault> {
-        Ok(match self {
-            Self::Text => Cell::Text(cursor.text()?),
-            Self::Double => Cell::Number(cursor.double()?),
-            Self::Time { per_milli: 1 } => Cell::Time(cursor.long()?),
-            Self::Time { per_milli } => Cell::Time(cursor.long()?.div_euclid(*per_milli)),
+    fn read<'a>(&self, cursor: &mut Cursor<'a>, cell: &mut Cell<'a>) -> Result<(), Fault> {
+        match self {
+            Self::Text => *cell = Cell::Text(cursor.text()?),
+            Self::Double => *cell = Cell::Number(cursor.double()?),
+            Self::Time { per_milli: 1 } => *cell = Cell::Time(cursor.long()?),
             Self::Status(symbols) => {
                 let index = cursor.index(Fault::UnknownSymbol)?;
-                Cell::Status(*symbols.get(index).ok_or(Fault::UnknownSymbol)?)
+                *cell = Cell::Status(*symbols.get(index).ok_or(Fault::UnknownSymbol)?);
             }
-            rare => return rare.rare_cell(cursor),
-        })
+            converted => return converted.convert(cursor, cell),
+        }
+        Ok(())
     }
 
-    fn rare_cell<'a>(&self, cursor: &mut Cursor<'a>) -> Result<Cell<'a>, Fault> {
-        Ok(match self {
+    #[inline(never)]
+    fn convert<'a>(&self, cursor: &mut Cursor<'a>, cell: &mut Cell<'a>) -> Result<(), Fault> {
+        *cell = match self {
             Self::TextOfBytes => {
                 Cell::Text(str::from_utf8(cursor.bytes()?).map_err(|_| Fault::BytesNotText)?)
             }
@@ -68,11 +71,13 @@ impl Read {
             Self::DecimalFixed { scale, size } => {
                 Cell::Number(decimal(cursor.take(*size)?, *scale)?)
             }
+            Self::Time { per_milli } => Cell::Time(cursor.long()?.div_euclid(*per_milli)),
             Self::TimeOfInt => Cell::Time(i64::from(cursor.int()?)),
             Self::Flag => Cell::Flag(cursor.boolean()?),
             Self::StatusOfText => Cell::Status(status_of_symbol(cursor.text()?)),
-            common => return common.cell(cursor),
-        })
+            Self::Text | Self::Double | Self::Status(_) => return self.read(cursor, cell),
+        };
+        Ok(())
     }
 }
 
@@ -118,16 +123,16 @@ impl Step {
         row: &mut Row<'a>,
     ) -> Result<(), Fault> {
         match self {
-            Self::Read { slot, read } => row.put(*slot, read.cell(cursor)?),
+            Self::Read { slot, read } => read.read(cursor, row.cell(*slot))?,
             Self::Nullable { slot, null, absent, read } => match cursor.long()? {
                 branch if branch == *null => return *absent,
-                0 | 1 => row.put(*slot, read.cell(cursor)?),
+                0 | 1 => read.read(cursor, row.cell(*slot))?,
                 _ => return Err(Fault::UnknownBranch),
             },
             Self::Union { slot, branches } => {
                 let index = cursor.index(Fault::UnknownBranch)?;
                 match branches.get(index).ok_or(Fault::UnknownBranch)? {
-                    Branch::Read(read) => row.put(*slot, read.cell(cursor)?),
+                    Branch::Read(read) => read.read(cursor, row.cell(*slot))?,
                     Branch::Null => {}
                     Branch::Fault(fault) => return Err(*fault),
                 }

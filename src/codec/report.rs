@@ -122,5 +122,5 @@ pub fn schema_report(json: &str) -> Result<Report, SchemaError> {
 
 /// [`schema_report`] for transactions or labels.
 pub fn schema_report_for(target: Target, json: &str) -> Result<Report, SchemaError> {
-    compile(&parse(json)?, target).map(|(_, report)| report)
+    compile(&parse(json)?.0, target).map(|(_, report)| report)
 }

@@ -8,13 +8,13 @@
 use std::collections::HashMap;
 
 use apache_avro::Schema;
-use apache_avro::rabin::Rabin;
 use apache_avro::schema::{
     DecimalSchema, EnumSchema, FixedSchema, InnerDecimalSchema, Name, UuidSchema,
 };
 use serde_json::Value;
 
 use super::MAX_SCHEMA_BYTES;
+use super::fingerprint::of_schema;
 
 /// Why records of a producer's schema cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,25 +35,19 @@ pub enum SchemaError {
 
 /// The CRC-64-AVRO fingerprint of a schema's canonical form, as the single-object encoding names it.
 pub fn fingerprint(json: &str) -> Result<u64, SchemaError> {
-    parse(json).map(|schema| fingerprint_of(&schema))
+    parse(json).map(|(_, fingerprint)| fingerprint)
 }
 
-/// See [`fingerprint`].
-pub(super) fn fingerprint_of(schema: &Schema) -> u64 {
-    let bytes = schema.fingerprint::<Rabin>().bytes;
-    bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte))
-}
-
-/// The schema without what only writers need.
-pub(super) fn parse(json: &str) -> Result<Schema, SchemaError> {
+/// The schema without what only writers need, and its fingerprint.
+pub(super) fn parse(json: &str) -> Result<(Schema, u64), SchemaError> {
     if json.len() > MAX_SCHEMA_BYTES {
         return Err(SchemaError::TooLong { bytes: json.len() });
     }
-    // A registry may answer with a bare name ("string") as well as with JSON.
     let invalid = |error: &dyn std::fmt::Display| SchemaError::Invalid(error.to_string());
     let mut value: Value = serde_json::from_str(json).map_err(|error| invalid(&error))?;
     strip(&mut value);
-    Schema::parse(&value).map_err(|error| invalid(&error))
+    let schema = Schema::parse(&value).map_err(|error| invalid(&error))?;
+    Ok((schema, of_schema(&value)))
 }
 
 fn strip(value: &mut Value) {
@@ -224,8 +218,7 @@ mod tests {
                 {"name": "b", "type": {"type": "fixed", "name": "F", "size": 3}},
                 {"name": "c", "type": "F"}
             ]}"#,
-        )
-        .unwrap();
-        assert!(Parsed::new(&schema).is_ok());
+        );
+        assert!(Parsed::new(&schema.unwrap().0).is_ok());
     }
 }

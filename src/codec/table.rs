@@ -125,10 +125,10 @@ impl<'a> Row<'a> {
         Self { cells: [Cell::Absent; MAX_FIELDS] }
     }
 
-    /// Fills a slot.
+    /// The place for a slot's value.
     #[inline]
-    pub(super) fn put(&mut self, slot: u8, cell: Cell<'a>) {
-        self.cells[usize::from(slot)] = cell;
+    pub(super) fn cell(&mut self, slot: u8) -> &mut Cell<'a> {
+        &mut self.cells[usize::from(slot)]
     }
 
     #[inline]
@@ -211,5 +211,52 @@ fn check_text(slot: usize, text: &str, allowed: usize) -> Result<&str, InvalidFi
         0 if absence == Absence::Rejects => Err(InvalidField::Empty { field }),
         bytes if bytes > allowed => Err(InvalidField::TooLong { field, bytes, allowed }),
         _ => Ok(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::codec::{LABEL_SCHEMA, TRANSACTION_SCHEMA};
+
+    fn type_of(field: &Field) -> Value {
+        let single = match field.kind {
+            Kind::Text => json!("string"),
+            Kind::Number => json!("double"),
+            Kind::Time => json!({"type": "long", "logicalType": "timestamp-millis"}),
+            Kind::Flag => json!("boolean"),
+            Kind::Status => json!({"type": "enum", "name": "Status",
+                "symbols": Status::SYMBOLS, "default": Status::default().symbol()}),
+        };
+        match field.absence {
+            Absence::Default("null") => json!(["null", single]),
+            _ => single,
+        }
+    }
+
+    #[test]
+    fn tables_are_the_schemas() {
+        for (table, json) in [(&TRANSACTION, TRANSACTION_SCHEMA), (&LABEL, LABEL_SCHEMA)] {
+            let schema: Value = serde_json::from_str(json).unwrap();
+            assert_eq!(schema["name"], table.name);
+            let fields = schema["fields"].as_array().unwrap();
+            assert_eq!(fields.len(), table.fields.len());
+            for (field, wanted) in fields.iter().zip(table.fields) {
+                assert_eq!(field["name"], wanted.name);
+                assert_eq!(field["type"], type_of(wanted), "{}", wanted.name);
+                let default = field.get("default").map(Value::to_string);
+                match wanted.absence {
+                    Absence::Rejects => assert_eq!(default, None),
+                    Absence::Default(words) => assert_eq!(default.as_deref(), Some(words)),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_row_has_the_defaults() {
+        assert_eq!(Row::new().transaction(), RawTransaction::default());
     }
 }

@@ -1,1 +1,112 @@
-//! The command line: one file a command.
+//! The command line: one file a command, each a thin shell around the library.
+//!
+//! A shell reads its arguments, asks the library, and prints. What a run found goes to stdout, and
+//! only that, so that it can be piped; progress and logs go to stderr. The exit code says whose
+//! move it is: 0 done, 1 the world failed while running, 2 the question was wrong (arguments or
+//! configuration) and the message says what to ask instead.
+
+mod config;
+pub mod demo;
+mod engines;
+mod failure;
+mod features;
+mod files;
+mod generate;
+mod interrupt;
+mod logging;
+mod models;
+mod output;
+mod progress;
+mod score;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::config::{Environment, LogFormat, Settings, load};
+
+/// Fraud detection on Kafka: velocity windows per customer, ONNX scoring, alerts with reasons.
+#[derive(Debug, Parser)]
+#[command(name = "synfinance", version, propagate_version = true)]
+#[command(after_help = "Examples:\n  \
+    synfinance demo\n  \
+    synfinance score payments.csv --output scored.csv\n  \
+    synfinance --config site.yaml config check\n\n\
+    Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration.")]
+struct Cli {
+    /// Configuration file over the defaults; may be repeated, later ones win
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Vec<PathBuf>,
+
+    /// How log lines look on stderr; default: telemetry.format
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<LogFormatArgument>,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormatArgument {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// See everything work: generated payments with fraud among them, alerts, a summary
+    Demo(demo::Arguments),
+    /// Write labelled synthetic transactions to a file
+    Generate(generate::Arguments),
+    /// Score a file of transactions
+    Score(score::Arguments),
+    /// Write the training table of a file, or list the features
+    Features(features::Arguments),
+    /// Look into model files
+    #[command(subcommand)]
+    Models(models::Arguments),
+    /// Check or show the configuration
+    #[command(subcommand)]
+    Config(config::Arguments),
+}
+
+/// Runs the command of this process's arguments. Usage errors end the process with 2 at once, as
+/// `--help` and `--version` do with 0.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failure::report(&error),
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    let loaded = load(Environment::of_process(), &cli.config)?;
+    let settings: &Settings = &loaded.settings;
+    let format = match cli.log_format {
+        Some(LogFormatArgument::Text) => LogFormat::Text,
+        Some(LogFormatArgument::Json) => LogFormat::Json,
+        None => settings.telemetry.format,
+    };
+    logging::start(&settings.telemetry.level, format);
+    match cli.command {
+        Command::Demo(arguments) => demo::run(&arguments, settings),
+        Command::Generate(arguments) => generate::run(&arguments),
+        Command::Score(arguments) => score::run(&arguments, settings),
+        Command::Features(arguments) => features::run(&arguments, settings),
+        Command::Models(arguments) => models::run(&arguments),
+        Command::Config(arguments) => config::run(&arguments, &loaded),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

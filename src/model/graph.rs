@@ -3,6 +3,9 @@
 //! tract plans for one shape and picks its matrix kernels by it, so a row could come out differently in
 //! the last bit depending on how many rows come along. Rows therefore always go through in blocks of the
 //! same size; the last block is filled up with copies.
+//!
+//! Missing values are another trap: tract's matrix and activation kernels may turn a NaN into a number. A
+//! graph without a step that knows missing values gives a row that has one no score.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -16,12 +19,17 @@ use super::outline::Outline;
 /// Rows in a block.
 const BLOCK: usize = 16;
 
+/// Operators that know what to do with a missing value.
+const KNOW_MISSING: [&str; 4] =
+    ["Imputer", "IsNaN", "TreeEnsembleClassifier", "TreeEnsembleRegressor"];
+
 /// A planned graph for one width.
 #[derive(Debug)]
 pub(super) struct Graph {
     plan: Arc<TypedRunnableModel>,
     width: usize,
     columns: usize,
+    knows_missing: bool,
 }
 
 impl Graph {
@@ -35,7 +43,9 @@ impl Graph {
             Ok(Err(error)) => Err(failed(format!("{error:#}").replace('\n', " "))),
             Ok(Ok(plan)) => {
                 let columns = score_columns(&plan)?;
-                Ok(Self { plan, width, columns })
+                let operators = outline.operators();
+                let knows_missing = operators.iter().any(|o| KNOW_MISSING.contains(&o.as_str()));
+                Ok(Self { plan, width, columns, knows_missing })
             }
         }
     }
@@ -55,8 +65,11 @@ impl Graph {
         let input = Tensor::from_shape(&[BLOCK, self.width], &values)?;
         let outputs = self.plan.run(tvec!(input.into()))?;
         let view = outputs[0].try_as_plain_ram()?;
-        let of_rows = view.as_slice::<f32>()?.chunks_exact(self.columns).take(filled);
-        scores.extend(of_rows.map(|row| row[self.columns - 1]));
+        let outputs = view.as_slice::<f32>()?.chunks_exact(self.columns);
+        for (row, output) in rows.chunks_exact(self.width).zip(outputs) {
+            let has_score = self.knows_missing || !row.iter().any(|x| x.is_nan());
+            scores.push(if has_score { output[self.columns - 1] } else { f32::NAN });
+        }
         Ok(())
     }
 }

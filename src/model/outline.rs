@@ -42,6 +42,7 @@ impl Outline {
         let output = find_output(&graph)?;
         cut(&mut graph, &input, &output)?;
         refuse_foreign_data(&graph)?;
+        widen_scalar_picks(&mut graph);
         proto.graph = Some(graph);
         Ok(Self { proto, input, output })
     }
@@ -249,6 +250,18 @@ fn names_read(node: &NodeProto) -> Vec<String> {
         names.extend(outside.filter(|name| !inside.contains(name.as_str())));
     }
     names
+}
+
+/// ArrayFeatureExtractor keeps its axis even if the column to pick is written as a scalar; tract would drop
+/// the axis, so the scalar becomes a list of one. scikit-learn's calibrated classifiers write such.
+fn widen_scalar_picks(graph: &mut GraphProto) {
+    let picks = graph.node.iter().filter(|node| node.op_type == "ArrayFeatureExtractor");
+    let names: HashSet<&String> = picks.filter_map(|node| node.input.get(1)).collect();
+    for tensor in &mut graph.initializer {
+        if tensor.dims.is_empty() && names.contains(&tensor.name) {
+            tensor.dims = vec![1];
+        }
+    }
 }
 
 /// A model is one file: a tensor that lies elsewhere would make tract open whatever path it names.

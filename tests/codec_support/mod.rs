@@ -20,6 +20,7 @@ thread_local! {
 /// The system's allocator, which counts what each thread asks for.
 struct Counting;
 
+#[expect(unsafe_code, reason = "an allocator is unsafe to implement")]
 // SAFETY: every call goes to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

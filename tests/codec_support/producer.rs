@@ -4,10 +4,12 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use apache_avro::Decimal;
 use apache_avro::types::Value;
+use apache_avro::{Decimal, Schema};
 use serde_json::{Value as Json, json};
 use synfinance::codec::TRANSACTION_SCHEMA;
+
+use super::reference;
 
 /// Numbers that look random, from a seed (splitmix64; Steele, Lea and Flood, OOPSLA 2014).
 pub struct Dice(u64);
@@ -100,10 +102,80 @@ impl Producer {
         value_of(&self.schema, &names, &mut self.dice.borrow_mut(), 0)
     }
 
-    /// Whether arrays and maps are written in one block, or in blocks of about so many bytes.
-    pub fn block_bytes(&self) -> Option<usize> {
-        [None, Some(1), Some(20)][self.dice.borrow_mut().below(3)]
+    /// A datum of a value of the schema, as apache-avro writes it, or with every array and map in
+    /// blocks of a few items that say their size (which apache-avro reads, but does not write).
+    pub fn datum(&self, schema: &Schema, value: &Value) -> Vec<u8> {
+        let block_items = self.dice.borrow_mut().below(4);
+        if block_items == 0 {
+            return reference::write(schema, value);
+        }
+        let mut names = HashMap::new();
+        define(&self.schema, &mut names);
+        let mut out = Vec::new();
+        write_in_blocks(&self.schema, &names, value, block_items, &mut out);
+        out
     }
+}
+
+fn write_in_blocks(
+    schema: &Json,
+    names: &HashMap<&str, &Json>,
+    value: &Value,
+    block_items: usize,
+    out: &mut Vec<u8>,
+) {
+    let write = |schema: &Json, value: &Value, out: &mut Vec<u8>| {
+        write_in_blocks(schema, names, value, block_items, out);
+    };
+    let schema = match schema.as_str().or(schema["type"].as_str()) {
+        Some(name) if names.contains_key(name) => names[name],
+        _ => schema,
+    };
+    match value {
+        Value::Union(branch, inner) => {
+            out.extend(long(i64::from(*branch)));
+            write(&schema[*branch as usize], inner, out);
+        }
+        Value::Record(values) => {
+            for (field, (_, value)) in
+                schema["fields"].as_array().expect("fields").iter().zip(values)
+            {
+                write(&field["type"], value, out);
+            }
+        }
+        Value::Array(items) => write_blocks(items, block_items, out, |item, out| {
+            write(&schema["items"], item, out);
+        }),
+        Value::Map(entries) => {
+            let entries: Vec<(&String, &Value)> = entries.iter().collect();
+            write_blocks(&entries, block_items, out, |(key, value), out| {
+                out.extend(long(key.len() as i64));
+                out.extend(key.bytes());
+                write(&schema["values"], value, out);
+            });
+        }
+        leaf => out.extend(reference::write(&Schema::parse(schema).expect("a leaf"), leaf)),
+    }
+}
+
+fn write_blocks<T>(
+    items: &[T],
+    block_items: usize,
+    out: &mut Vec<u8>,
+    write: impl Fn(&T, &mut Vec<u8>),
+) {
+    for block in items.chunks(block_items) {
+        let mut bytes = Vec::new();
+        block.iter().for_each(|item| write(item, &mut bytes));
+        out.extend(long(-(block.len() as i64)));
+        out.extend(long(bytes.len() as i64));
+        out.extend(bytes);
+    }
+    out.push(0);
+}
+
+fn long(number: i64) -> Vec<u8> {
+    reference::write(&Schema::Long, &Value::Long(number))
 }
 
 fn has_names(field: &Json) -> bool {

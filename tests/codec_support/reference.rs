@@ -18,13 +18,10 @@ static READER: LazyLock<Schema> =
 /// Fields of the reader that have another default than null.
 const DEFAULTED: [&str; 5] = ["currency", "category", "payment_mode", "channel", "status"];
 
-/// The datum of a value. With `block_bytes` arrays and maps are written in blocks with sizes.
-pub fn write(schema: &Schema, value: &Value, block_bytes: Option<usize>) -> Vec<u8> {
-    let writer = GenericDatumWriter::builder(schema)
-        .validate(false)
-        .maybe_target_block_size(block_bytes)
-        .build()
-        .expect("a schema without open names");
+/// The datum of a value.
+pub fn write(schema: &Schema, value: &Value) -> Vec<u8> {
+    let writer = GenericDatumWriter::builder(schema).validate(false).build();
+    let writer = writer.expect("a schema without open names");
     let mut datum = Vec::new();
     writer.write_value_ref(&mut datum, value).expect("a value of the schema");
     datum

@@ -53,9 +53,9 @@ pub enum TreeError {
         "unknown post_transform {0:?}, expected NONE, SOFTMAX, LOGISTIC, SOFTMAX_ZERO or PROBIT"
     )]
     PostTransform(String),
-    /// PROBIT on one weight class: onnxruntime leaves the second column undefined.
+    /// PROBIT on votes for the first of two classes only: onnxruntime leaves the second column undefined.
     #[error(
-        "post_transform PROBIT leaves the second class undefined, give weights to both classes"
+        "post_transform PROBIT leaves the second class undefined, export probabilities instead"
     )]
     ProbitBinary,
     /// A tree's nodes do not stand together.

@@ -26,13 +26,13 @@ pub mod walk;
 
 use attributes::Attributes;
 use error::TreeError;
-use masks::{Blackboard, LANES, Masks};
+use masks::{Blackboard, Masks, WIDE};
 use real::Real;
 use transform::{Finish, Tally};
 use validate::{Forest, Node};
 use walk::Walk;
 
-/// A rest of up to this many rows goes one by one: below that, sixteen lanes cost more than they save.
+/// A rest of up to this many rows goes one by one: so few do not pay for sixteen lanes.
 const SINGLES: usize = 2;
 
 /// How an ensemble is evaluated.
@@ -168,9 +168,9 @@ fn masked<W: masks::Word, F: FnMut(usize, &[f32])>(
     taker: &mut Taker<'_, F>,
 ) {
     let aggregate = taker.finish.aggregate;
-    for block in rows.chunks(LANES * width) {
+    for block in rows.chunks(WIDE * width) {
         if block.len() > SINGLES * width {
-            masks.block(board, aggregate, (block, width), tallies, |_, tallies| taker.row(tallies));
+            masks.block(board, aggregate, (block, width), tallies, |tallies| taker.row(tallies));
             continue;
         }
         for row in block.chunks_exact(width) {

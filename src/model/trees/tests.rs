@@ -174,8 +174,11 @@ fn grow(draws: &mut Draws<'_>, trees: usize, most_leaves: usize, modes: &[&str])
             a.tree_ids.push(tree);
             a.node_ids.push((a.tree_ids.len() - 1 - start) as i64);
             a.modes.push("LEAF".to_owned());
-            (a.feature_ids.push(0), a.true_ids.push(0), a.false_ids.push(0));
-            (a.missing_tracks_true.push(0), values.push(0.0));
+            for list in [&mut a.feature_ids, &mut a.true_ids, &mut a.false_ids] {
+                list.push(0);
+            }
+            a.missing_tracks_true.push(0);
+            values.push(0.0);
         };
         push(&mut a);
         for _ in 1..leaves {

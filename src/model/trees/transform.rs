@@ -144,11 +144,11 @@ impl<T: Real> Finish<T> {
             all_positive &= !(weight < T::ZERO);
         });
         let one_sided = forest.classes == 2 && voted.iter().filter(|&&voted| voted).count() == 1;
-        let classifier = attributes.kind == Kind::Classifier;
-        if classifier && one_sided && post == PostTransform::Probit {
+        let base = base_values(attributes, forest.classes)?;
+        let first_only = attributes.kind == Kind::Classifier && one_sided && voted[0];
+        if first_only && post == PostTransform::Probit && base.len() < 2 {
             return Err(TreeError::ProbitBinary);
         }
-        let base = base_values(attributes, forest.classes)?;
         Ok(Self {
             aggregate,
             kind: attributes.kind,

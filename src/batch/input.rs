@@ -1,0 +1,149 @@
+//! Rows in, whatever the format: a stream of bounded blocks.
+//!
+//! The reader decides nothing about meaning. It shows the columns that a file has, lets the caller
+//! choose which to read, and hands out blocks of typed columns with the row numbers that messages
+//! will name.
+
+use std::fs::File;
+use std::io::{Read, Seek};
+
+use arrow_array::RecordBatch;
+use arrow_schema::{ArrowError, Schema, SchemaRef};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::Error;
+use super::container::Whole;
+use super::csv::CsvBlocks;
+use super::format::{Bytes, Format, Source};
+use super::jsonl::JsonBlocks;
+use super::rows::{Block, RowNumbers};
+use super::text::Buffer;
+
+/// Rows in a block: enough that work per block vanishes, few enough that a block stays in cache.
+pub(super) const BLOCK_ROWS: usize = 8_192;
+
+/// Picks columns of a file by index, ascending; `None` takes all. Its error ends the reading before
+/// it begins.
+pub(super) type Choose<'a> = &'a mut dyn FnMut(&Schema) -> Result<Option<Vec<usize>>, Error>;
+
+/// A stream of blocks.
+pub(super) trait Blocks: Send {
+    /// The columns of every block.
+    fn schema(&self) -> SchemaRef;
+
+    /// The next block, or `None` at the end. After an error nothing more is to be had.
+    fn next(&mut self) -> Result<Option<Block>, Error>;
+
+    /// What a person should know about the reading, after the end.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// Opens a source and lets `choose` pick its columns.
+pub(super) fn open(source: Source, choose: Choose<'_>) -> Result<Box<dyn Blocks>, Error> {
+    let name = source.name();
+    match source.format {
+        Format::Csv => {
+            let buffer = Buffer::new(reader(source.bytes, &name)?, name)?;
+            Ok(Box::new(CsvBlocks::open(buffer, choose)?))
+        }
+        Format::JsonLines => {
+            let again = match &source.bytes {
+                Bytes::File(path) if path.is_file() => {
+                    Some(Buffer::new(Box::new(file(path, &name)?), name.clone())?)
+                }
+                _ => None,
+            };
+            let buffer = Buffer::new(reader(source.bytes, &name)?, name)?;
+            Ok(Box::new(JsonBlocks::open(buffer, again, choose)?))
+        }
+        Format::Parquet => open_parquet(seekable(source.bytes, &name)?, name, choose),
+        Format::Avro => open_avro(reader(source.bytes, &name)?, name, choose),
+    }
+}
+
+fn file(path: &std::path::Path, name: &str) -> Result<File, Error> {
+    File::open(path).map_err(|error| Error::read(name, error))
+}
+
+fn reader(bytes: Bytes, name: &str) -> Result<Box<dyn Read + Send>, Error> {
+    match bytes {
+        Bytes::File(path) => Ok(Box::new(file(&path, name)?)),
+        Bytes::Stream(stream) => Ok(stream),
+    }
+}
+
+/// A file that can be read from its end; a stream is copied to a temporary one.
+fn seekable(bytes: Bytes, name: &str) -> Result<File, Error> {
+    match bytes {
+        Bytes::File(path) => file(&path, name),
+        Bytes::Stream(mut stream) => {
+            let mut spool = || -> std::io::Result<File> {
+                let mut spooled = tempfile::tempfile()?;
+                std::io::copy(&mut stream, &mut spooled)?;
+                spooled.rewind()?;
+                Ok(spooled)
+            };
+            spool().map_err(|error| Error::read(name, error))
+        }
+    }
+}
+
+fn open_parquet(file: File, name: String, choose: Choose<'_>) -> Result<Box<dyn Blocks>, Error> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file)
+        .map_err(|error| Error::read(&name, error))?
+        .with_batch_size(BLOCK_ROWS);
+    let builder = match choose(builder.schema())? {
+        Some(kept) => {
+            let mask = ProjectionMask::roots(builder.parquet_schema(), kept);
+            builder.with_projection(mask)
+        }
+        None => builder,
+    };
+    let batches = builder.build().map_err(|error| Error::read(&name, error))?;
+    let schema = arrow_array::RecordBatchReader::schema(&batches);
+    Ok(Box::new(TypedBlocks { batches, schema, name, rows: 0, kept: None }))
+}
+
+fn open_avro(
+    bytes: Box<dyn Read + Send>,
+    name: String,
+    choose: Choose<'_>,
+) -> Result<Box<dyn Blocks>, Error> {
+    let batches = Whole::open(bytes, BLOCK_ROWS).map_err(|error| Error::read(&name, error))?;
+    let schema = batches.schema();
+    let kept = choose(&schema)?;
+    let schema = match &kept {
+        Some(kept) => std::sync::Arc::new(schema.project(kept)?),
+        None => schema,
+    };
+    Ok(Box::new(TypedBlocks { batches, schema, name, rows: 0, kept }))
+}
+
+/// Blocks of a format that brings its types along.
+struct TypedBlocks<I> {
+    batches: I,
+    schema: SchemaRef,
+    name: String,
+    rows: u64,
+    kept: Option<Vec<usize>>,
+}
+
+impl<I: Iterator<Item = Result<RecordBatch, ArrowError>> + Send> Blocks for TypedBlocks<I> {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn next(&mut self) -> Result<Option<Block>, Error> {
+        let Some(batch) = self.batches.next() else { return Ok(None) };
+        let mut batch = batch.map_err(|error| Error::read(&self.name, error))?;
+        if let Some(kept) = &self.kept {
+            batch = batch.project(kept)?;
+        }
+        let numbers = RowNumbers::From(self.rows + 1);
+        self.rows += batch.num_rows() as u64;
+        Ok(Some(Block { batch, numbers, malformed: Vec::new() }))
+    }
+}

@@ -1,0 +1,119 @@
+//! A time written as text.
+//!
+//! Exports write the same instant in many ways. All that name one instant without doubt are taken:
+//! RFC 3339 with any offset, a date with a time after a blank or a `T`, a bare date, and epoch
+//! milliseconds in digits. Where no zone is written it is UTC. Forms that need guessing (day before
+//! month? seconds or milliseconds?) are not: a wrong guess would move windows silently.
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+/// Milliseconds since the epoch of a time written as text, or `None` when it is none. Fractions of
+/// a millisecond are cut off.
+pub fn parse_time(text: &str) -> Option<i64> {
+    let text = text.trim();
+    if is_integer(text) {
+        return text.parse().ok();
+    }
+    if text.len() < SHORTEST || text.contains('[') {
+        return None;
+    }
+    match text.parse::<Timestamp>() {
+        Ok(instant) => Some(floor_millis(instant)),
+        Err(_) => civil(text.parse::<DateTime>().ok()?),
+    }
+}
+
+/// `YYYY-MM-DD`: anything shorter is not a time (jiff would take some of it, such as `20240301`).
+const SHORTEST: usize = 10;
+
+fn is_integer(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn civil(datetime: DateTime) -> Option<i64> {
+    datetime.to_zoned(TimeZone::UTC).ok().map(|zoned| floor_millis(zoned.timestamp()))
+}
+
+fn floor_millis(instant: Timestamp) -> i64 {
+    let nanos = instant.as_nanosecond().div_euclid(1_000_000);
+    i64::try_from(nanos).expect("a jiff timestamp in milliseconds fits 64 bits")
+}
+
+/// RFC 3339 with milliseconds in UTC, for messages and text files.
+pub fn format_time(millis: i64) -> String {
+    match Timestamp::from_millisecond(millis) {
+        Ok(instant) => format!("{instant:.3}"),
+        Err(_) => millis.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn one_instant_in_many_forms() {
+        const INSTANT: i64 = 1_709_287_200_000;
+        let forms = [
+            "2024-03-01T10:00:00Z",
+            "2024-03-01T10:00:00+00:00",
+            "2024-03-01T10:00:00.000000Z",
+            "2024-03-01T15:30:00+05:30",
+            "2024-03-01 15:30:00+05:30",
+            "2024-03-01T05:00:00-05:00",
+            "2024-03-01t10:00:00z",
+            "2024-03-01 10:00:00",
+            "2024-03-01T10:00:00",
+            "2024-03-01 10:00:00.000",
+            " 2024-03-01 10:00:00 ",
+            "1709287200000",
+        ];
+        for form in forms {
+            assert_eq!(parse_time(form), Some(INSTANT), "{form}");
+        }
+        assert_eq!(parse_time("2024-03-01"), Some(INSTANT - 36_000_000));
+        assert_eq!(parse_time("2024-03-01 10:00:00.2509"), Some(INSTANT + 250));
+        assert_eq!(parse_time("1969-12-31T23:59:59.9995Z"), Some(-1));
+        assert_eq!(parse_time("-5"), Some(-5));
+    }
+
+    #[test]
+    fn what_needs_guessing_is_no_time() {
+        let forms = [
+            "",
+            "-",
+            "10:00",
+            "01/03/2024",
+            "03-01-2024",
+            "2024-3-1",
+            "2024-13-01",
+            "2024-02-30 10:00:00",
+            "1709287200.5",
+            "2024-03",
+            "yesterday",
+            "2024-03-01T10:00:00[Asia/Kolkata]",
+            "99999999999999999999",
+        ];
+        for form in forms {
+            assert_eq!(parse_time(form), None, "{form}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(millis in -62_000_000_000_000..250_000_000_000_000_i64) {
+            prop_assert_eq!(parse_time(&format_time(millis)), Some(millis));
+        }
+
+        #[test]
+        fn no_text_panics(text in any::<String>(), like in "[-0-9TZ:+. ]{0,30}") {
+            let _ = parse_time(&text);
+            let _ = parse_time(&like);
+        }
+    }
+}

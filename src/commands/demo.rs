@@ -1,0 +1,150 @@
+//! `demo`: the whole product in one process, with nothing to install.
+
+use clap::Args;
+use serde::Serialize;
+
+use super::failure::UsageError;
+use super::output::count;
+use crate::config::Settings;
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    synfinance demo\n  \
+    synfinance demo --transactions 500000 --json\n  \
+    synfinance demo --rate 200 --keep --port 8000")]
+pub struct Arguments {
+    /// How many transactions are generated
+    #[arg(long, value_name = "N", default_value_t = 50_000,
+        value_parser = clap::value_parser!(u64).range(1..=1_000_000_000_000))]
+    pub transactions: u64,
+
+    /// Transactions a second; default: as fast as it goes
+    #[arg(long, value_name = "R")]
+    pub rate: Option<f64>,
+
+    /// The same seed generates the same transactions
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
+
+    /// Stay up after the last transaction, until SIGINT or SIGTERM
+    #[arg(long)]
+    pub keep: bool,
+
+    /// Port of the sidecar; default: http.port
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+
+    /// Print the summary as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What a demo run came to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    /// Generated.
+    pub transactions: u64,
+    /// Scored.
+    pub scored: u64,
+    /// Published as alerts.
+    pub alerts: u64,
+    /// Generated and neither scored nor rejected.
+    pub lost: u64,
+    /// Share of the alerts that are planted fraud, 0 to 1; `None` without alerts.
+    pub precision: Option<f64>,
+    /// Share of the planted fraud that was alerted, 0 to 1; `None` without fraud.
+    pub recall: Option<f64>,
+    /// Scored a second of wall time.
+    pub transactions_per_second: f64,
+    /// From a transaction's Kafka timestamp to its acknowledged alert.
+    pub latency_ms: Latency,
+}
+
+/// Percentiles in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Latency {
+    /// Half are at most this.
+    pub p50: f64,
+    /// 99 of 100 are at most this.
+    pub p99: f64,
+    /// 999 of 1,000 are at most this.
+    pub p999: f64,
+}
+
+impl Summary {
+    /// The summary for people.
+    pub fn text(&self) -> String {
+        let share = |share: Option<f64>| share.map_or("none".to_owned(), |s| format!("{s:.3}"));
+        let Latency { p50, p99, p999 } = self.latency_ms;
+        format!(
+            "transactions  {} ({} scored, {} lost)\n\
+             alerts        {} (precision {}, recall {})\n\
+             throughput    {} transactions/s\n\
+             latency       p50 {p50:.1} ms, p99 {p99:.1} ms, p99.9 {p999:.1} ms",
+            count(self.transactions),
+            count(self.scored),
+            count(self.lost),
+            count(self.alerts),
+            share(self.precision),
+            share(self.recall),
+            count(self.transactions_per_second.round() as u64),
+        )
+    }
+}
+
+pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<()> {
+    if let Some(rate) = arguments.rate
+        && !(rate > 0.0 && rate <= 1e7)
+    {
+        let message = format!("--rate is {rate}, it must be above 0 and at most 10000000");
+        return Err(UsageError(message).into());
+    }
+    let port = arguments.port.unwrap_or(settings.http.port);
+    anyhow::bail!("demo on port {port} is not wired yet")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary() -> Summary {
+        Summary {
+            transactions: 50_000,
+            scored: 49_999,
+            alerts: 900,
+            lost: 1,
+            precision: Some(0.875),
+            recall: None,
+            transactions_per_second: 123_456.7,
+            latency_ms: Latency { p50: 1.25, p99: 8.0, p999: 20.0 },
+        }
+    }
+
+    #[test]
+    fn the_json_has_the_contract_s_names() {
+        let json = serde_json::to_value(summary()).unwrap();
+        let names: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
+        let expected = [
+            "transactions",
+            "scored",
+            "alerts",
+            "lost",
+            "precision",
+            "recall",
+            "transactions_per_second",
+            "latency_ms",
+        ];
+        assert_eq!(names, expected);
+        assert_eq!(json["latency_ms"], serde_json::json!({"p50": 1.25, "p99": 8.0, "p999": 20.0}));
+        assert_eq!(json["recall"], serde_json::Value::Null);
+    }
+
+    #[test]
+    fn the_text_says_the_same() {
+        let text = summary().text();
+        for part in ["50,000 (49,999 scored, 1 lost)", "precision 0.875, recall none", "123,457"] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! From settings to engines: tables and models are read once and shared, engines are made per
+//! shard.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use super::failure::UsageError;
+use crate::config::{Models, Settings};
+use crate::engine::Context;
+use crate::features::calendar::Calendar;
+use crate::features::cities::Cities;
+use crate::features::feature::Feature;
+use crate::model::Model;
+use crate::state::Bounds;
+
+/// The table of holidays where the configuration names no other.
+const HOLIDAYS: &str = include_str!("../../config/holidays.csv");
+
+/// The table of cities where the configuration names no other.
+const CITIES: &str = include_str!("../../config/cities.csv");
+
+/// The file of the models' directory that scores where the configuration names no other.
+const DETECTOR: &str = "fraud-detector.onnx";
+
+/// The isolation forest's file where the configuration names no other.
+const FOREST: &str = "isolation-forest.onnx";
+
+/// What all engines of a run share, as the settings say.
+pub(super) fn context(settings: &Settings) -> anyhow::Result<Arc<Context>> {
+    let features = &settings.features;
+    let holidays = table("features.holidays", features.holidays.as_deref(), HOLIDAYS)?;
+    let cities = table("features.cities", features.cities.as_deref(), CITIES)?;
+    let calendar = Calendar::new(&features.timezone, &holidays)
+        .map_err(|error| UsageError(format!("features.holidays: {error}")))?;
+    let cities =
+        Cities::new(&cities).map_err(|error| UsageError(format!("features.cities: {error}")))?;
+    let state = &settings.state;
+    let max_transactions = u16::try_from(state.max_transactions_per_customer)
+        .unwrap_or(Bounds::MAX_TRANSACTIONS)
+        .min(Bounds::MAX_TRANSACTIONS);
+    let dedup_horizon_ms = i64::try_from(state.dedup_horizon.as_millis()).unwrap_or(i64::MAX);
+    let bounds = Bounds { max_transactions, dedup_horizon_ms };
+    Ok(Arc::new(Context { calendar, cities, bounds }))
+}
+
+/// The model that scores: the file that `--model` names, else the configured one.
+pub(super) fn model(flag: Option<&Path>, models: &Models) -> anyhow::Result<Arc<Model>> {
+    let (asked_by, path) = match (flag, &models.active) {
+        (Some(path), _) => ("--model", path.to_owned()),
+        (None, Some(path)) => ("models.active", path.clone()),
+        (None, None) => ("models.directory", models.directory.join(DETECTOR)),
+    };
+    if !path.exists() {
+        let message = format!(
+            "{asked_by}: there is no model file {}; name one with --model FILE or models.active",
+            path.display()
+        );
+        return Err(UsageError(message).into());
+    }
+    load(asked_by, &path)
+}
+
+/// The isolation forest behind two of the features. Without a file, and none asked for, these
+/// features keep their neutral values.
+pub(super) fn forest(models: &Models) -> anyhow::Result<Option<Arc<Model>>> {
+    if let Some(path) = &models.isolation_forest {
+        return load("models.isolation_forest", path).map(Some);
+    }
+    let path: PathBuf = models.directory.join(FOREST);
+    if path.exists() { load("models.directory", &path).map(Some) } else { Ok(None) }
+}
+
+/// Loads a model file; the error says which features exist.
+pub(super) fn open(path: &Path) -> anyhow::Result<Model> {
+    let known = |name: &str| Feature::named(name).map(|_| ());
+    Model::load(path, &known).with_context(|| format!("model {} is refused", path.display()))
+}
+
+fn load(asked_by: &str, path: &Path) -> anyhow::Result<Arc<Model>> {
+    // Which file to load is part of the question, so a refusal is wrong usage.
+    open(path).map(Arc::new).map_err(|error| UsageError(format!("{asked_by}: {error:#}")).into())
+}
+
+fn table(key: &str, path: Option<&Path>, bundled: &str) -> anyhow::Result<String> {
+    match path {
+        None => Ok(bundled.to_owned()),
+        Some(path) => std::fs::read_to_string(path).map_err(|error| {
+            UsageError(format!("{key}: cannot read {}: {error}", path.display())).into()
+        }),
+    }
+}

@@ -1,0 +1,87 @@
+//! Errors on their way out: what is printed and the exit code.
+
+use std::io::ErrorKind;
+use std::process::ExitCode;
+
+use super::output;
+use crate::batch;
+use crate::config::ConfigError;
+
+/// Something was asked for that cannot be; the text names the flag and what is allowed.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct UsageError(pub String);
+
+/// Exit code of a run that failed.
+const FAILED: u8 = 1;
+
+/// Exit code of a question that was wrong.
+const WRONG_USAGE: u8 = 2;
+
+/// Prints the error with its causes and says how the process ends. A reader of stdout that has gone
+/// away has had enough: that is no failure and nothing is printed.
+pub(super) fn report(error: &anyhow::Error) -> ExitCode {
+    if is_closed_pipe(error) {
+        return ExitCode::SUCCESS;
+    }
+    output::note(&format!("error: {error:#}"));
+    ExitCode::from(if is_usage(error) { WRONG_USAGE } else { FAILED })
+}
+
+fn is_usage(error: &anyhow::Error) -> bool {
+    let of_batch = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<batch::Error>().map(batch::Error::kind)
+    };
+    error.chain().any(|cause| {
+        cause.is::<ConfigError>()
+            || cause.is::<UsageError>()
+            || of_batch(cause) == Some(batch::ErrorKind::Usage)
+    })
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let io = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind)
+    };
+    error.chain().any(|cause| io(cause) == Some(ErrorKind::BrokenPipe) || is_cut_short(cause))
+}
+
+/// The same through a file writer, which keeps the text of an I/O error and not its kind.
+fn is_cut_short(cause: &(dyn std::error::Error + 'static)) -> bool {
+    match cause.downcast_ref::<batch::Error>() {
+        Some(batch::Error::Write { name, source }) => {
+            name == "stdout" && source.to_string().contains("Broken pipe")
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    #[test]
+    fn whose_move_it_is() {
+        let usage = anyhow::Error::from(UsageError("--rate is 0".to_owned())).context("demo");
+        assert!(is_usage(&usage));
+        let failed = Err::<(), _>(std::io::Error::from(ErrorKind::NotFound)).context("reading x");
+        assert!(!is_usage(&failed.unwrap_err()));
+    }
+
+    #[test]
+    fn a_closed_pipe_is_found_below_its_context() {
+        let error = |kind: ErrorKind| {
+            Err::<(), _>(std::io::Error::from(kind)).context("writing stdout").unwrap_err()
+        };
+        assert!(is_closed_pipe(&error(ErrorKind::BrokenPipe)));
+        assert!(!is_closed_pipe(&error(ErrorKind::WriteZero)));
+        let written = |name: &str, text: &str| {
+            let (name, source) = (name.to_owned(), text.into());
+            anyhow::Error::from(batch::Error::Write { name, source })
+        };
+        assert!(is_closed_pipe(&written("stdout", "Csv error: Broken pipe (os error 32)")));
+        assert!(!is_closed_pipe(&written("stdout", "Csv error: disk full")));
+        assert!(!is_closed_pipe(&written("fifo", "Csv error: Broken pipe (os error 32)")));
+    }
+}

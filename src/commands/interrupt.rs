@@ -1,0 +1,61 @@
+//! SIGINT and SIGTERM as a flag that loops look at.
+//!
+//! Ending at once would leave half a file or uncommitted offsets; so a signal only raises a flag,
+//! and whoever runs a loop ends it at the next clean place. A second signal ends the process at
+//! once, for someone who does not want to wait.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+/// Exit code after a second signal.
+const INTERRUPTED: i32 = 130;
+
+/// Whether the process was asked to end.
+#[derive(Debug, Clone)]
+pub(super) struct Interrupt(Arc<AtomicBool>);
+
+/// The process was asked to end before the work was done.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted")]
+pub(super) struct Interrupted;
+
+impl Interrupt {
+    /// Listens to SIGINT and SIGTERM from now on.
+    pub(super) fn listen() -> anyhow::Result<Self> {
+        let raised = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            // In this order a first signal raises the flag and a second one finds it raised.
+            flag::register_conditional_shutdown(signal, INTERRUPTED, Arc::clone(&raised))
+                .and_then(|_| flag::register(signal, Arc::clone(&raised)))
+                .context("listening to SIGINT and SIGTERM")?;
+        }
+        Ok(Self(raised))
+    }
+
+    /// The flag itself, for the library.
+    pub(super) fn flag(&self) -> &AtomicBool {
+        &self.0
+    }
+
+    /// `Err` once the process was asked to end; for `?` in a loop.
+    pub(super) fn check(&self) -> Result<(), Interrupted> {
+        if self.0.load(Ordering::Relaxed) { Err(Interrupted) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flag_ends_loops() {
+        let interrupt = Interrupt(Arc::new(AtomicBool::new(false)));
+        assert!(interrupt.check().is_ok());
+        interrupt.flag().store(true, Ordering::Relaxed);
+        assert_eq!(interrupt.check().unwrap_err().to_string(), "interrupted");
+    }
+}

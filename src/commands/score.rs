@@ -1,0 +1,64 @@
+//! `score`: a file of transactions in, the same rows with probability, verdict and reasons out.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::engines;
+use super::failure::UsageError;
+use super::files::FileArguments;
+use crate::batch::score;
+use crate::config::Settings;
+use crate::engine::Engine;
+
+/// Arguments of `score`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    synfinance score payments.csv --output scored.parquet --rejected rejected.csv\n  \
+    synfinance score day.csv --output - --output-format csv \
+    --columns amount=TX_AMOUNT,customer_id=CUSTOMER_ID\n  \
+    zcat day.jsonl.gz | synfinance score - --format jsonl --output scored.jsonl --json")]
+pub(super) struct Arguments {
+    /// CSV, JSON Lines, Parquet or Avro file, - for stdin
+    input: PathBuf,
+
+    /// File to write, - for stdout
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+
+    #[command(flatten)]
+    files: FileArguments,
+
+    /// ONNX file; default: models.active
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+
+    /// Score from which a row is an alert, 0 to 1; default: decision.threshold, then the model's
+    /// own
+    #[arg(long, value_name = "SCORE")]
+    threshold: Option<f64>,
+}
+
+pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<()> {
+    let threshold = arguments.threshold()?.or(settings.decision.threshold);
+    let files = arguments.files.settle(&arguments.input, &arguments.output)?;
+    let context = engines::context(settings)?;
+    let model = engines::model(arguments.model.as_deref(), &settings.models)?;
+    let forest = engines::forest(&settings.models)?;
+    let engine = || Engine::for_scoring(context.clone(), model.clone(), forest.clone(), threshold);
+    engine()?;
+    arguments.files.run(files, "scored", |source, job| {
+        score(source, job, || engine().expect("invariant: the same engine was made before"))
+    })
+}
+
+impl Arguments {
+    fn threshold(&self) -> Result<Option<f64>, UsageError> {
+        match self.threshold {
+            Some(threshold) if !(0.0..=1.0).contains(&threshold) => Err(UsageError(format!(
+                "--threshold is {threshold}, it must be a number from 0 to 1"
+            ))),
+            threshold => Ok(threshold),
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! The validated settings: what the rest of the program sees.
+//!
+//! They are made from checked values alone, so nothing behind them asks again whether a port is a
+//! port; what only holds between keys (two that go together) is checked while they are made.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Problem;
+use super::check::{Checked, Entry};
+use super::secret::Secret;
+
+/// All settings, by section.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Kafka: what is read and written, and how.
+    pub stream: Stream,
+    /// Where writer schemas come from.
+    pub schema_registry: SchemaRegistry,
+    /// What is remembered, for how long, where it is saved.
+    pub state: State,
+    /// Tables and time zone behind the features.
+    pub features: Features,
+    /// Model files.
+    pub models: Models,
+    /// From a score to an alert.
+    pub decision: Decision,
+    /// The sidecar.
+    pub http: Http,
+    /// Access to the sidecar.
+    pub auth: Auth,
+    /// Logs.
+    pub telemetry: Telemetry,
+}
+
+/// Section `stream`.
+#[derive(Debug, Clone)]
+pub struct Stream {
+    /// host:port each, at least one.
+    pub brokers: Vec<String>,
+    /// Consumer group.
+    pub group_id: String,
+    /// Topic names.
+    pub topics: Topics,
+    /// What a crash may do to alerts.
+    pub delivery: Delivery,
+    /// Worker threads, at least 1; `None`: one per core.
+    pub workers: Option<usize>,
+    /// Most records scored as one batch, at least 1.
+    pub batch_records: usize,
+    /// How long an idle worker waits for a record.
+    pub batch_wait: Duration,
+    /// librdkafka properties; any of them may be a password.
+    pub kafka: BTreeMap<String, Secret>,
+}
+
+/// Section `stream.topics`.
+#[derive(Debug, Clone)]
+pub struct Topics {
+    /// What is scored.
+    pub transactions: String,
+    /// Where alerts go.
+    pub alerts: String,
+    /// Analysts' verdicts.
+    pub labels: String,
+    /// Records that cannot be scored.
+    pub dead_letters: String,
+    /// Decisions about every transaction; `None`: off.
+    pub scored: Option<String>,
+}
+
+/// What subscribers may see after a crash or a rebalance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// No alert is lost; one may come twice, with the same id.
+    AtLeastOnce,
+    /// Alerts and offsets are one Kafka transaction.
+    ExactlyOnce,
+}
+
+/// Section `schema_registry`.
+#[derive(Debug, Clone)]
+pub struct SchemaRegistry {
+    /// Its address, which may hold a password; `None`: the static table.
+    pub url: Option<Secret>,
+    /// User and password of basic authentication.
+    pub basic_auth: Option<(String, Secret)>,
+    /// Schema files by id, where there is no registry.
+    pub fixed: BTreeMap<u32, PathBuf>,
+    /// Whether the alerts' schema is registered on start.
+    pub auto_register: bool,
+}
+
+/// Section `state`.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// Where it is saved; may hold a password.
+    pub database_url: Secret,
+    /// When it is saved: whichever holds first.
+    pub save: Vec<SavePoint>,
+    /// Memory for customers' state, in bytes.
+    pub max_bytes: u64,
+    /// Transactions of a customer remembered one by one, 32 to 2,048.
+    pub max_transactions_per_customer: usize,
+    /// How long a transaction id is recognised as a repeat.
+    pub dedup_horizon: Duration,
+}
+
+/// Save once `interval` has passed if at least `changes` customers changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SavePoint {
+    /// Time since the last save, at least a second.
+    pub interval: Duration,
+    /// Customers, at least 1.
+    pub changes: u64,
+}
+
+/// Section `features`.
+#[derive(Debug, Clone)]
+pub struct Features {
+    /// IANA name of the local time of hours, weekends and holidays.
+    pub timezone: String,
+    /// CSV file; `None`: the bundled one.
+    pub holidays: Option<PathBuf>,
+    /// CSV file; `None`: the bundled one.
+    pub cities: Option<PathBuf>,
+}
+
+/// Section `models`.
+#[derive(Debug, Clone)]
+pub struct Models {
+    /// The ONNX file that scores, with its directory; `None`: the bundled model.
+    pub active: Option<PathBuf>,
+    /// Where model files are.
+    pub directory: PathBuf,
+    /// Whether newer files of the directory are loaded while running.
+    pub watch: bool,
+    /// ONNX files that score without alerting, with their directory.
+    pub shadow: Vec<PathBuf>,
+    /// ONNX file of the isolation forest, with its directory; `None`: the bundled one.
+    pub isolation_forest: Option<PathBuf>,
+}
+
+/// Section `decision`.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    /// Score from which a transaction is an alert, 0 to 1; `None`: as the model says.
+    pub threshold: Option<f64>,
+}
+
+/// Section `http`.
+#[derive(Debug, Clone)]
+pub struct Http {
+    /// What to listen on.
+    pub address: String,
+    /// What to listen on.
+    pub port: u16,
+    /// Certificate and key, PEM files; `None`: plain HTTP.
+    pub tls: Option<(PathBuf, PathBuf)>,
+}
+
+/// Section `auth`.
+#[derive(Debug, Clone)]
+pub struct Auth {
+    /// Key of the access tokens, at least 32 characters; `None`: no log-in.
+    pub jwt_secret: Option<Secret>,
+}
+
+/// Section `telemetry`.
+#[derive(Debug, Clone)]
+pub struct Telemetry {
+    /// error, warn, info, debug, trace or off.
+    pub level: String,
+    /// How log lines look.
+    pub format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl LogFormat {
+    /// The format that the word `text` or `json` names.
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "text" => Some(Self::Text),
+            "json" => Some(Self::Json),
+            _ => None,
+        }
+    }
+}
+
+impl Settings {
+    /// The settings of checked values, or the keys that do not go together.
+    pub(super) fn new(entries: &[Entry]) -> Result<Self, Problem> {
+        let values = Values(entries);
+        Ok(Self {
+            stream: stream(&values),
+            schema_registry: schema_registry(&values)?,
+            state: state(&values),
+            features: features(&values),
+            models: models(&values),
+            decision: Decision { threshold: values.number("decision.threshold") },
+            http: http(&values)?,
+            auth: Auth { jwt_secret: values.optional_text("auth.jwt_secret").map(Secret::new) },
+            telemetry: telemetry(&values),
+        })
+    }
+}
+
+fn stream(values: &Values) -> Stream {
+    let delivery = match values.text("stream.delivery").as_str() {
+        "exactly_once" => Delivery::ExactlyOnce,
+        _ => Delivery::AtLeastOnce,
+    };
+    Stream {
+        brokers: values.texts("stream.brokers"),
+        group_id: values.text("stream.group_id"),
+        topics: Topics {
+            transactions: values.text("stream.topics.transactions"),
+            alerts: values.text("stream.topics.alerts"),
+            labels: values.text("stream.topics.labels"),
+            dead_letters: values.text("stream.topics.dead_letters"),
+            scored: values.optional_text("stream.topics.scored"),
+        },
+        delivery,
+        workers: values.integer("stream.workers").map(|workers| workers as usize),
+        batch_records: values.whole("stream.batch_records") as usize,
+        batch_wait: Duration::from_millis(values.whole("stream.batch_wait_ms")),
+        kafka: values
+            .entries("stream.kafka")
+            .into_iter()
+            .map(|(name, text)| (name, Secret::new(text)))
+            .collect(),
+    }
+}
+
+fn schema_registry(values: &Values) -> Result<SchemaRegistry, Problem> {
+    let fixed = values.entries("schema_registry.static").into_iter();
+    let basic_auth = values.both("schema_registry.username", "schema_registry.password")?;
+    Ok(SchemaRegistry {
+        url: values.optional_text("schema_registry.url").map(Secret::new),
+        basic_auth: basic_auth.map(|(user, password)| (user, Secret::new(password))),
+        fixed: fixed.filter_map(|(id, file)| Some((id.parse().ok()?, file.into()))).collect(),
+        auto_register: values.flag("schema_registry.auto_register"),
+    })
+}
+
+fn state(values: &Values) -> State {
+    let save_point =
+        |(seconds, changes)| SavePoint { interval: Duration::from_secs(seconds), changes };
+    State {
+        database_url: Secret::new(values.text("state.database_url")),
+        save: values.save_points("state.save").into_iter().map(save_point).collect(),
+        max_bytes: values.size("state.max_bytes"),
+        max_transactions_per_customer: values.whole("state.max_transactions_per_customer") as usize,
+        dedup_horizon: values.duration("state.dedup_horizon"),
+    }
+}
+
+fn features(values: &Values) -> Features {
+    Features {
+        timezone: values.text("features.timezone"),
+        holidays: values.path("features.holidays"),
+        cities: values.path("features.cities"),
+    }
+}
+
+fn models(values: &Values) -> Models {
+    let directory = PathBuf::from(values.text("models.directory"));
+    let inside = |path: PathBuf| directory.join(path);
+    Models {
+        active: values.path("models.active").map(inside),
+        watch: values.flag("models.watch"),
+        shadow: values.texts("models.shadow").into_iter().map(|p| inside(p.into())).collect(),
+        isolation_forest: values.path("models.isolation_forest").map(inside),
+        directory,
+    }
+}
+
+fn http(values: &Values) -> Result<Http, Problem> {
+    let tls = values.both("http.tls.certificate", "http.tls.key")?;
+    Ok(Http {
+        address: values.text("http.address"),
+        port: values.whole("http.port") as u16,
+        tls: tls.map(|(certificate, key)| (certificate.into(), key.into())),
+    })
+}
+
+fn telemetry(values: &Values) -> Telemetry {
+    Telemetry {
+        level: values.text("telemetry.level"),
+        format: LogFormat::from_word(&values.text("telemetry.format"))
+            .expect("invariant: the check allows the words of this enum"),
+    }
+}
+
+/// Checked values by path. Asking for a path under a kind that is not its own is a mistake in this
+/// file, which every test that loads settings would hit.
+struct Values<'a>(&'a [Entry]);
+
+impl Values<'_> {
+    fn entry(&self, path: &str) -> &Entry {
+        let entry = self.0.iter().find(|entry| entry.key.path == path);
+        entry.expect("invariant: every key of the table has been checked")
+    }
+
+    fn optional_text(&self, path: &str) -> Option<String> {
+        match &self.entry(path).value {
+            Checked::Text(text) => Some(text.clone()),
+            _ => None,
+        }
+    }
+
+    fn text(&self, path: &str) -> String {
+        self.optional_text(path).expect("invariant: this key is a text")
+    }
+
+    fn path(&self, path: &str) -> Option<PathBuf> {
+        self.optional_text(path).map(PathBuf::from)
+    }
+
+    fn integer(&self, path: &str) -> Option<u64> {
+        match self.entry(path).value {
+            Checked::Integer(number) => u64::try_from(number).ok(),
+            _ => None,
+        }
+    }
+
+    fn whole(&self, path: &str) -> u64 {
+        self.integer(path).expect("invariant: this key is a whole number, not negative")
+    }
+
+    fn number(&self, path: &str) -> Option<f64> {
+        match self.entry(path).value {
+            Checked::Number(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    fn flag(&self, path: &str) -> bool {
+        matches!(self.entry(path).value, Checked::Flag(true))
+    }
+
+    fn size(&self, path: &str) -> u64 {
+        match self.entry(path).value {
+            Checked::Size(bytes) => bytes,
+            _ => 0,
+        }
+    }
+
+    fn duration(&self, path: &str) -> Duration {
+        match self.entry(path).value {
+            Checked::Duration(duration) => duration,
+            _ => Duration::ZERO,
+        }
+    }
+
+    fn texts(&self, path: &str) -> Vec<String> {
+        match &self.entry(path).value {
+            Checked::Texts(texts) => texts.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn entries(&self, path: &str) -> Vec<(String, String)> {
+        match &self.entry(path).value {
+            Checked::Entries(entries) => {
+                entries.iter().map(|(name, (text, _))| (name.clone(), text.clone())).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn save_points(&self, path: &str) -> Vec<(u64, u64)> {
+        match &self.entry(path).value {
+            Checked::SavePoints(points) => points.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Two texts of which there may be both or neither.
+    fn both(&self, first: &str, second: &str) -> Result<Option<(String, String)>, Problem> {
+        match (self.optional_text(first), self.optional_text(second)) {
+            (Some(first), Some(second)) => Ok(Some((first, second))),
+            (None, None) => Ok(None),
+            (given, _) => {
+                let (given, missing) =
+                    if given.is_some() { (first, second) } else { (second, first) };
+                Err(Problem {
+                    path: given.to_owned(),
+                    what: format!("is set without {missing}; set both or neither"),
+                    origin: self.entry(given).origin.clone(),
+                })
+            }
+        }
+    }
+}
