@@ -1,1 +1,23 @@
-//! The only user of rdkafka.
+//! The edge to Kafka: the only user of rdkafka.
+//!
+//! librdkafka has its own threads, its own queues and callbacks that come whenever it is polled. Let
+//! through, they would spread over the whole program: a partition taken away in the middle of a
+//! batch, a delivery report on another thread, a queue that is full. Here they become values that
+//! the one thread of a worker asks for when it is ready: a batch that has arrived, a rebalance that
+//! waits for its answer ([`Consumer::rebalance`]), the sequence numbers of acknowledged records
+//! ([`Producer::acknowledged`]). What librdkafka logs goes to tracing.
+//!
+//! What can be retried is retried inside; an [`Error`] means that this client cannot go on.
+
+mod connection;
+mod consumer;
+mod error;
+mod log;
+mod mock;
+mod producer;
+
+pub use connection::Connection;
+pub use consumer::{Assignment, Consumer, Rebalance, Record};
+pub use error::Error;
+pub use mock::MockCluster;
+pub use producer::{Outgoing, Producer};

@@ -1,0 +1,119 @@
+//! How to reach a cluster: brokers, and librdkafka's properties as the operator wants them.
+//!
+//! Everything librdkafka can do (TLS, SASL, buffers, timeouts) is one map of properties, passed
+//! through as it is. Only what decides about delivery is not negotiable: with automatic commits or
+//! without idempotence the promise that no alert is lost would be a matter of configuration.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+
+use super::Error;
+
+/// Properties that are not the operator's.
+const RESERVED: [&str; 10] = [
+    "acks",
+    "auto.offset.reset",
+    "bootstrap.servers",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "enable.idempotence",
+    "enable.partition.eof",
+    "group.id",
+    "request.required.acks",
+    "test.mock.num.brokers",
+];
+
+/// Where a cluster is and how to talk to it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Connection {
+    brokers: String,
+    properties: BTreeMap<String, String>,
+}
+
+impl Connection {
+    /// A cluster at `brokers` (`host:port`, separated by commas) with further librdkafka
+    /// `properties`.
+    ///
+    /// # Errors
+    /// [`Error::Reserved`] if a property is not the operator's.
+    pub fn new(
+        brokers: impl Into<String>,
+        properties: BTreeMap<String, String>,
+    ) -> Result<Self, Error> {
+        match properties.keys().find(|key| RESERVED.contains(&key.as_str())) {
+            Some(key) => Err(Error::Reserved { key: key.clone() }),
+            None => Ok(Self { brokers: brokers.into(), properties }),
+        }
+    }
+
+    /// As configured.
+    pub fn brokers(&self) -> &str {
+        &self.brokers
+    }
+
+    /// The configuration of a client: `defaults`, over them the operator's properties, over them
+    /// what is `fixed`.
+    pub(super) fn client(&self, defaults: &[(&str, &str)], fixed: &[(&str, &str)]) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set_log_level(RDKafkaLogLevel::Info);
+        config.set("client.id", "synfinance");
+        let properties = self.properties.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        for (key, value) in defaults.iter().copied().chain(properties).chain(fixed.iter().copied())
+        {
+            config.set(key, value);
+        }
+        config.set("bootstrap.servers", &self.brokers);
+        config
+    }
+}
+
+impl fmt::Debug for Connection {
+    /// Names the properties and hides their values: any of them may be a password.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<&String> = self.properties.keys().collect();
+        formatter
+            .debug_struct("Connection")
+            .field("brokers", &self.brokers)
+            .field("properties", &keys)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connection(key: &str, value: &str) -> Result<Connection, Error> {
+        Connection::new("h:9092", BTreeMap::from([(key.to_owned(), value.to_owned())]))
+    }
+
+    #[test]
+    fn what_decides_about_delivery_is_refused_and_named() {
+        for key in RESERVED {
+            let error = connection(key, "true").unwrap_err();
+            assert!(error.to_string().contains(key), "{error}");
+        }
+        connection("linger.ms", "7").unwrap();
+    }
+
+    #[test]
+    fn the_operator_overrides_defaults_and_nothing_else() {
+        let connection = connection("linger.ms", "7").unwrap();
+        let config =
+            connection.client(&[("linger.ms", "1"), ("a", "1")], &[("enable.idempotence", "true")]);
+        let get = |key| config.get(key);
+        assert_eq!(get("linger.ms"), Some("7"));
+        assert_eq!(get("a"), Some("1"));
+        assert_eq!(get("enable.idempotence"), Some("true"));
+        assert_eq!(get("bootstrap.servers"), Some("h:9092"));
+    }
+
+    #[test]
+    fn values_of_properties_are_not_shown() {
+        let connection = connection("sasl.password", "hunter2").unwrap();
+        let shown = format!("{connection:?}");
+        assert!(shown.contains("sasl.password") && !shown.contains("hunter2"), "{shown}");
+    }
+}

@@ -1,0 +1,321 @@
+//! One member of a consumer group.
+//!
+//! librdkafka tells of a rebalance in the middle of a poll, and what it tells of has happened by the
+//! time the callback returns. A worker cannot live with that: the batch in its hands may come from a
+//! partition that has just gone to somebody else. So the callback only notes what is asked, and
+//! reading stops there; the worker finishes its batch, flushes, commits, and then lets it happen
+//! with [`Consumer::complete`]. Offsets are committed by the caller and never by librdkafka.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{
+    BaseConsumer, CommitMode, Consumer as _, ConsumerContext, RebalanceProtocol,
+};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
+
+use super::{Connection, Error, log};
+
+/// How a group moves partitions between its members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Assignment {
+    /// Everybody gives up everything, then all is dealt anew.
+    Eager,
+    /// Only what changes hands is given up.
+    #[default]
+    Cooperative,
+}
+
+impl Assignment {
+    fn strategy(self) -> &'static str {
+        match self {
+            Self::Eager => "range,roundrobin",
+            Self::Cooperative => "cooperative-sticky",
+        }
+    }
+}
+
+/// What the group wants of this member. It waits for [`Consumer::complete`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rebalance {
+    /// These partitions are this member's from now on.
+    Assign(Vec<i32>),
+    /// These partitions have to be given up; their offsets can still be committed.
+    Revoke(Vec<i32>),
+    /// These partitions were taken away: somebody else may be reading them already, so nothing of
+    /// them may be committed.
+    Lose(Vec<i32>),
+}
+
+/// A record, in librdkafka's memory as long as this value lives.
+pub struct Record<'a>(BorrowedMessage<'a>);
+
+impl Record<'_> {
+    /// The partition that it was read from.
+    pub fn partition(&self) -> i32 {
+        self.0.partition()
+    }
+
+    /// Its place in the partition.
+    pub fn offset(&self) -> i64 {
+        self.0.offset()
+    }
+
+    /// Its key.
+    pub fn key(&self) -> Option<&[u8]> {
+        self.0.key()
+    }
+
+    /// Its value; `None` for a tombstone.
+    pub fn value(&self) -> Option<&[u8]> {
+        self.0.payload()
+    }
+
+    /// When it was produced or appended, as the topic is configured; milliseconds since the epoch.
+    pub fn timestamp_ms(&self) -> Option<i64> {
+        self.0.timestamp().to_millis()
+    }
+
+    /// The value of its last header of this name.
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        let headers = self.0.headers()?;
+        headers.iter().filter(|header| header.key == name).last()?.value
+    }
+}
+
+/// A member of a consumer group that reads one topic. Dropping it leaves the group.
+pub struct Consumer {
+    inner: BaseConsumer<Events>,
+    topic: String,
+    brokers: String,
+}
+
+/// A rebalance as librdkafka asks for it.
+type Request = (RDKafkaRespErr, TopicPartitionList);
+
+/// What callbacks leave behind.
+#[derive(Default)]
+struct Events {
+    requests: Mutex<VecDeque<Request>>,
+    /// Nobody will answer any more: give up partitions at once.
+    is_leaving: AtomicBool,
+}
+
+impl Events {
+    fn requests(&self) -> std::sync::MutexGuard<'_, VecDeque<Request>> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClientContext for Events {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        log::line(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        log::passing(&error, reason);
+    }
+}
+
+impl ConsumerContext for Events {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        kind: RDKafkaRespErr,
+        partitions: &mut TopicPartitionList,
+    ) {
+        if self.is_leaving.load(Ordering::Acquire) {
+            let given_up = RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS;
+            if let Err(error) = answer(consumer, given_up, partitions) {
+                log::passing(&error, "partitions were not given up on leaving the group");
+            }
+        } else {
+            self.requests().push_back((kind, partitions.clone()));
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
+        if let Err(error) = result {
+            log::passing(&error, "offsets were not committed, the next commit covers them");
+        }
+    }
+}
+
+fn answer(
+    consumer: &BaseConsumer<Events>,
+    kind: RDKafkaRespErr,
+    partitions: &TopicPartitionList,
+) -> KafkaResult<()> {
+    let is_assign = kind == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+    match (consumer.rebalance_protocol(), is_assign) {
+        (RebalanceProtocol::Cooperative, true) => consumer.incremental_assign(partitions),
+        (RebalanceProtocol::Cooperative, false) => consumer.incremental_unassign(partitions),
+        (_, true) => consumer.assign(partitions),
+        (_, false) => consumer.unassign(),
+    }
+}
+
+impl Consumer {
+    /// Joins `group_id` for `topic`. Partitions come later, as [`Rebalance`]s. Without a committed
+    /// offset a partition is read from its beginning.
+    ///
+    /// # Errors
+    /// [`Error::Create`] or [`Error::Subscribe`]; a cluster that is away is neither, it is waited
+    /// for.
+    pub fn join(
+        connection: &Connection,
+        group_id: &str,
+        topic: &str,
+        assignment: Assignment,
+    ) -> Result<Self, Error> {
+        let brokers = connection.brokers().to_owned();
+        let defaults =
+            [("partition.assignment.strategy", assignment.strategy()), ("fetch.wait.max.ms", "50")];
+        let fixed = [
+            ("group.id", group_id),
+            ("auto.offset.reset", "earliest"),
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+        ];
+        let inner: BaseConsumer<Events> =
+            connection.client(&defaults, &fixed).create_with_context(Events::default()).map_err(
+                |source| Error::Create { role: "consumer", brokers: brokers.clone(), source },
+            )?;
+        inner.subscribe(&[topic]).map_err(|source| Error::Subscribe {
+            topic: topic.to_owned(),
+            brokers: brokers.clone(),
+            source,
+        })?;
+        Ok(Self { inner, topic: topic.to_owned(), brokers })
+    }
+
+    /// Appends what has arrived: waits up to `patience` for the first record and for no other, and
+    /// stops at `limit` records or at a rebalance.
+    ///
+    /// # Errors
+    /// [`Error::Consume`] if this member cannot go on.
+    pub fn take<'a>(
+        &'a self,
+        limit: usize,
+        patience: Duration,
+        records: &mut Vec<Record<'a>>,
+    ) -> Result<(), Error> {
+        let mut patience = patience;
+        while records.len() < limit && self.inner.context().requests().is_empty() {
+            match self.inner.poll(patience) {
+                Some(Ok(message)) => records.push(Record(message)),
+                Some(Err(error)) => self.weigh(error)?,
+                None => return Ok(()),
+            }
+            patience = Duration::ZERO;
+        }
+        Ok(())
+    }
+
+    /// What the group wants and has not been answered.
+    pub fn rebalance(&self) -> Option<Rebalance> {
+        let requests = self.inner.context().requests();
+        let (kind, partitions) = requests.front()?;
+        let partitions = partitions.elements().iter().map(|element| element.partition()).collect();
+        Some(match *kind {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Rebalance::Assign(partitions),
+            _ if self.inner.assignment_lost() => Rebalance::Lose(partitions),
+            _ => Rebalance::Revoke(partitions),
+        })
+    }
+
+    /// Lets the rebalance that [`Self::rebalance`] told of happen.
+    ///
+    /// # Errors
+    /// [`Error::Rebalance`] if librdkafka refuses.
+    pub fn complete(&self) -> Result<(), Error> {
+        let request = self.inner.context().requests().pop_front();
+        request.map_or(Ok(()), |(kind, partitions)| {
+            answer(&self.inner, kind, &partitions)
+                .map_err(|source| Error::Rebalance { topic: self.topic.clone(), source })
+        })
+    }
+
+    /// Commits the offsets to read next, by partition, without waiting; a failure is logged, and
+    /// the next commit makes up for it.
+    ///
+    /// # Errors
+    /// [`Error::Offsets`] if librdkafka does not take them.
+    pub fn commit(&self, offsets: &[(i32, i64)]) -> Result<(), Error> {
+        self.commit_as(offsets, CommitMode::Async)
+    }
+
+    /// As [`Self::commit`], and waits for the answer.
+    ///
+    /// # Errors
+    /// [`Error::Offsets`] if the offsets are not committed.
+    pub fn commit_now(&self, offsets: &[(i32, i64)]) -> Result<(), Error> {
+        self.commit_as(offsets, CommitMode::Sync)
+    }
+
+    /// The group's committed offset of a partition; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`Error::Offsets`] if the brokers do not answer within `patience`.
+    pub fn committed(&self, partition: i32, patience: Duration) -> Result<Option<i64>, Error> {
+        let mut asked = TopicPartitionList::new();
+        asked.add_partition(&self.topic, partition);
+        let answered = self
+            .inner
+            .committed_offsets(asked, patience)
+            .map_err(|source| self.offsets_error("read", source))?;
+        let offset = answered.elements().first().map(|element| element.offset());
+        Ok(offset.and_then(|offset| match offset {
+            Offset::Offset(offset) => Some(offset),
+            _ => None,
+        }))
+    }
+
+    fn commit_as(&self, offsets: &[(i32, i64)], mode: CommitMode) -> Result<(), Error> {
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        let mut list = TopicPartitionList::with_capacity(offsets.len());
+        offsets
+            .iter()
+            .try_for_each(|&(partition, offset)| {
+                list.add_partition_offset(&self.topic, partition, Offset::Offset(offset))
+            })
+            .and_then(|()| self.inner.commit(&list, mode))
+            .map_err(|source| self.offsets_error("commit", source))
+    }
+
+    fn offsets_error(&self, action: &'static str, source: KafkaError) -> Error {
+        Error::Offsets { action, topic: self.topic.clone(), brokers: self.brokers.clone(), source }
+    }
+
+    /// Lets errors pass that librdkafka goes on after.
+    fn weigh(&self, source: KafkaError) -> Result<(), Error> {
+        let is_fatal = matches!(source, KafkaError::MessageConsumptionFatal(_))
+            || self.inner.client().fatal_error().is_some();
+        if !is_fatal {
+            log::passing(&source, &self.topic);
+            return Ok(());
+        }
+        Err(Error::Consume { topic: self.topic.clone(), brokers: self.brokers.clone(), source })
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        let events = self.inner.context();
+        events.is_leaving.store(true, Ordering::Release);
+        // Closing waits for answers to everything that was asked.
+        while let Some((kind, partitions)) = { events.requests().pop_front() } {
+            if let Err(error) = answer(&self.inner, kind, &partitions) {
+                log::passing(&error, "a rebalance was not answered on leaving the group");
+            }
+        }
+    }
+}

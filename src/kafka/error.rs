@@ -1,0 +1,108 @@
+//! Why a client cannot go on.
+
+use rdkafka::error::KafkaError;
+
+/// A client that cannot go on. Nothing is lost by stopping: what was not acknowledged is not
+/// committed and will be read again.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A property that decides about delivery and is not the operator's.
+    #[error("kafka property {key} is set by the program itself, remove it from stream.kafka")]
+    Reserved {
+        /// librdkafka's name of it.
+        key: String,
+    },
+    /// librdkafka refuses the properties.
+    #[error("no {role} for brokers {brokers}, check stream.brokers and stream.kafka")]
+    Create {
+        /// Consumer or producer.
+        role: &'static str,
+        /// As configured.
+        brokers: String,
+        /// What librdkafka says.
+        source: KafkaError,
+    },
+    /// The group cannot be joined.
+    #[error("cannot subscribe to topic {topic} at {brokers}, check its name and the permissions")]
+    Subscribe {
+        /// The topic.
+        topic: String,
+        /// As configured.
+        brokers: String,
+        /// What librdkafka says.
+        source: KafkaError,
+    },
+    /// Reading has failed for good.
+    #[error("cannot read topic {topic} at {brokers} any more, restart the worker")]
+    Consume {
+        /// The topic.
+        topic: String,
+        /// As configured.
+        brokers: String,
+        /// What librdkafka says.
+        source: KafkaError,
+    },
+    /// An assignment cannot be taken or given back.
+    #[error("cannot answer a rebalance of topic {topic}, restart the worker")]
+    Rebalance {
+        /// The topic.
+        topic: String,
+        /// What librdkafka says.
+        source: KafkaError,
+    },
+    /// Offsets cannot be asked for or written.
+    #[error("cannot {action} offsets of topic {topic} at {brokers}, records will be read again")]
+    Offsets {
+        /// Commit or read.
+        action: &'static str,
+        /// The topic.
+        topic: String,
+        /// As configured.
+        brokers: String,
+        /// What librdkafka says.
+        source: KafkaError,
+    },
+    /// librdkafka does not take a record.
+    #[error("cannot produce to topic {topic} at {brokers}, check its name and size limits")]
+    Produce {
+        /// The topic.
+        topic: String,
+        /// As configured.
+        brokers: String,
+        /// What librdkafka says.
+        source: KafkaError,
+    },
+    /// A record was taken and not delivered.
+    #[error(
+        "a record for topic {topic} at {brokers} was not acknowledged, check the brokers and \
+         message.timeout.ms"
+    )]
+    Undelivered {
+        /// The topic.
+        topic: String,
+        /// As configured.
+        brokers: String,
+        /// What librdkafka says.
+        source: KafkaError,
+    },
+    /// Records wait longer than the deadline for the brokers.
+    #[error(
+        "{waiting} records for {brokers} are unacknowledged after {seconds} s, check the brokers"
+    )]
+    Unacknowledged {
+        /// How many.
+        waiting: usize,
+        /// As configured.
+        brokers: String,
+        /// The deadline.
+        seconds: u64,
+    },
+    /// The in-process cluster does not start.
+    #[error("the in-process cluster cannot {action}")]
+    Mock {
+        /// What was tried.
+        action: &'static str,
+        /// What librdkafka says.
+        source: KafkaError,
+    },
+}

@@ -1,0 +1,22 @@
+//! What librdkafka says, as events of tracing.
+
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
+
+/// A line of librdkafka's log.
+pub(super) fn line(level: RDKafkaLogLevel, facility: &str, line: &str) {
+    use RDKafkaLogLevel::{Alert, Critical, Debug, Emerg, Error, Info, Notice, Warning};
+    match level {
+        Emerg | Alert | Critical | Error => {
+            tracing::error!(target: "librdkafka", facility, "{line}");
+        }
+        Warning => tracing::warn!(target: "librdkafka", facility, "{line}"),
+        Notice | Info => tracing::info!(target: "librdkafka", facility, "{line}"),
+        Debug => tracing::debug!(target: "librdkafka", facility, "{line}"),
+    }
+}
+
+/// An error that librdkafka itself goes on after, such as a broker that is away.
+pub(super) fn passing(error: &KafkaError, detail: &str) {
+    tracing::warn!(target: "librdkafka", %error, detail, "kafka is in trouble, retrying");
+}

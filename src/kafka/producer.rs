@@ -1,0 +1,203 @@
+//! Records out, acknowledgements back.
+//!
+//! Handing a record to librdkafka says nothing about whether it arrived. Each record therefore
+//! carries the caller's sequence number, and the numbers come back once the brokers have the
+//! record. A full queue is back-pressure, not an error: sending waits until there is room, up to a
+//! deadline. Idempotence is on, so a retry inside librdkafka neither repeats nor reorders.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, Message as _, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
+
+use super::{Connection, Error, log};
+use crate::clock::Stopwatch;
+
+/// A record to be produced; the partition follows from the key.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Outgoing<'a> {
+    /// Where to.
+    pub topic: &'a str,
+    /// The key; without one the partition is drawn.
+    pub key: Option<&'a [u8]>,
+    /// The value; none is a tombstone.
+    pub value: Option<&'a [u8]>,
+    /// Names and values.
+    pub headers: &'a [(&'a str, &'a [u8])],
+}
+
+/// One poll waits this long at most; short, because librdkafka's poll waits its whole time.
+const POLL: Duration = Duration::from_millis(1);
+
+/// A producer of one thread.
+pub struct Producer {
+    inner: BaseProducer<Deliveries>,
+    brokers: String,
+}
+
+/// What delivery reports leave behind.
+#[derive(Default)]
+struct Deliveries(Mutex<Reports>);
+
+#[derive(Default)]
+struct Reports {
+    acknowledged: Vec<usize>,
+    failed: Option<(String, KafkaError)>,
+}
+
+impl Deliveries {
+    fn reports(&self) -> std::sync::MutexGuard<'_, Reports> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        log::line(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        log::passing(&error, reason);
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, sequence: usize) {
+        let mut reports = self.reports();
+        match result {
+            Ok(_) => reports.acknowledged.push(sequence),
+            Err((error, message)) => {
+                let failure = || (message.topic().to_owned(), error.clone());
+                reports.failed.get_or_insert_with(failure);
+            }
+        }
+    }
+}
+
+impl Producer {
+    /// A producer that waits `linger` for company of a record before it sends.
+    ///
+    /// # Errors
+    /// [`Error::Create`] if librdkafka refuses the properties.
+    pub fn new(connection: &Connection, linger: Duration) -> Result<Self, Error> {
+        let linger = linger.as_millis().to_string();
+        let defaults = [("linger.ms", linger.as_str())];
+        let fixed = [("enable.idempotence", "true"), ("acks", "all")];
+        let inner = connection
+            .client(&defaults, &fixed)
+            .create_with_context(Deliveries::default())
+            .map_err(|source| Error::Create {
+                role: "producer",
+                brokers: connection.brokers().to_owned(),
+                source,
+            })?;
+        Ok(Self { inner, brokers: connection.brokers().to_owned() })
+    }
+
+    /// Hands a record over; its `sequence` number comes back from [`Self::acknowledged`]. While
+    /// the queue is full it waits, up to `patience`.
+    ///
+    /// # Errors
+    /// [`Error::Produce`] if the record is not taken, because it is too large or the queue stays
+    /// full.
+    pub fn send(
+        &self,
+        record: &Outgoing<'_>,
+        sequence: usize,
+        patience: Duration,
+    ) -> Result<(), Error> {
+        let mut waited: Option<Stopwatch> = None;
+        let mut native = native(record, sequence);
+        loop {
+            let (source, back) = match self.inner.send(native) {
+                Ok(()) => return Ok(()),
+                Err(refused) => refused,
+            };
+            let is_full = source.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
+            if !is_full || waited.get_or_insert_with(Stopwatch::start).elapsed() > patience {
+                return Err(self.refused(record.topic, source));
+            }
+            native = back;
+            self.inner.poll(POLL);
+        }
+    }
+
+    /// Appends the sequence numbers that were acknowledged since the last call; does not wait.
+    ///
+    /// # Errors
+    /// [`Error::Undelivered`] once a record could not be delivered: it would be lost if the caller
+    /// went on.
+    pub fn acknowledged(&self, sequences: &mut Vec<usize>) -> Result<(), Error> {
+        loop {
+            self.inner.poll(Duration::ZERO);
+            let mut reports = self.inner.context().reports();
+            if let Some((topic, source)) = reports.failed.take() {
+                return Err(Error::Undelivered { topic, brokers: self.brokers.clone(), source });
+            }
+            if reports.acknowledged.is_empty() {
+                return self.check_alive();
+            }
+            sequences.append(&mut reports.acknowledged);
+        }
+    }
+
+    /// Records that are handed over and not yet reported.
+    pub fn in_flight(&self) -> usize {
+        usize::try_from(self.inner.in_flight_count()).unwrap_or(0)
+    }
+
+    /// Sends what waits and returns when everything is reported; the reports are then to be had
+    /// from [`Self::acknowledged`].
+    ///
+    /// # Errors
+    /// [`Error::Unacknowledged`] if that takes longer than `patience`.
+    pub fn flush(&self, patience: Duration) -> Result<(), Error> {
+        let waited = Stopwatch::start();
+        while self.inner.flush(POLL).is_err() {
+            self.check_alive()?;
+            if waited.elapsed() > patience {
+                return Err(Error::Unacknowledged {
+                    waiting: self.in_flight(),
+                    brokers: self.brokers.clone(),
+                    seconds: patience.as_secs(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_alive(&self) -> Result<(), Error> {
+        match self.inner.client().fatal_error() {
+            None => Ok(()),
+            Some((code, _)) => Err(self.refused("(any)", KafkaError::MessageProduction(code))),
+        }
+    }
+
+    fn refused(&self, topic: &str, source: KafkaError) -> Error {
+        Error::Produce { topic: topic.to_owned(), brokers: self.brokers.clone(), source }
+    }
+}
+
+fn native<'a>(record: &Outgoing<'a>, sequence: usize) -> BaseRecord<'a, [u8], [u8], usize> {
+    let headers = (!record.headers.is_empty()).then(|| {
+        let headers = OwnedHeaders::new_with_capacity(record.headers.len());
+        record.headers.iter().fold(headers, |headers, (key, value)| {
+            headers.insert(Header { key, value: Some(*value) })
+        })
+    });
+    BaseRecord {
+        topic: record.topic,
+        partition: None,
+        payload: record.value,
+        key: record.key,
+        timestamp: None,
+        headers,
+        delivery_opaque: sequence,
+    }
+}
