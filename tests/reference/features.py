@@ -21,6 +21,7 @@ import csv
 import math
 import multiprocessing
 import pathlib
+from collections import Counter
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -525,14 +526,15 @@ def anomalies_and_frauds(row, seen):
     row["is_fraud_and_anomaly"] = float(is_anomaly and len(seen.own_frauds(30 * DAY)) > 0)
     month = seen.window(30 * DAY)
     month = month[seen.customer.type[month] >= 0]
-    anomalous = set(zip(seen.columns["time"][month].tolist(), seen.columns["merchant"][month]))
-    frauds = {
+    anomalous = Counter(zip(seen.columns["time"][month].tolist(), seen.columns["merchant"][month]))
+    frauds = Counter(
         (fraud["event_time"], fraud["merchant"])
         for fraud in seen.own_frauds()
         if seen.time - 30 * DAY < fraud["event_time"] <= seen.time
-    }
-    either = len(anomalous | frauds)
-    row["fraud_anomaly_correlation_score"] = len(anomalous & frauds) / either if either else 0.0
+    )
+    # Several transactions of one moment at one merchant are several.
+    both, either = (anomalous & frauds).total(), (anomalous | frauds).total()
+    row["fraud_anomaly_correlation_score"] = both / either if either else 0.0
 
 
 def against_history(row, seen, first):
