@@ -152,10 +152,18 @@ fn overlap(moment: &Moment<'_>, known: &[Fraud]) -> f64 {
         |fraud: &&Fraud| fraud.event_time > after && fraud.event_time <= moment.incoming.time;
     let frauds = known.iter().filter(in_month);
     let anomalies = moment.state.anomalies.iter().filter(|&(place, _)| place >= tail);
+    let is_at = |fraud: &Fraud, place: usize| {
+        fraud.event_time == columns.time(place) && fraud.merchant == columns.merchants()[place]
+    };
+    // Of equal moments at one merchant only as many overlap as are labelled.
     let is_known = |&(place, _): &(usize, f64)| {
-        frauds.clone().any(|fraud| {
-            fraud.event_time == columns.time(place) && fraud.merchant == columns.merchants()[place]
-        })
+        let labelled = frauds.clone().filter(|fraud| is_at(fraud, place)).count();
+        let is_twin = |&(other, _): &(usize, f64)| {
+            columns.time(other) == columns.time(place)
+                && columns.merchants()[other] == columns.merchants()[place]
+        };
+        let earlier = |anomaly: &(usize, f64)| anomaly.0 < place && is_twin(anomaly);
+        labelled > 0 && anomalies.clone().filter(earlier).count() < labelled
     };
     let both = anomalies.clone().filter(is_known).count() as f64;
     ratio(both, frauds.clone().count() as f64 + anomalies.count() as f64 - both)

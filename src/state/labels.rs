@@ -4,6 +4,10 @@
 //! times are kept: features ask "which frauds at this merchant were known at t", never more, so a
 //! replay, a training table and the live stream see the same. Labels are few beside transactions,
 //! and every worker holds all of them.
+//!
+//! Nothing is forgotten for its age: labels come in whatever order their sources have (a whole
+//! year before the first transaction, or customer by customer), so the newest one says nothing about
+//! which transactions are still to come. Only the number bounds memory.
 
 use std::collections::BTreeMap;
 
@@ -11,11 +15,7 @@ use hashbrown::HashTable;
 
 use super::hash::{hash32, hash64};
 use crate::limits::MAX_KNOWN_FRAUDS;
-use crate::transaction::{DAY_MS, Label};
-
-/// How long a fraud is kept behind the newest label: twice the longest window, so that transactions
-/// that come late still see what was known at their time.
-const KEPT_MS: i64 = 62 * DAY_MS;
+use crate::transaction::Label;
 
 /// One transaction that an analyst called fraud.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub struct KnownFrauds {
     /// One bit for each residue of a merchant's hash that any fraud has: most merchants are honest
     /// and are told so by one look at 8 KiB. Bits are never cleared, only set.
     merchant_bits: Box<[u64; 1024]>,
+    /// The most that are kept.
+    most: usize,
 }
 
 impl Default for KnownFrauds {
@@ -59,6 +61,7 @@ impl Default for KnownFrauds {
             by_merchant: HashTable::new(),
             by_customer: HashTable::new(),
             merchant_bits: Box::new([0; 1024]),
+            most: MAX_KNOWN_FRAUDS,
         }
     }
 }
@@ -78,7 +81,7 @@ impl KnownFrauds {
                 customer: hash64(label.customer_id),
                 merchant: hash32(label.merchant_id),
             });
-            self.forget_old();
+            self.forget_oldest();
         }
     }
 
@@ -134,10 +137,9 @@ impl KnownFrauds {
         }
     }
 
-    fn forget_old(&mut self) {
-        let newest = self.by_time.last_key_value().map_or(i64::MIN, |((known_at, _), _)| *known_at);
-        while let Some((&(known_at, transaction), _)) = self.by_time.first_key_value()
-            && (known_at <= newest - KEPT_MS || self.by_time.len() > MAX_KNOWN_FRAUDS)
+    fn forget_oldest(&mut self) {
+        while self.by_time.len() > self.most
+            && let Some((&(_, transaction), _)) = self.by_time.first_key_value()
         {
             self.retract(transaction);
         }
@@ -223,13 +225,21 @@ mod tests {
     }
 
     #[test]
-    fn old_frauds_are_forgotten() {
+    fn beyond_the_bound_the_oldest_verdict_is_forgotten() {
+        let mut frauds = KnownFrauds { most: 2, ..KnownFrauds::default() };
+        frauds.learn(&label("b", 20, true));
+        frauds.learn(&label("a", 10, true));
+        assert_eq!((known(&frauds, 0, 10), frauds.len()), (1, 2));
+        frauds.learn(&label("c", 30, true));
+        assert_eq!((known(&frauds, 0, 10), frauds.len()), (0, 2));
+        assert_eq!(known(&frauds, 10, 30), 2);
+    }
+
+    #[test]
+    fn a_verdict_far_ahead_leaves_older_ones_known() {
         let mut frauds = KnownFrauds::default();
         frauds.learn(&label("a", 0, true));
-        frauds.learn(&label("b", KEPT_MS - 1, true));
-        assert_eq!(frauds.len(), 2);
-        frauds.learn(&label("c", KEPT_MS, true));
-        assert_eq!(frauds.len(), 2);
-        assert_eq!(known(&frauds, -1, 0), 0);
+        frauds.learn(&label("b", 400 * crate::transaction::DAY_MS, true));
+        assert_eq!(known(&frauds, -1, 0), 1);
     }
 }
