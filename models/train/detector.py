@@ -102,17 +102,20 @@ def keep_trees_alone(model):
 
 def correct_thresholds(model, booster):
     """Rounds thresholds down to float32 where the converter rounded them up, so that a float32
-    input on the boundary takes the same branch as in LightGBM, which compares doubles."""
-    exact = booster.trees_to_dataframe()["threshold"].dropna().astype(float)
-    rounded_up = {float(np.float32(value)) for value in exact if np.float32(value) > value}
-    for node in model.graph.node:
-        for attribute in node.attribute:
-            if attribute.name == "nodes_values":
-                corrected = [
-                    float32_at_most(np.nextafter(value, -np.inf)) if value in rounded_up else value
-                    for value in attribute.floats
-                ]
-                attribute.floats[:] = corrected
+    input on the boundary takes the same branch as in LightGBM, which compares doubles. A node is
+    found again by its tree, its feature and its rounded value."""
+    splits = booster.trees_to_dataframe().dropna(subset=["threshold"])
+    exact = {}
+    for tree, name, value in zip(splits.tree_index, splits.split_feature, splits.threshold):
+        exact.setdefault((tree, DETECTOR.index(name), float(np.float32(value))), []).append(value)
+    attributes = {a.name: a for node in model.graph.node for a in node.attribute}
+    modes, values = attributes["nodes_modes"].strings, attributes["nodes_values"].floats
+    keys = zip(attributes["nodes_treeids"].ints, attributes["nodes_featureids"].ints, values)
+    corrected = [
+        value if mode == b"LEAF" else min(float32_at_most(threshold) for threshold in exact[key])
+        for mode, value, key in zip(modes, list(values), list(keys))
+    ]
+    values[:] = corrected
 
 
 def choose_threshold(labels, probabilities, min_precision):
