@@ -1,9 +1,9 @@
 //! The codec against two other implementations of Avro, and against bytes that are no Avro at all.
 //!
 //! apache-avro is the reference for schema resolution: random producer schemas, derived from the
-//! reader's by what producers do to schemas, are read by both. fastavro (Python) wrote the fixtures under
-//! `tests/fixtures/avro`. Damaged records must come out as values, without a panic and without
-//! memory that the bytes ask for.
+//! reader's by what producers do to schemas, are read by both. fastavro (Python) wrote the fixtures
+//! under `tests/fixtures/avro`. Damaged records must come out as values, without a panic and
+//! without memory that the bytes ask for.
 
 mod codec_support;
 
@@ -132,7 +132,10 @@ fn a_record_cut_anywhere_is_malformed() {
 #[test]
 fn claims_cost_nothing() {
     let huge: [u8; 9] = [0xFE, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F];
-    let added = |name: &str, schema: Json| json!({"type": "record", "name": "T", "fields": [{"name": name, "type": schema}]});
+    let added = |name: &str, schema: Json| {
+        let fields = json!([{"name": name, "type": schema}]);
+        json!({"type": "record", "name": "T", "fields": fields})
+    };
     let nulls = json!({"type": "array", "items": "null"});
     let big =
         json!({"type": "array", "items": {"type": "fixed", "name": "F", "size": 1_u64 << 32}});
@@ -146,7 +149,8 @@ fn claims_cost_nothing() {
         ("a fixed", added("x", json!({"type": "fixed", "name": "F", "size": 1_u64 << 60})), vec![]),
         ("nulls", added("x", nulls.clone()), [&huge[..], &huge[..], &[0][..]].concat()),
         ("empty records", added("x", json!({"type": "array", "items": empty})), huge.to_vec()),
-        // 2^32 items of 2^32 bytes are 0 bytes to whoever multiplies in 64 bits; then a good record.
+        // 2^32 items of 2^32 bytes are 0 bytes to whoever multiplies in 64 bits; then a good
+        // record.
         ("big items", added("x", big), [&[0x80, 0x80, 0x80, 0x80, 0x20, 0][..], &good].concat()),
         ("a block's size", added("x", nulls), [&[1][..], &huge[..]].concat()),
     ];

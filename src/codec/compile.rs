@@ -10,17 +10,17 @@
 //! | no field, and the reader has a default | the default |
 //! | no field, and the reader has none | every record is rejected: `missing_field` |
 //! | `int`, `long`, `float`, `decimal` for a number | the nearest double |
-//! | `int`, `long`, `timestamp-micros`, `timestamp-nanos`, local ones for a time | milliseconds, rounded down |
+//! | `int`, `long`, finer or local timestamps for a time | milliseconds, rounded down |
 //! | `bytes`, `uuid` for a string | text |
 //! | other symbols for the status, or a string | by name; an unknown one is the default |
 //! | a union | by each record's branch; null is the default, or `missing_field` |
 //! | another type | every record is rejected: `unknown_schema` |
 //! | another record name or namespace | no matter |
 //!
-//! Wider than Avro are the logical types (Avro looks at the type beneath), null for a default, a string for the
-//! status and the record's name. Narrower: a `date` or a time of day is no `long` here, and a
-//! timestamp is no amount. An integer is no string by either rule: producers of numeric ids have to change their
-//! schema, and [`super::schema_report`] tells them.
+//! Wider than Avro are the logical types (Avro looks at the type beneath), null for a default, a
+//! string for the status and the record's name. Narrower: a `date` or a time of day is no `long`
+//! here, and a timestamp is no amount. An integer is no string by either rule: producers of numeric
+//! ids have to change their schema, and [`super::schema_report`] tells them.
 
 use apache_avro::Schema;
 use apache_avro::schema::{

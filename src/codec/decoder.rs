@@ -1,9 +1,9 @@
 //! From a record's value to a checked transaction or label.
 //!
-//! The decoder keeps what it knows of schemas: those of a static table or fetched from a registry by id, those
-//! that no registry knows, and the project's own by fingerprint. It never fetches: a schema it has
-//! not seen is an outcome ([`Decoded::NeedsSchema`]), and the caller decides when to ask, how
-//! often, and what waits meanwhile.
+//! The decoder keeps what it knows of schemas: those of a static table or fetched from a registry
+//! by id, those that no registry knows, and the project's own by fingerprint. It never fetches: a
+//! schema it has not seen is an outcome ([`Decoded::NeedsSchema`]), and the caller decides when to
+//! ask, how often, and what waits meanwhile.
 
 use super::compile::compile;
 use super::framing::{SchemaName, split};
@@ -67,8 +67,8 @@ impl Decoder {
     }
 
     /// Tells which schema the registry (or the static table) has under an id, replacing what was
-    /// told before. On an error records with this id are rejected from now on, with the error's words;
-    /// it is returned for the log. A schema that is read as a label alone is no error.
+    /// told before. On an error records with this id are rejected from now on, with the error's
+    /// words; it is returned for the log. A schema that is read as a label alone is no error.
     pub fn insert_schema(&mut self, id: u32, json: &str) -> Result<(), SchemaError> {
         let (schema, outcome) = resolve(json);
         self.unknown.remove(id);
@@ -226,8 +226,8 @@ fn rejecting(error: &SchemaError) -> Program {
     Program::rejecting(Rejected::new(Reason::UnknownSchema, error.to_string()))
 }
 
-/// At most [`MAX_SCHEMAS`] values by id, found by binary search. The one that came first leaves first: a
-/// schema still in use is simply asked for again.
+/// At most [`MAX_SCHEMAS`] values by id, found by binary search. The one that came first leaves
+/// first: a schema still in use is simply asked for again.
 struct Recent<T> {
     entries: Vec<Entry<T>>,
     arrivals: u64,

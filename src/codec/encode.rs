@@ -1,8 +1,9 @@
 //! Values to datums, by hand, in the field order of the files under `schemas/`.
 //!
-//! The schemas that this process writes are its own and do not change at run time, so there is nothing to
-//! look up: each function is its schema, line by line. Tests hold the bytes to apache-avro's.
-//! A header from [`super::frame_confluent`] or [`super::frame_single_object`] goes before.
+//! The schemas that this process writes are its own and do not change at run time, so there is
+//! nothing to look up: each function is its schema, line by line. Tests hold the bytes to
+//! apache-avro's. A header from [`super::frame_confluent`] or [`super::frame_single_object`] goes
+//! before.
 
 use crate::decision::{Alert, Reason, alert_id};
 use crate::transaction::{Label, RawTransaction};

@@ -1,11 +1,11 @@
 //! A schema's fingerprint: the name it has in the single-object encoding.
 //!
 //! Two schemas that read the same bytes in the same way should have one name, so what is hashed is
-//! not the schema's text but its *parsing canonical form*: only what matters for parsing, in a fixed order,
-//! with full names and without blanks (Avro 1.12 specification, "Parsing Canonical Form for
-//! Schemas" and "Schema Fingerprints"; the hash is CRC-64-AVRO, after M. O. Rabin). apache-avro 0.22 has
-//! a canonical form too, but writes a primitive with a logical type as `{"type":"long"}` where the
-//! specification, the Java and the Python implementation have `"long"`.
+//! not the schema's text but its *parsing canonical form*: only what matters for parsing, in a
+//! fixed order, with full names and without blanks (Avro 1.12 specification, "Parsing Canonical
+//! Form for Schemas" and "Schema Fingerprints"; the hash is CRC-64-AVRO, after M. O. Rabin).
+//! apache-avro 0.22 has a canonical form too, but writes a primitive with a logical type as
+//! `{"type":"long"}` where the specification, the Java and the Python implementation have `"long"`.
 
 use std::fmt::Write as _;
 
@@ -142,7 +142,7 @@ mod tests {
                 r#"{"type":"array","items":["null",{"type":"map","values":"bytes"}]}"#,
             ),
             (
-                r#"{"type": "fixed", "namespace": "a.b", "size": 3, "name": "F", "aliases": ["G"]}"#,
+                r#"{"type": "fixed", "namespace": "a.b", "size": 3, "name": "F", "doc": ""}"#,
                 r#"{"name":"a.b.F","type":"fixed","size":3}"#,
             ),
             (

@@ -68,7 +68,7 @@ pub fn frame_confluent(id: u32, out: &mut Vec<u8>) {
 }
 
 /// Writes the header of Avro's single-object encoding: the datum of the schema with this
-/// [`super::fingerprint`] follows.
+/// [`super::fingerprint()`] follows.
 pub fn frame_single_object(fingerprint: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(&SINGLE_OBJECT_MAGIC);
     out.extend_from_slice(&fingerprint.to_le_bytes());

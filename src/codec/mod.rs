@@ -1,17 +1,17 @@
 //! Bytes to values and back: framing, Avro schema resolution, rejected records.
 //!
 //! A record is a header that names the producer's schema and a datum written with it. The datum can
-//! only be read with that schema, and producers add, drop, reorder and retype fields without asking.
-//! Avro's generic way, decode into a tree of values and then resolve the tree into the reader's
-//! schema, allocates for every field of every record and costs microseconds. Here a producer's schema is
-//! resolved *once*, when it is first seen, into a flat list of steps ([`plan`]): read a text into
-//! this slot, skip that map, turn those microseconds into milliseconds. A record then is one pass
-//! over its bytes, and its strings stay where they are.
+//! only be read with that schema, and producers add, drop, reorder and retype fields without
+//! asking. Avro's generic way, decode into a tree of values and then resolve the tree into the
+//! reader's schema, allocates for every field of every record and costs microseconds. Here a
+//! producer's schema is resolved *once*, when it is first seen, into a flat list of steps
+//! (`plan.rs`): read a text into this slot, skip that map, turn those microseconds into
+//! milliseconds. A record then is one pass over its bytes, and its strings stay where they are.
 //!
 //! Whatever the bytes are, the outcome is a value ([`Decoded`]): a checked transaction, a
 //! [`Rejected`] record with its reason, or the id of a schema that has to be fetched first.
-//! What comes out for which producer schema is in [`compile`]; the order of the checks in
-//! [`Reason`].
+//! What comes out for which producer schema is at the top of `compile.rs`; the order of the
+//! checks in [`Reason`].
 
 mod compile;
 mod cursor;

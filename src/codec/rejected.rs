@@ -24,7 +24,8 @@ pub enum Reason {
     UnknownSchema,
     /// A field that is needed is not in the producer's schema, or is null in the record.
     MissingField,
-    /// The bytes are not a datum of the schema that the header names: too short, too long, no UTF-8.
+    /// The bytes are not a datum of the schema that the header names: too short, too long, no
+    /// UTF-8.
     MalformedAvro,
     /// A well-formed value that no transaction can have.
     InvalidField,

@@ -81,8 +81,8 @@ impl Report {
         self.verdict().is_ok()
     }
 
-    /// The outcome of every record of a schema that cannot be read. A missing field gives the reason
-    /// before a type that does not resolve; the message has them all.
+    /// The outcome of every record of a schema that cannot be read. A missing field gives the
+    /// reason before a type that does not resolve; the message has them all.
     pub(super) fn verdict(&self) -> Result<(), Rejected> {
         let problems: Vec<String> = self
             .fields

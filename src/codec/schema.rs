@@ -33,7 +33,8 @@ pub enum SchemaError {
     Unreadable(String),
 }
 
-/// The CRC-64-AVRO fingerprint of a schema's canonical form, as the single-object encoding names it.
+/// The CRC-64-AVRO fingerprint of a schema's canonical form, as the single-object encoding names
+/// it.
 pub fn fingerprint(json: &str) -> Result<u64, SchemaError> {
     parse(json).map(|(_, fingerprint)| fingerprint)
 }
@@ -188,7 +189,8 @@ mod tests {
         let schema = parse(
             r#"{"type": "record", "name": "R", "aliases": ["1"], "fields": [
                 {"name": "a", "type": "int", "default": "no number", "aliases": ["-"]},
-                {"name": "b", "type": {"type": "enum", "name": "E", "symbols": ["X"], "default": "Y"}}
+                {"name": "b", "type":
+                    {"type": "enum", "name": "E", "symbols": ["X"], "default": "Y"}}
             ]}"#,
         );
         assert!(schema.is_ok(), "{schema:?}");

@@ -1,10 +1,11 @@
 //! Stepping over values of any Avro type that nobody reads.
 //!
-//! A producer may add records, arrays of unions, trees. Their schema is turned into nodes that only know how
-//! to get past a value. Two things would let a small record cost a lot of time: items without bytes (an
-//! array may claim 2^62 nulls) and types that contain themselves. So values of a fixed size,
-//! zero included, are one node whatever their structure, arrays of such items are stepped over
-//! without a loop, and nesting is bounded. All other nodes take at least a byte each: skipping is linear in the record's bytes.
+//! A producer may add records, arrays of unions, trees. Their schema is turned into nodes that only
+//! know how to get past a value. Two things would let a small record cost a lot of time: items
+//! without bytes (an array may claim 2^62 nulls) and types that contain themselves. So values of a
+//! fixed size, zero included, are one node whatever their structure, arrays of such items are
+//! stepped over without a loop, and nesting is bounded. All other nodes take at least a byte each:
+//! skipping is linear in the record's bytes.
 
 use std::collections::HashMap;
 
@@ -120,8 +121,8 @@ impl Skipper {
         }
     }
 
-    /// Blocks of items up to an empty one. A negative count is followed by the block's size in bytes,
-    /// which is there to be jumped over.
+    /// Blocks of items up to an empty one. A negative count is followed by the block's size in
+    /// bytes, which is there to be jumped over.
     fn skip_blocks(
         &self,
         item: NodeId,

@@ -1,8 +1,9 @@
-//! What a producer's schema is resolved to: the fields of [`RawTransaction`] and [`Label`] as tables.
+//! What a producer's schema is resolved to: the fields of [`RawTransaction`] and [`Label`] as
+//! tables.
 //!
 //! A field's place in its table is its slot in a [`Row`], the scratch space that a record is read
-//! into. Slots that no byte was read for keep [`Cell::Absent`] and become the field's default. The tables
-//! are the files under `schemas/`, and a test holds the one to the other.
+//! into. Slots that no byte was read for keep [`Cell::Absent`] and become the field's default. The
+//! tables are the files under `schemas/`, and a test holds the one to the other.
 
 use super::Rejected;
 use crate::limits::{MAX_ID_BYTES, MAX_TEXT_BYTES};

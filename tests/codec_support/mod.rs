@@ -139,7 +139,8 @@ pub fn raw_of(value: &Value) -> Result<RawTransaction<'_>, String> {
     })
 }
 
-/// The bytes with one thing wrong: cut, flipped, replaced, inserted, repeated, or all of them random.
+/// The bytes with one thing wrong: cut, flipped, replaced, inserted, repeated, or all of them
+/// random.
 pub fn damaged(value: &[u8], seed: u64) -> Vec<u8> {
     let mut dice = producer::Dice::new(seed);
     let mut bytes = value.to_vec();

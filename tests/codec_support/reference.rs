@@ -1,7 +1,8 @@
 //! apache-avro as the reference: decode into a tree of values, then resolve the tree.
 //!
-//! Where the stream accepts more than Avro's rules (the contract's list: finer timestamps, decimals, null for a default),
-//! the tree is first brought into what the reader's schema has, value by value and naively.
+//! Where the stream accepts more than Avro's rules (the contract's list: finer timestamps,
+//! decimals, null for a default), the tree is first brought into what the reader's schema has,
+//! value by value and naively.
 
 use std::sync::LazyLock;
 
