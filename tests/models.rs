@@ -44,7 +44,7 @@ fn scored(scorer: &mut Scorer, rows: &[f32], batch: usize) -> Vec<f32> {
 }
 
 /// Every trained model, and whether it runs as trees.
-const MODELS: [(&str, Option<&str>); 17] = [
+const MODELS: [(&str, Option<&str>); 18] = [
     ("lightgbm", Some("bit masks (32 leaves)")),
     ("lightgbm_missing", Some("bit masks (32 leaves)")),
     ("lightgbm_60_leaves", Some("bit masks (64 leaves)")),
@@ -61,6 +61,7 @@ const MODELS: [(&str, Option<&str>); 17] = [
     ("mlp_pipeline", None),
     ("calibrated", None),
     ("stacking", None),
+    ("isolation_forest", None),
     ("dense", None),
 ];
 

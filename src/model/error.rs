@@ -74,8 +74,8 @@ pub enum LoadError {
     },
     /// Operators that nobody here implements.
     #[error(
-        "unsupported operator {}: export the model without it, or move that step into the training \
-         features", names.join(", ")
+        "unsupported operator {}: export the model without it, or with an older opset \
+         (target_opset={{'': 17, 'ai.onnx.ml': 3}})", names.join(", ")
     )]
     UnsupportedOperator {
         /// Names of the operators, each once.

@@ -1,7 +1,7 @@
 //! A model: one ONNX file that describes itself, scores feature rows and explains its scores.
 //!
-//! The way of a file: [`manifest`] (what it says about itself), `outline` (the graph cut down to
-//! the score), then [`trees`] if that is one tree ensemble, else `graph` (tract). [`Model::load`] refuses
+//! The way of a file: `manifest` (what it says about itself), `outline` (the graph cut down to the
+//! score), then `trees` if that is one tree ensemble, else `graph` (tract). [`Model::load`] refuses
 //! what does not fit with [`LoadError`], which says how to mend it. A loaded [`Model`] is immutable and
 //! shared; each thread scores with a [`Scorer`] of its own; [`contributions`] says what made a score.
 //!
@@ -12,12 +12,12 @@ mod error;
 mod explain;
 mod graph;
 mod load;
-pub mod manifest;
+mod manifest;
 mod operators;
 mod outline;
 mod scorer;
 mod summary;
-pub mod trees;
+mod trees;
 
 use std::sync::Arc;
 
@@ -27,6 +27,7 @@ pub use load::{Known, MAX_MODEL_BYTES};
 pub use manifest::{Example, Manifest, ManifestError};
 pub use scorer::Scorer;
 pub use summary::{ModelKind, Summary};
+pub use trees::error::TreeError;
 
 use scorer::Runner;
 

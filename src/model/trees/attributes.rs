@@ -239,11 +239,11 @@ fn tensor_numbers(name: &str, tensor: &TensorProto) -> Result<Numbers, TreeError
     match DataType::try_from(tensor.data_type) {
         Ok(DataType::Float) if raw.is_empty() => Ok(Numbers::Single(tensor.float_data.clone())),
         Ok(DataType::Double) if raw.is_empty() => Ok(Numbers::Double(tensor.double_data.clone())),
-        Ok(DataType::Float) if raw.len() % 4 == 0 => {
+        Ok(DataType::Float) if raw.len().is_multiple_of(4) => {
             let (chunks, _) = raw.as_chunks::<4>();
             Ok(Numbers::Single(chunks.iter().map(|&c| f32::from_le_bytes(c)).collect()))
         }
-        Ok(DataType::Double) if raw.len() % 8 == 0 => {
+        Ok(DataType::Double) if raw.len().is_multiple_of(8) => {
             let (chunks, _) = raw.as_chunks::<8>();
             Ok(Numbers::Double(chunks.iter().map(|&c| f64::from_le_bytes(c)).collect()))
         }

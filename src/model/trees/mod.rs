@@ -6,7 +6,7 @@
 //!
 //! 1. [`attributes`]: the node's lists as they stand,
 //! 2. [`validate`]: a forest that needs no further check,
-//! 3. [`masks`] for batches of small trees, [`walk`] for everything else: a row's votes,
+//! 3. [`masks`] for trees of up to 64 leaves, [`walk`] for everything else: a row's votes,
 //! 4. [`transform`]: from votes to scores, as onnxruntime does it,
 //! 5. [`op`]: all of this as an operator of tract.
 //!
@@ -15,6 +15,7 @@
 
 pub mod attributes;
 pub mod error;
+mod mask_layout;
 pub mod masks;
 pub mod op;
 pub mod real;
@@ -23,17 +24,19 @@ mod tests;
 pub mod transform;
 pub mod validate;
 pub mod walk;
+pub mod word;
 
 use attributes::Attributes;
 use error::TreeError;
-use masks::{Blackboard, Masks, WIDE};
+use mask_layout::Masks;
+use masks::{Blackboard, WIDE};
 use real::Real;
 use transform::{Finish, Tally};
 use validate::{Forest, Node};
 use walk::Walk;
 
 /// A rest of up to this many rows goes one by one: so few do not pay for sixteen lanes.
-const SINGLES: usize = 2;
+const SINGLES: usize = 3;
 
 /// How an ensemble is evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,7 +163,7 @@ impl<F: FnMut(usize, &[f32])> Taker<'_, F> {
     }
 }
 
-fn masked<W: masks::Word, F: FnMut(usize, &[f32])>(
+fn masked<W: word::Word, F: FnMut(usize, &[f32])>(
     masks: &Masks<W>,
     board: &mut Blackboard<W>,
     (rows, width): (&[f32], usize),

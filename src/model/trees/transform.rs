@@ -141,7 +141,7 @@ impl<T: Real> Finish<T> {
         let mut all_positive = true;
         for_each_vote(forest, |class, weight| {
             voted[class] = true;
-            all_positive &= !(weight < T::ZERO);
+            all_positive &= weight >= T::ZERO;
         });
         let one_sided = forest.classes == 2 && voted.iter().filter(|&&voted| voted).count() == 1;
         let base = base_values(attributes, forest.classes)?;
