@@ -1,14 +1,15 @@
 //! The engine's features against a second implementation.
 //!
-//! Property tests hold the fast code to a naive recount, both written by one hand from one reading of
-//! the catalogue. `tests/reference/features.py` is another reading: pandas and numpy, one transaction
-//! after the other, no state. 50,000 generated payments with whatever makes features hard go through
-//! both, and every value must agree.
+//! Property tests hold the fast code to a naive recount, both written by one hand from one reading
+//! of the catalogue. `tests/reference/features.py` is another reading: pandas and numpy, one
+//! transaction after the other, no state. 50,000 generated payments with whatever makes features
+//! hard go through both, and every value must agree.
 //!
-//! Left out, and only that: features of a customer with more than 1,024 payments in 31 days that look
-//! further back than a week (older payments are hourly sums by then, by design), and the two averages of
-//! distances where a payment out of order meets a customer without a constant home (the distances
-//! of payments that the ring of ten has lost are measured anew). An isolation forest is not given.
+//! Left out, and only that: features of a customer with more than 1,024 payments in 31 days that
+//! look further back than a week (older payments are hourly sums by then, by design), and the two
+//! averages of distances where a payment out of order meets a customer without a constant home (the
+//! distances of payments that the ring of ten has lost are measured anew). There is no isolation
+//! forest: its features are neutral.
 //!
 //! Needs a Python with pandas and numpy, named by `SYNFINANCE_PYTHON`; `make test` provides it.
 
@@ -327,7 +328,8 @@ fn report(mut mismatches: Vec<Mismatch>, payments: &[Payment]) -> String {
         let Mismatch { row, feature, ours, theirs } = mismatch;
         let Payment { id, customer, time, .. } = &payments[*row];
         lines.push(format!(
-            "row {row} ({id} of {customer} at {time} ms): {feature} is {ours}, the reference says {theirs}"
+            "row {row} ({id} of {customer} at {time} ms): {feature} is {ours}, the reference says \
+             {theirs}"
         ));
     }
     lines.join("\n")

@@ -1,9 +1,9 @@
 """The feature catalogue a second time, from its definitions alone.
 
-The engine keeps running sums, rings and suffix indices; all of that can be wrong in ways that its own
-tests repeat. This program has none of it: for each transaction T it looks through everything that its
-customer did before, keeps what T may see, and evaluates the formulas as they are written. It was
-written from the catalogue's formulas, not from the engine's code.
+The engine keeps running sums, rings and suffix indices; all of that can be wrong in ways that its
+own tests repeat. This program has none of it: for each transaction T it looks through everything
+that its customer did before, keeps what T may see, and evaluates the formulas as they are written.
+It was written from the catalogue's formulas, not from the engine's code.
 
 Terms: H is what is remembered of the customer when T arrives (31 days), at or before T's event time
 t, in event order, equal times in order of arrival. W(w) are those of H and T in (t - w, t].
@@ -11,9 +11,9 @@ t, in event order, equal times in order of arrival. W(w) are those of H and T in
     features.py --transactions T.csv --labels L.csv --out F.csv [--config config] [--processes 2]
 
 T.csv: transactions in order of arrival, columns of the Transaction schema, event_time in epoch
-milliseconds, an empty field is unknown. L.csv: transaction_id, customer_id, merchant_id, event_time,
-is_fraud (true or false), labeled_at, arrival (how many rows of T.csv arrive before the label).
-F.csv: row (of T.csv), transaction_id, the features. Duplicates have no row.
+milliseconds, an empty field is unknown. L.csv: transaction_id, customer_id, merchant_id,
+event_time, is_fraud (true or false), labeled_at, arrival (how many rows of T.csv arrive before the
+label). F.csv: row (of T.csv), transaction_id, the features. Duplicates have no row.
 """
 
 import argparse
@@ -281,6 +281,7 @@ class View:
         self.history = history
         self.all = np.append(history, at)
         self.all_times = self.columns["time"][self.all]
+        self.windows = {}
 
     def of(self, column):
         """T's own value."""
@@ -292,7 +293,10 @@ class View:
 
     def window(self, width):
         """Places of W(width)."""
-        return self.all[(self.all_times > self.time - width) & (self.all_times <= self.time)]
+        if width not in self.windows:
+            inside = (self.all_times > self.time - width) & (self.all_times <= self.time)
+            self.windows[width] = self.all[inside]
+        return self.windows[width]
 
     def within(self, width, column):
         """Values of W(width)."""
@@ -571,7 +575,8 @@ def interaction(row):
     severity, haste = row["current_severity"], min(1.0, row["txn_frequency_1h"] / 10)
     new, night = row["new_merchant_flag"], row["is_unusual_hour"]
     declined, proximity = row["declined_rate_7d"], row["customer_proximity_score"]
-    fraud_like = (min(1.0, (row["txn_frequency_1h"] - 1) / 9) + new + declined + proximity + night) / 5
+    hurry = min(1.0, (row["txn_frequency_1h"] - 1) / 9)
+    fraud_like = (hurry + new + declined + proximity + night) / 5
     row["high_risk_combination"] = float(
         severity >= 0.7 and (row["txn_frequency_1h"] >= 3 or new == 1)
     )
@@ -606,10 +611,12 @@ def shares(transactions, processes):
     """Customers with their columns, dealt out so that each process has about as many rows."""
     groups = pd.Series(transactions["row"]).groupby(transactions["customer"]).indices
     groups = sorted(groups.items(), key=lambda group: (-len(group[1]), group[0]))
-    dealt = [[] for _ in range(processes)]
-    for index, (name, rows) in enumerate(groups):
+    dealt, counts = [[] for _ in range(processes)], [0] * processes
+    for name, rows in groups:
         columns = {column: values[rows] for column, values in transactions.items()}
-        dealt[index % processes].append((name, columns))
+        least = counts.index(min(counts))
+        dealt[least].append((name, columns))
+        counts[least] += len(rows)
     return dealt
 
 
@@ -627,7 +634,8 @@ def main():
     frauds = read_frauds(arguments.labels)
     work = [(groups, frauds) for groups in shares(transactions, arguments.processes)]
     with multiprocessing.Pool(arguments.processes) as pool:
-        rows = sorted((row for part in pool.map(features_of, work) for row in part), key=lambda r: r[0])
+        rows = [row for part in pool.map(features_of, work) for row in part]
+    rows.sort(key=lambda row: row[0])
 
     with open(arguments.out, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")

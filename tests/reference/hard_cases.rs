@@ -4,6 +4,8 @@
 //! damages them: late, twice, without a position or a home, with verdicts that are repeated and
 //! taken back.
 
+use std::collections::HashMap;
+
 use synfinance::generate::{Generated, Generator, Settings};
 use synfinance::transaction::{
     DAY_MS, EventTime, HOUR_MS, Label, MINUTE_MS, RawTransaction, Status, Transaction,
@@ -16,6 +18,24 @@ const BUSY: &str = "C-busy";
 
 const TRANSACTIONS: u64 = 49_200;
 const LABEL_DELAY_MS: i64 = 2 * DAY_MS;
+const MEMORY_MS: i64 = 31 * DAY_MS;
+
+/// Distances in time at which a window begins, as seen from a payment or from the verdict on it.
+const APART_MS: [i64; 13] = [
+    0,
+    0,
+    0,
+    HOUR_MS,
+    6 * HOUR_MS,
+    DAY_MS,
+    7 * DAY_MS,
+    14 * DAY_MS,
+    30 * DAY_MS,
+    MEMORY_MS,
+    LABEL_DELAY_MS,
+    LABEL_DELAY_MS + DAY_MS,
+    LABEL_DELAY_MS + 7 * DAY_MS,
+];
 
 /// A transaction that owns its texts.
 #[derive(Debug, Clone)]
@@ -159,7 +179,7 @@ pub fn stream() -> (Vec<Payment>, Vec<Verdict>) {
     let mut payments: Vec<Payment> = generated.map(|generated| Payment::of(&generated)).collect();
     let mut chance = Chance(2_026);
     make_customers_busy(&mut payments);
-    make_times_equal(&mut payments, &mut chance);
+    align(&mut payments, &mut chance);
     for payment in &mut payments {
         forget(payment, &mut chance);
         change(payment, &mut chance);
@@ -184,16 +204,32 @@ fn make_customers_busy(payments: &mut [Payment]) {
     }
 }
 
-/// Some payments get the time of the customer's payment before.
-fn make_times_equal(payments: &mut [Payment], chance: &mut Chance) {
-    let mut last = std::collections::HashMap::new();
-    for payment in payments {
-        let before = last.insert(payment.customer.clone(), payment.time);
-        if let Some(time) = before.filter(|_| chance.per_mille(20)) {
-            payment.time = time;
-            last.insert(payment.customer.clone(), time);
+/// Some payments come exactly a window after the customer's payment before, or at the very same
+/// time; verdicts come after two days, so some lie exactly at the edges of their windows too. What
+/// is then just too old to be remembered, or to be known as a duplicate, arrives right after.
+fn align(payments: &mut Vec<Payment>, chance: &mut Chance) {
+    let mut last = HashMap::new();
+    let mut again = Vec::new();
+    for index in 0..payments.len() {
+        let Some(before) = last.insert(payments[index].customer.clone(), index) else { continue };
+        if !chance.per_mille(if payments[before].is_fraud { 200 } else { 50 }) {
+            continue;
+        }
+        let apart = APART_MS[chance.next() as usize % APART_MS.len()];
+        let time = payments[before].time + apart;
+        payments[index].time = time;
+        payments[index].arrives_at = time;
+        match apart {
+            _ if payments[index].customer == FOLDED => {}
+            MEMORY_MS => payments[before].arrives_at = time + 1,
+            DAY_MS => {
+                let copy = payments[before].clone();
+                again.push(Payment { arrives_at: time + 1, is_fraud: false, ..copy });
+            }
+            _ => {}
         }
     }
+    payments.extend(again);
 }
 
 /// Fields that a producer may leave out.
@@ -277,9 +313,9 @@ fn repeat(payments: &mut Vec<Payment>, chance: &mut Chance) {
     payments.extend(again);
 }
 
-/// A verdict on every fraud, two days later. One half is delivered before everything else (it counts
-/// from `labeled_at` nevertheless), one half right after its payment. Some are repeated with a later
-/// time (the first one counts), some taken back, some of those confirmed after all.
+/// A verdict on every fraud, two days later. One half is delivered before everything else (it
+/// counts from `labeled_at` nevertheless), one half right after its payment. Some are repeated with
+/// a later time (what is delivered first counts), some taken back, some of those confirmed again.
 fn verdicts(payments: &[Payment], chance: &mut Chance) -> Vec<Verdict> {
     let mut verdicts = Vec::new();
     for (row, payment) in payments.iter().enumerate().filter(|(_, payment)| payment.is_fraud) {
