@@ -327,7 +327,7 @@ fn a_model_that_does_not_fit_is_named_with_who_asked_for_it() {
     std::fs::write(directory.path().join("bad.onnx"), "no model").unwrap();
     std::fs::write(directory.path().join("in.csv"), "a\n1\n").unwrap();
     let cases: [(&[&str], &str, &str); 3] = [
-        (&[], "", "error: models.directory: there is no model file models/fraud-detector.onnx"),
+        (&["--model", "no.onnx"], "", "error: --model: there is no model file no.onnx"),
         (&["--model", "bad.onnx"], "", "error: --model: model bad.onnx is refused: "),
         (&[], "../bad.onnx", "error: models.active: "),
     ];

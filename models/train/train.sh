@@ -13,10 +13,7 @@ synfinance=${SYNFINANCE:-target/release/synfinance}
 python=${PYTHON:-python3}
 work=${WORK:-$(mktemp -d)}
 [ -n "${WORK:-}" ] || trap 'rm -rf "$work"' EXIT
-# Only the forest made here, never an installed one, may give isolation_forest_score.
 mkdir -p "$work/models"
-rm -f "$work/models/isolation-forest.onnx"
-export SYNFINANCE__MODELS__DIRECTORY="$work/models"
 
 table() {
     "$synfinance" features "$work/transactions.parquet" --output "$work/$1.parquet" \
@@ -26,9 +23,11 @@ table() {
 "$synfinance" generate --transactions "${TRANSACTIONS:-300000}" --customers "${CUSTOMERS:-4000}" \
     --days "${DAYS:-45}" --fraud-rate "${FRAUD_RATE:-0.02}" --seed "${SEED:-20260101}" \
     --start 2025-10-01 --output "$work/transactions.parquet"
+# The forest itself reads no feature that comes from a forest.
 table without-forest
 "$python" "$here/train.py" forest --table "$work/without-forest.parquet" \
     --output "$work/models/isolation-forest.onnx" --readme "$models/README.md"
+export SYNFINANCE__MODELS__ISOLATION_FOREST="$work/models/isolation-forest.onnx"
 table with-forest
 "$python" "$here/train.py" detector --table "$work/with-forest.parquet" \
     --output "$work/models/fraud-detector.onnx" --readme "$models/README.md"

@@ -1,7 +1,7 @@
 //! From settings to engines: tables and models are read once and shared, engines are made per
 //! shard.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -21,11 +21,11 @@ const HOLIDAYS: &str = include_str!("../../config/holidays.csv");
 /// The table of cities where the configuration names no other.
 const CITIES: &str = include_str!("../../config/cities.csv");
 
-/// The file of the models' directory that scores where the configuration names no other.
-const DETECTOR: &str = "fraud-detector.onnx";
+/// The model that scores where the configuration names no other.
+const DETECTOR: &[u8] = include_bytes!("../../models/fraud-detector.onnx");
 
-/// The isolation forest's file where the configuration names no other.
-const FOREST: &str = "isolation-forest.onnx";
+/// The isolation forest where the configuration names no other.
+const FOREST: &[u8] = include_bytes!("../../models/isolation-forest.onnx");
 
 /// What all engines of a run share, as the settings say.
 pub(super) fn context(settings: &Settings) -> anyhow::Result<Arc<Context>> {
@@ -45,40 +45,42 @@ pub(super) fn context(settings: &Settings) -> anyhow::Result<Arc<Context>> {
     Ok(Arc::new(Context { calendar, cities, bounds }))
 }
 
-/// The model that scores: the file that `--model` names, else the configured one.
+/// The model that scores: the file that `--model` names, else the configured one, else the bundled one.
 pub(super) fn model(flag: Option<&Path>, models: &Models) -> anyhow::Result<Arc<Model>> {
-    let (asked_by, path) = match (flag, &models.active) {
-        (Some(path), _) => ("--model", path.to_owned()),
-        (None, Some(path)) => ("models.active", path.clone()),
-        (None, None) => ("models.directory", models.directory.join(DETECTOR)),
-    };
-    if !path.exists() {
-        let message = format!(
-            "{asked_by}: there is no model file {}; name one with --model FILE or models.active",
-            path.display()
-        );
-        return Err(UsageError(message).into());
+    match (flag, &models.active) {
+        (Some(path), _) => load("--model", path),
+        (None, Some(path)) => load("models.active", path),
+        (None, None) => bundled(DETECTOR),
     }
-    load(asked_by, &path)
 }
 
-/// The isolation forest behind two of the features. Without a file, and none asked for, these
-/// features keep their neutral values.
-pub(super) fn forest(models: &Models) -> anyhow::Result<Option<Arc<Model>>> {
-    if let Some(path) = &models.isolation_forest {
-        return load("models.isolation_forest", path).map(Some);
+/// The isolation forest behind two of the features: the configured one, else the bundled one.
+pub(super) fn forest(models: &Models) -> anyhow::Result<Arc<Model>> {
+    match &models.isolation_forest {
+        Some(path) => load("models.isolation_forest", path),
+        None => bundled(FOREST),
     }
-    let path: PathBuf = models.directory.join(FOREST);
-    if path.exists() { load("models.directory", &path).map(Some) } else { Ok(None) }
+}
+
+fn bundled(bytes: &[u8]) -> anyhow::Result<Arc<Model>> {
+    let model = Model::from_bytes(bytes, &known).context("a bundled model is refused")?;
+    Ok(Arc::new(model))
+}
+
+fn known(name: &str) -> Result<(), Vec<String>> {
+    Feature::named(name).map(|_| ())
 }
 
 /// Loads a model file; the error says which features exist.
 pub(super) fn open(path: &Path) -> anyhow::Result<Model> {
-    let known = |name: &str| Feature::named(name).map(|_| ());
     Model::load(path, &known).with_context(|| format!("model {} is refused", path.display()))
 }
 
 fn load(asked_by: &str, path: &Path) -> anyhow::Result<Arc<Model>> {
+    if !path.exists() {
+        let message = format!("{asked_by}: there is no model file {}", path.display());
+        return Err(UsageError(message).into());
+    }
     // Which file to load is part of the question, so a refusal is wrong usage.
     open(path).map(Arc::new).map_err(|error| UsageError(format!("{asked_by}: {error:#}")).into())
 }

@@ -61,7 +61,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<
     let label_delay_ms = arguments.label_delay_ms()?;
     let files = arguments.files.settle(input, output)?;
     let context = engines::context(settings)?;
-    let forest = engines::forest(&settings.models)?;
+    let forest = Some(engines::forest(&settings.models)?);
     let names: Vec<String> = columns.iter().map(|id| Feature::of(*id).name.to_owned()).collect();
     let table =
         Table { names: &names, label_column: arguments.label_column.as_deref(), label_delay_ms };

@@ -44,7 +44,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<
     let files = arguments.files.settle(&arguments.input, &arguments.output)?;
     let context = engines::context(settings)?;
     let model = engines::model(arguments.model.as_deref(), &settings.models)?;
-    let forest = engines::forest(&settings.models)?;
+    let forest = Some(engines::forest(&settings.models)?);
     let engine = || Engine::for_scoring(context.clone(), model.clone(), forest.clone(), threshold);
     engine()?;
     arguments.files.run(files, "scored", |source, job| {
