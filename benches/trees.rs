@@ -1,8 +1,8 @@
 //! Tree ensembles through the whole [`Scorer::score`] call, by batch size.
 //!
-//! `cargo bench --bench trees` measures alone. `python benches/trees_onnxruntime.py` measures against
-//! onnxruntime: it starts this program with `SYNFINANCE_BENCH_ROWS` set and asks for one figure after the
-//! other, in turn with its own, so that both meet the same noise.
+//! `cargo bench --bench trees` measures alone. `python benches/trees_onnxruntime.py` measures
+//! against onnxruntime: it starts this program with `SYNFINANCE_BENCH_ROWS` set and asks for one
+//! figure after the other, in turn with its own, so that both meet the same noise.
 
 use std::hint::black_box;
 use std::io::BufRead;
@@ -60,7 +60,8 @@ fn bench(criterion: &mut Criterion) {
     }
 }
 
-/// Answers lines `model batch milliseconds` with nanoseconds a call, and `scores model` with all scores.
+/// Answers lines `model batch milliseconds` with nanoseconds a call, and `scores model` with all
+/// scores.
 fn serve(rows: &[f32]) {
     let mut scorers: Vec<(&str, Scorer)> = MODELS.map(|name| (name, scorer(name))).into();
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {

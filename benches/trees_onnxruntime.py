@@ -1,10 +1,12 @@
 """Our tree ensembles against onnxruntime's, one thread each, on the same files and rows, in turns.
 
-    python benches/trees_onnxruntime.py [rounds]
+    python benches/trees_onnxruntime.py [rounds [rows]]
 
-Builds benches/trees.rs, then for each model and batch size alternates short spans of both and prints the
-medians. For onnxruntime the faster of `run` and `run_with_iobinding` counts, only `probabilities` is asked
-for. Also checks that the scores agree. onnxruntime 1.32.0, numpy 2.4.6.
+Builds benches/trees.rs, then for each model and batch size alternates short spans of both and
+prints the medians. For onnxruntime the faster of `run` and `run_with_iobinding` counts, only
+`probabilities` is asked for. Also checks that the scores agree. A second argument limits how many
+different rows go round (1024; with 16, onnxruntime's branches become predictable).
+onnxruntime 1.32.0, numpy 2.4.6.
 """
 
 import json
@@ -22,19 +24,23 @@ import onnxruntime as ort
 ROOT = Path(__file__).parent.parent
 MODELS = ["lightgbm_200x31", "lightgbm_100x15"]
 BATCHES = [1, 16, 64, 256, 1024]
-WIDTH, ROWS, SPAN_MS = 69, 1024, 150
+WIDTH, SPAN_MS = 69, 150
 
 
 def build():
     command = ["cargo", "bench", "--bench", "trees", "--no-run", "--message-format", "json"]
-    lines = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+    lines = subprocess.run(
+        command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
+    ).stdout.splitlines()
     found = [json.loads(line) for line in lines if line.startswith("{")]
-    return next(m["executable"] for m in found if m.get("executable") and m["target"]["name"] == "trees")
+    return next(
+        m["executable"] for m in found if m.get("executable") and m["target"]["name"] == "trees"
+    )
 
 
-def make_rows():
+def make_rows(count):
     rng = np.random.default_rng(2)
-    x = rng.normal(size=(ROWS, WIDTH)).astype(np.float32)
+    x = rng.normal(size=(count, WIDTH)).astype(np.float32)
     x[:, 40:55] = np.round(np.abs(x[:, 40:55]) * 3)
     x[:, 55:] = x[:, 55:] > 1
     return x
@@ -59,7 +65,10 @@ class OnnxRuntime:
         for part in parts:
             binding = self.session.io_binding()
             binding.bind_ortvalue_input("input", ort.OrtValue.ortvalue_from_numpy(part))
-            binding.bind_ortvalue_output("probabilities", ort.OrtValue.ortvalue_from_numpy(np.zeros((len(part), 2), np.float32)))
+            binding.bind_ortvalue_output(
+                "probabilities",
+                ort.OrtValue.ortvalue_from_numpy(np.zeros((len(part), 2), np.float32)),
+            )
             bindings.append(binding)
         bound = spans(self.session.run_with_iobinding, bindings, milliseconds / 2)
         return min(plain, bound)
@@ -77,27 +86,35 @@ def spans(call, parts, milliseconds):
 def main():
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 9
     binary = os.environ.get("SYNFINANCE_BENCH_BINARY") or build()
-    rows = make_rows()
+    rows = make_rows(int(sys.argv[2]) if len(sys.argv) > 2 else 1024)
     with tempfile.NamedTemporaryFile(suffix=".f32") as file:
         rows.tofile(file)
         file.flush()
         environment = dict(os.environ, SYNFINANCE_BENCH_ROWS=file.name)
-        ours = subprocess.Popen([binary], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        ours = subprocess.Popen(
+            [binary], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
 
         def ask(question):
             ours.stdin.write(question + "\n")
             ours.stdin.flush()
             return ours.stdout.readline()
 
-        print(f"onnxruntime {ort.__version__}, one thread, median of {rounds} interleaved rounds, us a row")
+        print(
+            f"onnxruntime {ort.__version__}, one thread, {len(rows)} rows, us a row, median of {rounds}"
+        )
         print("| model | batch | ours | onnxruntime | times faster |")
         print("| --- | --- | --- | --- | --- |")
         for name in MODELS:
             theirs = OnnxRuntime(name)
-            off = np.abs(np.array(json.loads(ask(f"scores {name}")), np.float32) - theirs.scores(rows)).max()
+            off = np.abs(
+                np.array(json.loads(ask(f"scores {name}")), np.float32) - theirs.scores(rows)
+            ).max()
             assert off < 1e-5, f"{name}: scores differ by {off}"
-            for batch in BATCHES:
-                parts = [np.ascontiguousarray(rows[i : i + batch]) for i in range(0, ROWS, batch)]
+            for batch in [batch for batch in BATCHES if batch <= len(rows)]:
+                parts = [
+                    np.ascontiguousarray(rows[i : i + batch]) for i in range(0, len(rows), batch)
+                ]
                 pairs = []
                 for _ in range(rounds):
                     mine = float(ask(f"{name} {batch} {SPAN_MS}")) / batch / 1000

@@ -1,5 +1,6 @@
-//! Model files from LightGBM, XGBoost, scikit-learn and by hand, against onnxruntime's scores; and files that
-//! must be refused, with what the refusal says. `tests/fixtures/models/make.py` made all of them.
+//! Model files from LightGBM, XGBoost, scikit-learn and by hand, against onnxruntime's scores; and
+//! files that must be refused, with what the refusal says. `tests/fixtures/models/make.py` made all
+//! of them.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -110,6 +111,10 @@ fn lone_ensembles_run_directly_and_the_summary_says_how() {
     };
     assert_eq!((trees, most_leaves), (20, 31));
 }
+
+/// A model is shared, a scorer moves to its thread: the compiler says so or the tests do not build.
+const fn threads<Shared: Send + Sync, Moved: Send>() {}
+const _: () = threads::<Model, Scorer>();
 
 #[test]
 fn a_shared_model_scores_the_same_on_every_thread() {

@@ -1,9 +1,9 @@
-"""Trains the two models of benches/trees.rs: LightGBM on made-up data, 69 features, exported to ONNX.
+"""Trains the two models of benches/trees.rs: LightGBM on made-up data, 69 features, as ONNX.
 
     python benches/data/make.py
 
-lightgbm 4.7.0, onnxmltools 1.16.0, numpy 2.4.6. The data only has to make trees that use many features at
-uneven depths, as trees on real transactions do.
+lightgbm 4.7.0, onnxmltools 1.16.0, numpy 2.4.6. The data only has to make trees that use many
+features at uneven depths, as trees on real transactions do.
 """
 
 import json
@@ -33,9 +33,13 @@ def data(rows, seed):
 def main():
     x, y = data(40_000, 1)
     for trees, leaves in ((200, 31), (100, 15)):
-        model = lightgbm.LGBMClassifier(n_estimators=trees, num_leaves=leaves, learning_rate=0.05, verbose=-1, seed=1)
+        model = lightgbm.LGBMClassifier(
+            n_estimators=trees, num_leaves=leaves, learning_rate=0.05, verbose=-1, seed=1
+        )
         model.fit(x, y)
-        onnx = convert_lightgbm(model, initial_types=[("input", FloatTensorType([None, WIDTH]))], zipmap=False)
+        onnx = convert_lightgbm(
+            model, initial_types=[("input", FloatTensorType([None, WIDTH]))], zipmap=False
+        )
         keys = {
             "name": f"bench-{trees}x{leaves}",
             "version": "1",

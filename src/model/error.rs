@@ -1,7 +1,7 @@
 //! Why a model is refused at load, and what can go wrong when it scores.
 //!
-//! Whoever reads a refusal trained or exported the model. So each text says what was found, where, and how
-//! to mend it; the running model stays in place whatever is refused.
+//! Whoever reads a refusal trained or exported the model. So each text says what was found, where,
+//! and how to mend it; the running model stays in place whatever is refused.
 
 use std::path::PathBuf;
 
@@ -108,8 +108,8 @@ pub enum LoadError {
     },
     /// An example does not come out as the manifest says.
     #[error(
-        "example {index} scores {got}, the manifest expects {expected} (tolerance 1e-4): the file is \
-         not the model that the examples were made with, or its features are in another order"
+        "example {index} scores {got}, the manifest expects {expected} (tolerance 1e-4): the file \
+         is not the model that the examples were made with, or its features are in another order"
     )]
     Example {
         /// Which example, counted from 0.

@@ -1,8 +1,8 @@
 //! Which features made a score: each replaced by its typical value, one at a time.
 //!
-//! Explanations that know a model's inside (tree paths, gradients) would differ from kind to kind. The
-//! question an analyst asks is simpler and fits any model: how much lower would the score be if this
-//! one thing were normal? All variants go through the model as one batch.
+//! Explanations that know a model's inside (tree paths, gradients) would differ from kind to kind.
+//! The question an analyst asks is simpler and fits any model: how much lower would the score be if
+//! this one thing were normal? All variants go through the model as one batch.
 
 use super::error::ScoreError;
 use super::scorer::Scorer;
@@ -10,9 +10,10 @@ use super::scorer::Scorer;
 /// Most contributions of one explanation.
 pub const MAX_CONTRIBUTIONS: usize = 5;
 
-/// Replaces `out` by the features of `row` that raise its `score` most, as feature index and drop of
-/// the score if the feature had its value in `baseline`: positive, strongest first, ties in the order of
-/// the features, at most [`MAX_CONTRIBUTIONS`]. `row` and `baseline` have the model's width.
+/// Replaces `out` by the features of `row` that raise its `score` most, as feature index and drop
+/// of the score if the feature had its value in `baseline`: positive, strongest first, ties in the
+/// order of the features, at most [`MAX_CONTRIBUTIONS`]. `row` and `baseline` have the model's
+/// width.
 ///
 /// A variant without a finite score contributes nothing.
 pub fn contributions(

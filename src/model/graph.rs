@@ -1,11 +1,11 @@
 //! Any other graph (networks, pipelines), planned and run by tract.
 //!
-//! tract plans for one shape and picks its matrix kernels by it, so a row could come out differently in
-//! the last bit depending on how many rows come along. Rows therefore always go through in blocks of the
-//! same size; the last block is filled up with copies.
+//! tract plans for one shape and picks its matrix kernels by it, so a row could come out
+//! differently in the last bit depending on how many rows come along. Rows therefore always go
+//! through in blocks of the same size; the last block is filled up with copies.
 //!
-//! Missing values are another trap: tract's matrix and activation kernels may turn a NaN into a number. A
-//! graph without a step that knows missing values gives a row that has one no score.
+//! Missing values are another trap: tract's matrix and activation kernels may turn a NaN into a
+//! number. A graph without a step that knows missing values gives a row that has one no score.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -35,7 +35,7 @@ pub(super) struct Graph {
 impl Graph {
     /// Plans `outline` for rows of `width` features.
     pub fn of(outline: &Outline, width: usize) -> Result<Self, LoadError> {
-        // tract takes a graph at its word in some places; what would panic there is only a bad file.
+        // tract takes a graph at its word in places; what panics there is only a bad file.
         let planned = catch_unwind(AssertUnwindSafe(|| plan(outline, width)));
         let failed = |reason: String| LoadError::Graph { reason };
         match planned {

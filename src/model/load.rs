@@ -1,8 +1,9 @@
 //! From the bytes of a file to a model that has proved itself.
 //!
-//! A wrong model is worse than none: it scores, and nobody sees that it scores nonsense. So everything
-//! that can be checked is checked here, once: the description, the names of the features, the graph's
-//! ends, every operator, the score of the baseline, and the trainer's own examples.
+//! A wrong model is worse than none: it scores, and nobody sees that it scores nonsense. So
+//! everything that can be checked is checked here, once: the description, the names of the
+//! features, the graph's ends, every operator, the score of the baseline, and the trainer's own
+//! examples.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use super::scorer::{Runner, Scorer};
 use super::summary::{ModelKind, Summary, evaluation_text};
 use super::trees::attributes::{Attributes, Kind};
 use super::trees::error::TreeError;
-use super::trees::{Ensemble, inspect};
+use super::trees::{self, Ensemble};
 
 /// Largest model file: 256 MiB.
 pub const MAX_MODEL_BYTES: u64 = 256 << 20;
@@ -116,8 +117,8 @@ fn check_operators(outline: &Outline) -> Result<(), LoadError> {
 
 fn runner(outline: &Outline, width: usize) -> Result<(Runner, ModelKind), LoadError> {
     for node in outline.graph().node.iter().filter(|node| Kind::of(&node.op_type).is_some()) {
-        // Widths inside a graph are tract's to know; here it is everything but the width.
-        let checked = Attributes::of(node).and_then(|a| inspect::<f64>(&a, usize::MAX));
+        // tract would wrap what is wrong into its own words, so it is found before.
+        let checked = Attributes::of(node).and_then(|attributes| trees::check(&attributes));
         checked.map_err(|source| in_node(node.name.clone(), source))?;
     }
     let Some(node) = outline.lone_ensemble() else {

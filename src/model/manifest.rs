@@ -1,8 +1,8 @@
 //! What a model says about itself: the `metadata_props` of its ONNX file.
 //!
-//! A model without its list of features is a trap: rows of the right width and the wrong meaning score
-//! without complaint. So a file carries its own description, and what is missing or ill-formed refuses the
-//! file with the key, the fault and an example of what should stand there.
+//! A model without its list of features is a trap: rows of the right width and the wrong meaning
+//! score without complaint. So a file carries its own description, and what is missing or
+//! ill-formed refuses the file with the key, the fault and an example of what should stand there.
 
 use std::collections::BTreeMap;
 

@@ -2,11 +2,12 @@
 //!
 //! The way of a file: `manifest` (what it says about itself), `outline` (the graph cut down to the
 //! score), then `trees` if that is one tree ensemble, else `graph` (tract). [`Model::load`] refuses
-//! what does not fit with [`LoadError`], which says how to mend it. A loaded [`Model`] is immutable and
-//! shared; each thread scores with a [`Scorer`] of its own; [`contributions`] says what made a score.
+//! what does not fit with [`LoadError`], which says how to mend it. A loaded [`Model`] is immutable
+//! and shared; each thread scores with a [`Scorer`] of its own; [`contributions`] says what made a
+//! score.
 //!
-//! What holds: a row's score is the same to the bit whatever batch it comes in and however many threads
-//! score; scoring reads nothing but its arguments.
+//! What holds: a row's score is the same to the bit whatever batch it comes in and however many
+//! threads score; scoring reads nothing but its arguments.
 
 mod error;
 mod explain;

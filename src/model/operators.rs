@@ -1,10 +1,11 @@
-//! Operators that tract lacks and scikit-learn's converters write: Scaler, Imputer and LabelEncoder.
+//! Operators that tract lacks and scikit-learn's converters write: Scaler, Imputer and
+//! LabelEncoder.
 //!
-//! All map a matrix value by value, some by the value's column, so one operator serves them. Together with the
-//! tree ensembles they go into a copy of tract's operator table.
+//! All map a matrix value by value, some by the value's column, so one operator serves them.
+//! Together with the tree ensembles they go into a copy of tract's operator table.
 //!
-//! Source: ai.onnx.ml operators Scaler and Imputer, version 1, and LabelEncoder, version 2, of the latter
-//! integers to floats or integers, as isolation forests need it.
+//! Source: ai.onnx.ml operators Scaler and Imputer, version 1, and LabelEncoder, version 2, of the
+//! latter integers to floats or integers, as isolation forests need it.
 
 use tract_onnx::Onnx;
 use tract_onnx::model::ParsingContext;

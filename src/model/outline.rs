@@ -1,9 +1,9 @@
 //! The graph of an ONNX file, cut down to what leads from the features to the score.
 //!
-//! Converters export more than a score: labels, argmax, casts of labels, dictionaries. None of that is
-//! computed here, so the graph is cut before anything looks at its operators: from the one output that is
-//! a score backwards to the one input. An operator that nobody implements is only a fault if it
-//! stands on that way.
+//! Converters export more than a score: labels, argmax, casts of labels, dictionaries. None of that
+//! is computed here, so the graph is cut before anything looks at its operators: from the one
+//! output that is a score backwards to the one input. An operator that nobody implements is only a
+//! fault if it stands on that way.
 
 use std::collections::{HashMap, HashSet};
 
@@ -252,8 +252,9 @@ fn names_read(node: &NodeProto) -> Vec<String> {
     names
 }
 
-/// ArrayFeatureExtractor keeps its axis even if the column to pick is written as a scalar; tract would drop
-/// the axis, so the scalar becomes a list of one. scikit-learn's calibrated classifiers write such.
+/// ArrayFeatureExtractor keeps its axis even if the column to pick is written as a scalar; tract
+/// would drop the axis, so the scalar becomes a list of one. scikit-learn's calibrated classifiers
+/// write such.
 fn widen_scalar_picks(graph: &mut GraphProto) {
     let picks = graph.node.iter().filter(|node| node.op_type == "ArrayFeatureExtractor");
     let names: HashSet<&String> = picks.filter_map(|node| node.input.get(1)).collect();

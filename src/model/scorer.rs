@@ -18,7 +18,8 @@ pub(super) enum Runner {
     Graph(Graph),
 }
 
-/// Scores rows with one model. Make one for each thread: it is cheap, `Send`, and holds the model alive.
+/// Scores rows with one model. Make one for each thread: it is cheap, `Send`, and holds the model
+/// alive.
 #[derive(Debug)]
 pub struct Scorer {
     runner: Arc<Runner>,
@@ -42,15 +43,16 @@ impl Scorer {
         self.width
     }
 
-    /// Replaces `scores` by the scores of `rows` (row-major), each from 0 to 1. A row's score is the
-    /// same to the bit whatever other rows are in the batch. A NaN in a row is a missing value.
+    /// Replaces `scores` by the scores of `rows` (row-major), each from 0 to 1. A row's score is
+    /// the same to the bit whatever other rows are in the batch. A NaN in a row is a missing value.
     ///
-    /// On [`ScoreError::NotFinite`] all scores are there, the bad ones as NaN; on other errors none.
+    /// On [`ScoreError::NotFinite`] all scores are there, the bad ones as NaN; on other errors
+    /// none.
     pub fn score(&mut self, rows: &[f32], scores: &mut Vec<f32>) -> Result<(), ScoreError> {
         self.score_raw(rows, scores)?;
         let mut bad = (0, None);
         for (row, score) in scores.iter_mut().enumerate() {
-            // A sum of float32 probabilities may end a rounding step outside; adding 0 turns -0 to 0.
+            // A sum of float32 probabilities may end a rounding step outside; -0 + 0 is 0.
             *score = if score.is_finite() { score.clamp(0.0, 1.0) + 0.0 } else { f32::NAN };
             if score.is_nan() {
                 bad = (bad.0 + 1, bad.1.or(Some(row)));

@@ -1,8 +1,9 @@
 //! The attributes of a TreeEnsemble node as they stand in the file, typed but not yet believed.
 //!
 //! ONNX writes an ensemble as a dozen parallel lists: one entry per node (tree, id, feature,
-//! threshold, mode, children) and one per vote (tree, node, class, weight). Each list may be missing, too
-//! short or of another type. This module only fetches; [`super::validate`] decides what they mean.
+//! threshold, mode, children) and one per vote (tree, node, class, weight). Each list may be
+//! missing, too short or of another type. This module only fetches; [`super::validate`] decides
+//! what they mean.
 //!
 //! Source: ai.onnx.ml operators TreeEnsembleClassifier and TreeEnsembleRegressor, versions 1 to 3.
 

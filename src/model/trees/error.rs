@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 
-/// What is wrong with the attributes of a TreeEnsemble node. Such a file was damaged or written by a
-/// faulty converter: export the model again.
+/// What is wrong with the attributes of a TreeEnsemble node. Such a file was damaged or written by
+/// a faulty converter: export the model again.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TreeError {
     /// The node is another operator.
@@ -53,7 +53,8 @@ pub enum TreeError {
         "unknown post_transform {0:?}, expected NONE, SOFTMAX, LOGISTIC, SOFTMAX_ZERO or PROBIT"
     )]
     PostTransform(String),
-    /// PROBIT on votes for the first of two classes only: onnxruntime leaves the second column undefined.
+    /// PROBIT on votes for the first of two classes only: onnxruntime leaves the second column
+    /// undefined.
     #[error(
         "post_transform PROBIT leaves the second class undefined, export probabilities instead"
     )]

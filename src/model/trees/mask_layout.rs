@@ -1,7 +1,8 @@
 //! Where the nodes of a masked ensemble lie, in both orders.
 //!
-//! [`super::masks`] says why there are two. Here they are made: each inner node becomes a threshold and the
-//! mask of what its tree keeps if the test fails, once sorted by feature and threshold, once by tree.
+//! [`super::masks`] says why there are two. Here they are made: each inner node becomes a threshold
+//! and the mask of what its tree keeps if the test fails, once sorted by feature and threshold,
+//! once by tree.
 
 use std::ops::Range;
 
@@ -56,8 +57,8 @@ pub(super) struct TreeNode<W> {
 }
 
 impl<W: Word> Masks<W> {
-    /// `forest` as masks, or `None` where masks cannot say it: a tree of more leaves than bits, tests
-    /// for equality, NaN thresholds, leaves that vote for different classes or twice for one.
+    /// `forest` as masks, or `None` where masks cannot say it: a tree of more leaves than bits,
+    /// tests for equality, NaN thresholds, leaves that vote for different classes or twice for one.
     pub fn of(forest: &Forest<f32>) -> Option<Self> {
         let channels = common_channels(forest)?;
         let mut weights = Vec::with_capacity(forest.trees.len() * channels.len());

@@ -1,20 +1,22 @@
 //! All trees at once, without walking: bit masks over leaves (QuickScorer).
 //!
-//! A walk waits for memory at every node and guesses wrong at every branch. Turned inside out there is
-//! nothing to wait for: number each tree's leaves from left to right and keep one word per tree, a bit
-//! for every leaf that is still possible. A node whose test fails rules out exactly the leaves of its
-//! left subtree. AND the masks of all failing nodes; the lowest bit left is the leaf that a walk would have
-//! reached. No step depends on the one before, so their order is free, and it matters:
+//! A walk waits for memory at every node and guesses wrong at every branch. Turned inside out there
+//! is nothing to wait for: number each tree's leaves from left to right and keep one word per tree,
+//! a bit for every leaf that is still possible. A node whose test fails rules out exactly the
+//! leaves of its left subtree. AND the masks of all failing nodes; the lowest bit left is the leaf
+//! that a walk would have reached. No step depends on the one before, so their order is free, and
+//! it matters:
 //!
-//! - One row: feature by feature, thresholds ascending. The failing nodes of a feature are a prefix of its
-//!   list, the rest is never looked at.
-//! - Sixteen or thirty-two rows in lockstep: tree by tree. Almost every node fails for one of so many
-//!   rows, so there is nothing to leave out, but a tree's words now stay in vector registers: a node is one
-//!   comparison and one AND. (Feature by feature took twice as long: each node loads and stores.)
+//! - One row: feature by feature, thresholds ascending. The failing nodes of a feature are a prefix
+//!   of its list, the rest is never looked at.
+//! - Sixteen or thirty-two rows in lockstep: tree by tree. Almost every node fails for one of so
+//!   many rows, so there is nothing to leave out, but a tree's words now stay in vector registers:
+//!   a node is one comparison and one AND. (Feature by feature took twice as long: each node loads
+//!   and stores.)
 //!
 //! The loops are plain; the compiler vectorises them, once for each instruction set that
-//! `multiversion` names. A missing value (NaN) fails every test except at nodes that send missing values
-//! left; those stand in lists of their own.
+//! `multiversion` names. A missing value (NaN) fails every test except at nodes that send missing
+//! values left; those stand in lists of their own.
 //!
 //! Sources: Lucchese et al., "QuickScorer", SIGIR 2015; "Exploiting CPU SIMD extensions to speed-up
 //! document scoring with tree ensembles", SIGIR 2016.
@@ -181,7 +183,8 @@ fn rule_out_row<W: Word>(masks: &Masks<W>, row: &[f32], words: &mut [W]) {
     }
 }
 
-/// Aggregates the exit leaves' weights, tree by tree in order, so that every row sums as a walk does.
+/// Aggregates the exit leaves' weights, tree by tree in order, so that every row sums as a walk
+/// does.
 #[multiversion(targets = "simd")]
 fn add_up<W: Word, const LANES: usize>(
     masks: &Masks<W>,

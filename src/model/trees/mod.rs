@@ -1,8 +1,8 @@
 //! The tree ensemble operators of ONNX, fast and equal to onnxruntime.
 //!
 //! Gradient boosting is what fraud models are made of, and in ONNX a boosted model is one
-//! TreeEnsemble node. tract's own operator finds a leaf in time linear in the number of leaves; this one
-//! replaces it. The way through the module is the way of a file:
+//! TreeEnsemble node. tract's own operator finds a leaf in time linear in the number of leaves;
+//! this one replaces it. The way through the module is the way of a file:
 //!
 //! 1. [`attributes`]: the node's lists as they stand,
 //! 2. [`validate`]: a forest that needs no further check,
@@ -10,8 +10,8 @@
 //! 4. [`transform`]: from votes to scores, as onnxruntime does it,
 //! 5. [`op`]: all of this as an operator of tract.
 //!
-//! Both evaluations sum the trees in the file's order in the input's float type, so a row's score is the
-//! same to the bit whichever runs and whatever else is in the batch.
+//! Both evaluations sum the trees in the file's order in the input's float type, so a row's score
+//! is the same to the bit whichever runs and whatever else is in the batch.
 
 pub mod attributes;
 pub mod error;
@@ -30,7 +30,6 @@ use attributes::Attributes;
 use error::TreeError;
 use mask_layout::Masks;
 use masks::{Blackboard, WIDE};
-use real::Real;
 use transform::{Finish, Tally};
 use validate::{Forest, Node};
 use walk::Walk;
@@ -211,11 +210,10 @@ impl DoubleEnsemble {
     }
 }
 
-/// Checks `attributes` for an input of `width` columns and says how big the ensemble is.
-pub fn inspect<T: Real>(attributes: &Attributes, width: usize) -> Result<Size, TreeError> {
-    let forest = Forest::<T>::of(attributes, width)?;
-    Finish::of(attributes, &forest)?;
-    Ok(size(&forest))
+/// Checks `attributes` in all but the input's type and width, which are not known yet.
+pub fn check(attributes: &Attributes) -> Result<(), TreeError> {
+    let forest = Forest::<f64>::of(attributes, usize::MAX)?;
+    Finish::of(attributes, &forest).map(|_| ())
 }
 
 fn size<T>(forest: &Forest<T>) -> Size {

@@ -1,8 +1,8 @@
 //! The ensembles as operators of tract, in the place of tract's own.
 //!
 //! tract reads a node twice: first it infers types and shapes ([`Expansion::rules`]), then, when it
-//! knows the input's type and width, it asks for the operator that computes ([`Expansion::wire`]). Only
-//! then is the ensemble built, in the float type of its input.
+//! knows the input's type and width, it asks for the operator that computes ([`Expansion::wire`]).
+//! Only then is the ensemble built, in the float type of its input.
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;

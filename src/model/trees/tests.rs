@@ -71,7 +71,8 @@ fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
 }
 
-/// As near as float32 sums in another order may be; what is not a number must be the same kind of it.
+/// As near as float32 sums in another order may be; what is not a number must be the same kind of
+/// it.
 fn near(got: f32, expected: f32) -> bool {
     let off = (got - expected).abs();
     got == expected || off <= 1e-5 * expected.abs().max(1.0) || (got.is_nan() && expected.is_nan())
@@ -150,15 +151,15 @@ fn grow(draws: &mut Draws<'_>, trees: usize, most_leaves: usize, modes: &[&str])
         node_ids: vec![],
         feature_ids: vec![],
         modes: vec![],
-        values: Numbers::default(),
+        values: Numbers::Single(vec![]),
         true_ids: vec![],
         false_ids: vec![],
         missing_tracks_true: vec![],
         vote_tree_ids: vec![],
         vote_node_ids: vec![],
         vote_classes: vec![],
-        vote_weights: Numbers::default(),
-        base_values: Numbers::default(),
+        vote_weights: Numbers::Single(vec![]),
+        base_values: Numbers::Single(vec![]),
         labels: None,
         targets: 1,
         aggregate: ["SUM", "AVERAGE", "MIN", "MAX"][draws.below(4)].to_owned(),

@@ -1,12 +1,12 @@
 //! From the votes of a row's leaves to its scores and label, exactly as onnxruntime does it.
 //!
-//! The ONNX text leaves much open: what two classes with votes for only one of them mean, whether base
-//! values count for a class without votes, which transforms apply to a single target. Converters are
-//! tested against onnxruntime, so its answers are the standard here, the odd ones included; each stands
-//! as its own case below and in the fixtures.
+//! The ONNX text leaves much open: what two classes with votes for only one of them mean, whether
+//! base values count for a class without votes, which transforms apply to a single target.
+//! Converters are tested against onnxruntime, so its answers are the standard here, the odd ones
+//! included; each stands as its own case below and in the fixtures.
 //!
-//! Source of the behaviour: onnxruntime 1.32, `tree_ensemble_aggregator.h` and `ml_common.h`, and its
-//! outputs on every combination (`tests/fixtures/models/make.py`).
+//! Source of the behaviour: onnxruntime 1.32, `tree_ensemble_aggregator.h` and `ml_common.h`, and
+//! its outputs on every combination (`tests/fixtures/models/make.py`).
 
 use super::attributes::{Attributes, Kind};
 use super::error::TreeError;

@@ -1,7 +1,7 @@
 //! From attributes to a forest that needs no further check.
 //!
-//! After [`Forest::of`] every child exists, every tree is a tree, every feature is below the input's
-//! width and every leaf votes. Evaluation indexes without asking again.
+//! After [`Forest::of`] every child exists, every tree is a tree, every feature is below the
+//! input's width and every leaf votes. Evaluation indexes without asking again.
 //!
 //! The six comparison modes shrink to two. `x < t` is `x <= t'` for the float `t'` just below `t`;
 //! `x > t` is `x <= t` with the children swapped, and a missing value changes sides with them;
@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 
-use super::attributes::{Attributes, MAX_CLASSES, MAX_NODES, Numbers};
+use super::attributes::{Attributes, MAX_CLASSES, MAX_NODES};
 use super::error::TreeError;
 use super::real::Real;
 
@@ -291,12 +291,5 @@ pub fn base_values<T: Real>(a: &Attributes, classes: usize) -> Result<Vec<T>, Tr
     match base.iter().all(|value| value.is_finite()) {
         true => Ok(base),
         false => Err(TreeError::NotFinite { attribute: "base_values".to_owned() }),
-    }
-}
-
-/// The empty list, for attributes that are absent.
-impl Default for Numbers {
-    fn default() -> Self {
-        Self::Single(Vec::new())
     }
 }

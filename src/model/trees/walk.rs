@@ -1,7 +1,8 @@
 //! From the root to a leaf, node by node: the plain way, for any tree.
 //!
-//! A walk is a chain of loads, each waiting for the one before. Eight trees are therefore walked side by
-//! side, and a leaf points to itself, so that a tree which has arrived marks time until all have.
+//! A walk is a chain of loads, each waiting for the one before. Eight trees are therefore walked
+//! side by side, and a leaf points to itself, so that a tree which has arrived marks time until all
+//! have.
 
 use super::real::Real;
 use super::transform::{Aggregate, Tally};

@@ -1,7 +1,8 @@
 //! A tree's leaves as the bits of one word.
 //!
-//! What [`super::masks`] needs of a word is little and must be free of branches, so that the compiler can put
-//! sixteen side by side; two sizes exist because half the bits are twice the rows in a register.
+//! What [`super::masks`] needs of a word is little and must be free of branches, so that the
+//! compiler can put sixteen side by side; two sizes exist because half the bits are twice the rows
+//! in a register.
 
 use std::ops::Range;
 
