@@ -170,10 +170,14 @@ def haversine(latitude, longitude, other_latitude, other_longitude):
 
 
 def entropy(values):
-    """Shannon entropy in bits of how often each value occurs."""
-    counts = np.unique(values, return_counts=True)[1]
-    shares = counts / counts.sum()
+    """Shannon entropy in bits of how often each value (0, 1, 2...) occurs."""
+    counts = np.bincount(values)
+    shares = counts[counts > 0] / len(values)
     return float(-(shares * np.log2(shares)).sum())
+
+
+def mean(values, of_none=0.0):
+    return float(values.sum()) / len(values) if len(values) else of_none
 
 
 def distinct(values):
@@ -249,7 +253,6 @@ class Customer:
         """H: places of what T may see, in event order."""
         times = self.columns["time"][:at]
         seen = self.remembered[:at] & (times <= time) & (times > self.newest - MEMORY)
-        seen &= times > time - MEMORY
         places = np.flatnonzero(seen)
         return places[np.argsort(times[places], kind="stable")]
 
@@ -355,7 +358,7 @@ def places(row, seen):
     row["distance_from_home"] = distance
     last = np.append(positioned, seen.at) if has_position else positioned
     distances = customer.distance[last[-10:]]
-    row["avg_distance_last_10"] = float(distances.mean()) if len(distances) else 0.0
+    row["avg_distance_last_10"] = mean(distances)
     row["distance_variance"] = float(distances.var()) if len(distances) else 0.0
     row["travel_velocity_kmh"] = 0.0
     if has_position and len(positioned):
@@ -374,7 +377,7 @@ def home_of(seen, positioned):
     if len(positioned) < FEWEST_FOR_HOME:
         return None
     latitude, longitude = seen.columns["latitude"], seen.columns["longitude"]
-    return float(latitude[positioned].mean()), float(longitude[positioned].mean())
+    return mean(latitude[positioned]), mean(longitude[positioned])
 
 
 def calendar(row, seen):
@@ -396,10 +399,10 @@ def habits(row, seen):
     row["merchant_loyalty_score"] = 1 - distinct(merchants) / len(month)
     reputations = seen.within(30 * DAY, "reputation")
     reputations = reputations[~np.isnan(reputations)]
-    row["avg_merchant_reputation"] = float(reputations.mean()) if len(reputations) else 0.5
+    row["avg_merchant_reputation"] = mean(reputations, of_none=0.5)
     row["new_merchant_flag"] = float(seen.of("merchant_code") not in seen.before("merchant_code"))
-    row["refund_rate_30d"] = float(seen.within(30 * DAY, "refunded").mean())
-    row["declined_rate_7d"] = float(seen.within(7 * DAY, "declined").mean())
+    row["refund_rate_30d"] = mean(seen.within(30 * DAY, "refunded"))
+    row["declined_rate_7d"] = mean(seen.within(7 * DAY, "declined"))
     row["declined_count_1h"] = float(seen.within(HOUR, "declined").sum())
     row["new_device_flag"] = float(
         seen.of("device") >= 0 and seen.of("device") not in seen.before("device")
@@ -435,8 +438,9 @@ def usual_amounts(seen):
 def detect(row, seen):
     """The four detectors; the verdict is remembered with T."""
     usual = usual_amounts(seen)
-    mean, deviation = (usual.mean(), usual.std()) if len(usual) else (0.0, 0.0)
-    row["amount_zscore"] = (row["amount"] - mean) / max(deviation, 1.0) if len(usual) else 0.0
+    row["amount_zscore"] = 0.0
+    if len(usual):
+        row["amount_zscore"] = (row["amount"] - mean(usual)) / max(float(usual.std()), 1.0)
     severities = (
         travel_severity(row["travel_velocity_kmh"]),
         category_severity(seen),
@@ -464,14 +468,14 @@ def rarity(share):
 def category_severity(seen):
     if len(seen.history) < FEWEST_FOR_HABITS or seen.of("category") < 0:
         return 0.0
-    return rarity(float((seen.before("category") == seen.of("category")).mean()))
+    return rarity(mean(seen.before("category") == seen.of("category")))
 
 
 def hour_severity(seen):
     if len(seen.history) < FEWEST_FOR_HABITS:
         return 0.0
     apart = np.abs(seen.before("hour") - seen.of("hour"))
-    return rarity(float((np.minimum(apart, 24 - apart) <= 1).mean()))
+    return rarity(mean(np.minimum(apart, 24 - apart) <= 1))
 
 
 def spike_severity(seen, zscore):
@@ -485,10 +489,10 @@ def anomalies(row, seen):
     customer = seen.customer
     before = seen.history[customer.type[seen.history] >= 0]
     last = customer.severity[before[-10:]]
-    row["mean_severity_last_10"] = float(last.mean()) if len(last) else 0.0
+    row["mean_severity_last_10"] = mean(last)
     row["max_severity_last_10"] = float(last.max()) if len(last) else 0.0
     row["severity_std_last_10"] = float(last.std()) if len(last) else 0.0
-    row["high_severity_rate_last_10"] = float((last >= 0.7).mean()) if len(last) else 0.0
+    row["high_severity_rate_last_10"] = mean(last >= 0.7)
     row["time_since_last_anomaly_hours"] = LONGEST_WAIT_HOURS
     if len(before):
         since = (seen.time - int(seen.columns["time"][before[-1]])) / HOUR
@@ -518,7 +522,7 @@ def anomaly_types(row, seen):
     found = types[types >= 0]
     for index, name in enumerate(TYPES):
         name = "behavioral" if name == "behavioural" else name
-        row[f"{name}_anomaly_rate"] = float((found == index).mean()) if len(found) else 0.0
+        row[f"{name}_anomaly_rate"] = mean(found == index)
     row["anomaly_type_diversity"] = entropy(found) / 2 if len(found) else 0.0
     first = seen.columns["time"][month[types >= 0]]
     row["days_since_first_anomaly"] = (seen.time - int(first[0])) / DAY if len(first) else 0.0
@@ -544,11 +548,11 @@ def anomalies_and_frauds(row, seen):
 def against_history(row, seen, first):
     """The amount and the time against the customer's usual ones."""
     usual = usual_amounts(seen)
-    mean, largest = (usual.mean(), usual.max()) if len(usual) else (0.0, 0.0)
-    row["amount_to_mean_ratio"] = row["amount"] / mean if mean > 0 else 1.0
+    average, largest = mean(usual), float(usual.max(initial=0.0))
+    row["amount_to_mean_ratio"] = row["amount"] / average if average > 0 else 1.0
     row["amount_to_max_ratio"] = row["amount"] / largest if largest > 0 else 1.0
     lately = seen.within(HOUR, "minor") / 1e4
-    row["small_amount_count_1h"] = float((lately < 0.01 * mean).sum()) if mean > 0 else 0.0
+    row["small_amount_count_1h"] = float((lately < 0.01 * average).sum())
     row["seconds_since_last_txn"] = 2_678_400.0
     if len(seen.history):
         row["seconds_since_last_txn"] = (seen.time - int(seen.before("time")[-1])) / SECOND

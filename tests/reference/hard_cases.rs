@@ -206,12 +206,17 @@ fn make_customers_busy(payments: &mut [Payment]) {
 
 /// Some payments come exactly a window after the customer's payment before, or at the very same
 /// time; verdicts come after two days, so some lie exactly at the edges of their windows too. What
-/// is then just too old to be remembered, or to be known as a duplicate, arrives right after.
+/// is then just too old to be remembered, or to be known as a duplicate, arrives right after. A
+/// customer's first payment may arrive when it is too old to be remembered as the first.
 fn align(payments: &mut Vec<Payment>, chance: &mut Chance) {
     let mut last = HashMap::new();
     let mut again = Vec::new();
     for index in 0..payments.len() {
-        let Some(before) = last.insert(payments[index].customer.clone(), index) else { continue };
+        let Some(before) = last.insert(payments[index].customer.clone(), index) else {
+            payments[index].arrives_at +=
+                if chance.per_mille(300) { MEMORY_MS + DAY_MS } else { 0 };
+            continue;
+        };
         if !chance.per_mille(if payments[before].is_fraud { 200 } else { 50 }) {
             continue;
         }
