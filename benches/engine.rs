@@ -6,12 +6,16 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use synfinance::codec::{
+    Decoded, Decoder, TRANSACTION_SCHEMA, encode_transaction, frame_confluent,
+};
 use synfinance::engine::{Context, Engine};
 use synfinance::features::calendar::Calendar;
 use synfinance::features::catalog::{CATALOG, FeatureId};
 use synfinance::features::cities::Cities;
-use synfinance::features::feature::STANDARD;
+use synfinance::features::feature::{Feature, STANDARD};
 use synfinance::generate::{Generated, Generator, Settings};
+use synfinance::model::Model;
 use synfinance::state::Bounds;
 use synfinance::transaction::Transaction;
 
@@ -79,5 +83,76 @@ fn play(mut engine: Engine, transactions: &[Transaction<'_>]) -> Engine {
     engine
 }
 
-criterion_group!(benches, features);
+/// All 69 features, the bundled forest and the bundled detector (100 trees of 31 leaves).
+fn scoring_engine(context: &Arc<Context>) -> Engine {
+    let known = |name: &str| Feature::named(name).map(|_| ());
+    let load =
+        |bytes: &[u8]| Arc::new(Model::from_bytes(bytes, &known).expect("the bundled models load"));
+    let detector = load(include_bytes!("../models/fraud-detector.onnx"));
+    let forest = load(include_bytes!("../models/isolation-forest.onnx"));
+    Engine::for_scoring(context.clone(), detector, Some(forest), None)
+        .expect("the bundled models name features of the catalogue")
+}
+
+fn scoring(criterion: &mut Criterion) {
+    let generated = generated();
+    let transactions = validated(&generated);
+    let records = records(&generated);
+    let context = context();
+    let mut group = criterion.benchmark_group("engine");
+    group.throughput(Throughput::Elements(TRANSACTIONS)).sample_size(10);
+    group.bench_function("score_decoded", |bencher| {
+        bencher.iter_batched(
+            || scoring_engine(&context),
+            |mut engine| {
+                let mut decisions = Vec::new();
+                for batch in transactions.chunks(BATCH) {
+                    engine.score(batch, &mut decisions).expect("the model scores");
+                    black_box(&decisions);
+                }
+                engine
+            },
+            BatchSize::PerIteration,
+        );
+    });
+    group.bench_function("score_avro", |bencher| {
+        bencher.iter_batched(
+            || scoring_engine(&context),
+            |engine| play_records(engine, &records),
+            BatchSize::PerIteration,
+        );
+    });
+    group.finish();
+}
+
+/// Record values in Confluent framing, schema id 1.
+fn records(generated: &[Generated]) -> Vec<Vec<u8>> {
+    let encode = |transaction: &Generated| {
+        let mut value = Vec::new();
+        frame_confluent(1, &mut value);
+        encode_transaction(&transaction.raw(), &mut value);
+        value
+    };
+    generated.iter().map(encode).collect()
+}
+
+fn play_records(mut engine: Engine, records: &[Vec<u8>]) -> Engine {
+    let mut decoder = Decoder::new();
+    decoder.insert_schema(1, TRANSACTION_SCHEMA).expect("the schema is our own");
+    let mut decisions = Vec::new();
+    for values in records.chunks(BATCH) {
+        let mut batch = Vec::with_capacity(BATCH);
+        for value in values {
+            if let Decoded::Transaction(transaction) = decoder.decode(value, i64::MAX / 2) {
+                batch.push(transaction);
+            }
+        }
+        assert_eq!(batch.len(), values.len(), "generated records are valid");
+        engine.score(&batch, &mut decisions).expect("the model scores");
+        black_box(&decisions);
+    }
+    engine
+}
+
+criterion_group!(benches, features, scoring);
 criterion_main!(benches);

@@ -723,11 +723,23 @@ fn failures_leave_no_file_behind() {
 struct Panicking;
 
 impl Scorer for Panicking {
-    fn score(&mut self, batch: &[Transaction<'_>], _: &mut Vec<Option<Decision>>) {
+    fn score(
+        &mut self,
+        batch: &[Transaction<'_>],
+        _: &mut Vec<Option<Decision>>,
+    ) -> Result<(), EngineError> {
         assert!(batch.is_empty(), "a panic that a test provokes");
+        Ok(())
     }
 
-    fn features(&mut self, _: &[Transaction<'_>], _: &mut Vec<f64>, _: &mut Vec<Seen>) {}
+    fn features(
+        &mut self,
+        _: &[Transaction<'_>],
+        _: &mut Vec<f64>,
+        _: &mut Vec<Seen>,
+    ) -> Result<(), EngineError> {
+        Ok(())
+    }
 
     fn width(&self) -> usize {
         0

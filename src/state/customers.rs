@@ -63,7 +63,7 @@ impl Customers {
     #[cold]
     fn add(&mut self, id: &str, hash: u64) -> u32 {
         let slot = u32::try_from(self.len()).expect("four billion states exceed any memory");
-        if self.len() % BLOCK == 0 {
+        if self.len().is_multiple_of(BLOCK) {
             self.blocks.push(Vec::with_capacity(BLOCK));
         }
         let block = self.blocks.last_mut().expect("a block was just made if there was none");

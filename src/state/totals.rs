@@ -302,20 +302,19 @@ impl Totals {
 }
 
 fn mark_last(columns: &mut Columns) {
-    let read: [(Last, fn(&Columns, usize) -> u32); 3] = [
-        (Last::Merchant, |columns, index| columns.merchants()[index]),
-        (Last::City, |columns, index| u32::from(columns.city(index))),
-        (Last::Device, |columns, index| u32::from(columns.device(index))),
-    ];
-    for (last, value) in read {
-        let mut keyed: Vec<(u32, usize)> =
-            (0..columns.len()).map(|index| (value(columns, index), index)).collect();
-        keyed.sort_unstable();
-        for (at, &(value, index)) in keyed.iter().enumerate() {
-            let next_differs = keyed.get(at + 1).is_none_or(|&(next, _)| next != value);
-            let known = last == Last::Merchant || value != u32::from(UNKNOWN);
-            columns.set_last(index, last, next_differs && known);
-        }
+    mark_last_of(columns, Last::Merchant, |columns, index| Some(columns.merchants()[index]));
+    let known = |symbol: u16| Some(u32::from(symbol)).filter(|_| symbol != UNKNOWN);
+    mark_last_of(columns, Last::City, |columns, index| known(columns.city(index)));
+    mark_last_of(columns, Last::Device, |columns, index| known(columns.device(index)));
+}
+
+fn mark_last_of(columns: &mut Columns, last: Last, value: impl Fn(&Columns, usize) -> Option<u32>) {
+    let mut keyed: Vec<(Option<u32>, usize)> =
+        (0..columns.len()).map(|index| (value(columns, index), index)).collect();
+    keyed.sort_unstable();
+    for (at, &(value, index)) in keyed.iter().enumerate() {
+        let next_differs = keyed.get(at + 1).is_none_or(|&(next, _)| next != value);
+        columns.set_last(index, last, next_differs && value.is_some());
     }
 }
 
