@@ -40,7 +40,7 @@ impl Graph {
         let failed = |reason: String| LoadError::Graph { reason };
         match planned {
             Err(_) => Err(failed("its nodes do not fit together".to_owned())),
-            Ok(Err(error)) => Err(failed(format!("{error:#}").replace('\n', " "))),
+            Ok(Err(error)) => Err(failed(one_line(&error))),
             Ok(Ok(plan)) => {
                 let columns = score_columns(&plan)?;
                 let operators = outline.operators();
@@ -52,9 +52,13 @@ impl Graph {
 
     /// Scores of `rows`, appended to `scores`; on failure what tract said.
     pub fn score(&self, rows: &[f32], scores: &mut Vec<f32>) -> Result<(), String> {
-        rows.chunks(BLOCK * self.width).try_for_each(|block| {
-            self.block(block, scores).map_err(|error| format!("{error:#}").replace('\n', " "))
-        })
+        for rows in rows.chunks(BLOCK * self.width) {
+            match catch_unwind(AssertUnwindSafe(|| self.block(rows, scores))) {
+                Ok(done) => done.map_err(|error| one_line(&error))?,
+                Err(_) => return Err("a node failed on these values".to_owned()),
+            }
+        }
+        Ok(())
     }
 
     fn block(&self, rows: &[f32], scores: &mut Vec<f32>) -> TractResult<()> {
@@ -72,6 +76,11 @@ impl Graph {
         }
         Ok(())
     }
+}
+
+/// What tract said, without its line breaks.
+fn one_line(error: &TractError) -> String {
+    format!("{error:#}").replace('\n', " ")
 }
 
 fn plan(outline: &Outline, width: usize) -> TractResult<Arc<TypedRunnableModel>> {

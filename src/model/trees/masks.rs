@@ -11,8 +11,8 @@
 //!   of its list, the rest is never looked at.
 //! - Sixteen or thirty-two rows in lockstep: tree by tree. Almost every node fails for one of so
 //!   many rows, so there is nothing to leave out, but a tree's words now stay in vector registers:
-//!   a node is one comparison and one AND. (Feature by feature took twice as long: each node loads
-//!   and stores.)
+//!   a node is one comparison and one AND. (Feature by feature took up to twice as long: each node
+//!   loads and stores.)
 //!
 //! The loops are plain; the compiler vectorises them, once for each instruction set that
 //! `multiversion` names. A missing value (NaN) fails every test except at nodes that send missing
