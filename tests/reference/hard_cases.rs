@@ -240,7 +240,8 @@ fn align(payments: &mut Vec<Payment>, chance: &mut Chance) {
 /// Fields that a producer may leave out.
 fn forget(payment: &mut Payment, chance: &mut Chance) {
     let (ends_in_1, is_known) = (payment.customer.ends_with('1'), payment.has_constant_home());
-    if !is_known && !(ends_in_1 && chance.per_mille(600)) {
+    let tells_it = is_known || ends_in_1 && chance.per_mille(600);
+    if !tells_it {
         payment.home = None;
     }
     if chance.per_mille(100) {
