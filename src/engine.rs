@@ -13,7 +13,7 @@ use crate::features::cities::Cities;
 use crate::features::plan::Plan;
 use crate::features::row::{Moment, Row};
 use crate::state::Bounds;
-use crate::state::customer::CustomerState;
+use crate::state::customer::{CustomerState, Remembered};
 use crate::state::customers::Customers;
 use crate::state::hash::{hash30, hash32, hash64};
 use crate::state::labels::KnownFrauds;
@@ -143,8 +143,8 @@ impl Engine {
             plan.fill(&Moment { incoming, local, state, observation, frauds, customer }, row);
             values.extend(plan.columns().iter().map(|&id| row[id]));
         };
-        let seen = state.remember(&incoming, &self.context.bounds, read);
-        self.counts.folded += u64::from(state.take_folded_count());
+        let Remembered { seen, folded } = state.remember(&incoming, &self.context.bounds, read);
+        self.counts.folded += folded as u64;
         match seen {
             Seen::New => {}
             Seen::Late => self.counts.late += 1,

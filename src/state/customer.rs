@@ -5,7 +5,7 @@
 //! that ends before the transaction's time, so it sees nothing later; then it is put in its place
 //! and the totals are counted afresh. One meaning, one fast path, one obviously right path.
 
-use thin_vec::ThinVec;
+use smallvec::SmallVec;
 
 use super::anomalies::Anomalies;
 use super::columns::{Columns, Entry};
@@ -29,6 +29,15 @@ pub enum Seen {
     Duplicate,
 }
 
+/// What remembering a transaction came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remembered {
+    /// How the state took it.
+    pub seen: Seen,
+    /// How many older transactions it pushed over the bound, into hourly sums.
+    pub folded: usize,
+}
+
 /// A customer's state. What features read of it always ends at the transaction that they describe.
 #[derive(Debug, Clone, Default)]
 pub struct CustomerState {
@@ -45,14 +54,13 @@ pub struct CustomerState {
     /// Distances from home of the newest ones with a position.
     pub distances: Distances,
     /// Ids of the newest entries, those within the horizon for duplicates, in the order of the entries.
-    pub(super) ids: ThinVec<u64>,
+    /// Most customers make one or two payments a day: those need no allocation.
+    pub(super) ids: SmallVec<[u64; 2]>,
     /// What the newest entry with a position lacks to full precision, in degrees: a speed over a
     /// second would show it. Meaningless without such an entry.
     pub(super) last_residual: [f32; 2],
     /// Event time of the first transaction ever, 0 for none: every time is after 2000.
     pub(super) first_seen: i64,
-    /// How many transactions were folded since this was last asked.
-    folded_count: u16,
 }
 
 impl CustomerState {
@@ -63,30 +71,24 @@ impl CustomerState {
         incoming: &Incoming,
         bounds: &Bounds,
         read: impl FnOnce(&Self, &Observation),
-    ) -> Seen {
+    ) -> Remembered {
         if self.ids.contains(&incoming.transaction) {
-            return Seen::Duplicate;
+            return Remembered { seen: Seen::Duplicate, folded: 0 };
         }
-        match self.columns.newest() {
-            Some(newest) if incoming.time <= newest - MEMORY_MS => {
-                let mut past = self.until(incoming.time);
-                let observation = past.append(incoming, bounds);
-                read(&past, &observation);
-                Seen::Late
-            }
-            Some(newest) if incoming.time < newest => {
-                let mut past = self.until(incoming.time);
-                let observation = past.append(incoming, bounds);
-                read(&past, &observation);
-                self.insert(incoming, &observation, bounds);
-                Seen::New
-            }
-            _ => {
-                let observation = self.append(incoming, bounds);
-                read(self, &observation);
-                Seen::New
-            }
+        let newest = self.columns.newest();
+        if newest.is_none_or(|newest| incoming.time >= newest) {
+            let observation = self.append(incoming, bounds);
+            read(self, &observation);
+            return Remembered { seen: Seen::New, folded: self.keep_bound(bounds) };
         }
+        let mut past = self.until(incoming.time);
+        let observation = past.append(incoming, bounds);
+        read(&past, &observation);
+        if newest.is_some_and(|newest| incoming.time <= newest - MEMORY_MS) {
+            return Remembered { seen: Seen::Late, folded: 0 };
+        }
+        self.insert(incoming, &observation, bounds);
+        Remembered { seen: Seen::New, folded: self.keep_bound(bounds) }
     }
 
     /// Mean and population standard deviation of the remembered amounts in major units, refunds left
@@ -119,11 +121,6 @@ impl CustomerState {
         Some(self.first_seen).filter(|&time| time != 0)
     }
 
-    /// Transactions folded into hourly sums since the last call.
-    pub fn take_folded_count(&mut self) -> u16 {
-        std::mem::take(&mut self.folded_count)
-    }
-
     /// Bytes on the heap, as asked of the allocator.
     pub fn heap_bytes(&self) -> usize {
         self.columns.heap_bytes()
@@ -131,7 +128,7 @@ impl CustomerState {
             + self.anomalies.heap_bytes()
             + self.folded.heap_bytes()
             + self.distances.heap_bytes()
-            + self.ids.capacity() * size_of::<u64>()
+            + if self.ids.spilled() { self.ids.capacity() * size_of::<u64>() } else { 0 }
     }
 
     /// The in-order path: `incoming` is not before the newest entry.
@@ -152,7 +149,6 @@ impl CustomerState {
         }
         self.see_first(incoming.time);
         self.remember_id(index, incoming.transaction, bounds);
-        self.keep_bound(bounds);
         observation
     }
 
@@ -205,7 +201,7 @@ impl CustomerState {
         let without = self.columns.len() - 1 - self.ids.len();
         if self.columns.time(index) > start && index >= without {
             if self.ids.len() == self.ids.capacity() {
-                self.ids.reserve_exact((self.ids.len() / 4).max(1));
+                self.ids.reserve_exact((self.ids.len() / 4).max(2));
             }
             self.ids.insert(index - without, id);
         }
@@ -215,15 +211,16 @@ impl CustomerState {
         self.ids.drain(..gone);
     }
 
-    /// Folds the oldest entries beyond the bound.
+    /// Folds the oldest entries beyond the bound and says how many.
     #[inline]
-    fn keep_bound(&mut self, bounds: &Bounds) {
-        while self.columns.len() > usize::from(bounds.max_transactions) {
+    fn keep_bound(&mut self, bounds: &Bounds) -> usize {
+        let beyond = self.columns.len().saturating_sub(usize::from(bounds.max_transactions));
+        for _ in 0..beyond {
             let oldest = self.columns.entry(0);
             self.folded.fold(oldest.time, oldest.amount, oldest.status);
-            self.folded_count = self.folded_count.saturating_add(1);
             self.forget_oldest();
         }
+        beyond
     }
 
     /// The state as it was at `time`, from what is remembered now: entries after it taken away.
@@ -280,7 +277,6 @@ impl CustomerState {
         self.see_first(incoming.time);
         self.remember_id(index, incoming.transaction, bounds);
         self.recount();
-        self.keep_bound(bounds);
     }
 
     /// Every aggregate anew from the entries.
