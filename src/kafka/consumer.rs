@@ -20,7 +20,7 @@ use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
-use super::{Connection, Error, log};
+use super::{Connection, Error, Headers, log};
 
 /// How a group moves partitions between its members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -82,7 +82,14 @@ impl Record<'_> {
         self.0.timestamp().to_millis()
     }
 
-    /// The value of its last header of this name.
+    /// A copy of its headers.
+    pub fn headers(&self) -> Headers {
+        let headers = self.0.headers().map(|headers| Headers::from_native(headers.detach()));
+        headers.unwrap_or_default()
+    }
+
+    /// The value of its last header of this name. For records of known producers: librdkafka's
+    /// binding panics where a name is no UTF-8.
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         let headers = self.0.headers()?;
         headers.iter().filter(|header| header.key == name).last()?.value

@@ -12,6 +12,7 @@
 mod connection;
 mod consumer;
 mod error;
+mod headers;
 mod log;
 mod mock;
 mod producer;
@@ -19,5 +20,6 @@ mod producer;
 pub use connection::Connection;
 pub use consumer::{Assignment, Consumer, Rebalance, Record};
 pub use error::Error;
+pub use headers::Headers;
 pub use mock::MockCluster;
 pub use producer::{Outgoing, Producer};
