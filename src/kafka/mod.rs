@@ -18,7 +18,7 @@ mod mock;
 mod producer;
 
 pub use connection::Connection;
-pub use consumer::{Assignment, Consumer, Rebalance, Record};
+pub use consumer::{Assignment, Consumer, Rebalance, Record, committed_offsets};
 pub use error::Error;
 pub use headers::Headers;
 pub use mock::MockCluster;
