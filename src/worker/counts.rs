@@ -18,7 +18,7 @@ pub struct Counts {
     /// Records whose key is not their customer_id; they are scored.
     pub miskeyed: u64,
     /// Records that could not be scored, by [`Reason`]'s place.
-    dead_letters: [u64; Reason::ALL.len()],
+    pub dead_letters: [u64; Reason::ALL.len()],
     /// Alerts produced.
     pub alerts: u64,
     /// Alerts that the brokers have.

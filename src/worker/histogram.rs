@@ -99,7 +99,7 @@ mod tests {
         #[test]
         fn percentiles_are_at_most_a_32nd_above_the_truth(
             mut numbers in prop::collection::vec(0u64..10_000_000_000, 1..200),
-            share in 0.0..=1.0,
+            share in 0.0f64..=1.0,
         ) {
             let (mut histogram, mut half) = (Histogram::default(), Histogram::default());
             let (left, right) = numbers.split_at(numbers.len() / 2);

@@ -104,14 +104,15 @@ mod tests {
                 prop_assert_eq!(progress.receive(offset), Ok(()));
                 missing.push((offset, acknowledgements));
             }
-            let mut last = None;
+            let mut last: Option<i64> = None;
             for pick in order {
                 let expected = missing.iter().find(|(_, left)| *left > 0);
                 let expected = expected.map_or(offset + 1, |(offset, _)| *offset);
                 prop_assert_eq!(progress.committable(), Some(expected));
                 prop_assert!(last.is_none_or(|last| last <= expected));
                 last = Some(expected);
-                let (offset, left) = &mut missing[pick.index(missing.len())];
+                let place = pick.index(missing.len());
+                let (offset, left) = &mut missing[place];
                 prop_assert_eq!(progress.acknowledge(*offset), *left > 0);
                 *left = left.saturating_sub(1);
             }
