@@ -38,6 +38,8 @@ pub mod generate;
 
 pub mod kafka;
 
+pub mod demo;
+
 pub mod config;
 
 pub mod commands;

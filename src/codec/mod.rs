@@ -13,6 +13,7 @@
 //! What comes out for which producer schema is at the top of `compile.rs`; the order of the
 //! checks in [`Reason`].
 
+mod alert_reader;
 mod compile;
 mod cursor;
 mod decoder;
@@ -26,6 +27,7 @@ mod schema;
 mod skip;
 mod table;
 
+pub use alert_reader::{AlertView, ReasonView, read_alert};
 pub use decoder::{Decoded, DecodedLabel, Decoder};
 pub use encode::{encode_alert, encode_label, encode_transaction};
 pub use framing::{frame_confluent, frame_single_object};

@@ -17,10 +17,11 @@ use rdkafka::consumer::{
 };
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
-use super::{Connection, Error, log};
+use super::{Connection, Error, Headers, log};
 
 /// How a group moves partitions between its members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -82,7 +83,14 @@ impl Record<'_> {
         self.0.timestamp().to_millis()
     }
 
-    /// The value of its last header of this name.
+    /// A copy of its headers.
+    pub fn headers(&self) -> Headers {
+        let headers = self.0.headers().map(|headers| Headers::from_native(headers.detach()));
+        headers.unwrap_or_default()
+    }
+
+    /// The value of its last header of this name. For records of known producers: librdkafka's
+    /// binding panics where a name is no UTF-8.
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         let headers = self.0.headers()?;
         headers.iter().filter(|header| header.key == name).last()?.value
@@ -259,24 +267,6 @@ impl Consumer {
         self.commit_as(offsets, CommitMode::Sync)
     }
 
-    /// The group's committed offset of a partition; `None` if there is none.
-    ///
-    /// # Errors
-    /// [`Error::Offsets`] if the brokers do not answer within `patience`.
-    pub fn committed(&self, partition: i32, patience: Duration) -> Result<Option<i64>, Error> {
-        let mut asked = TopicPartitionList::new();
-        asked.add_partition(&self.topic, partition);
-        let answered = self
-            .inner
-            .committed_offsets(asked, patience)
-            .map_err(|source| self.offsets_error("read", source))?;
-        let offset = answered.elements().first().map(|element| element.offset());
-        Ok(offset.and_then(|offset| match offset {
-            Offset::Offset(offset) => Some(offset),
-            _ => None,
-        }))
-    }
-
     fn commit_as(&self, offsets: &[(i32, i64)], mode: CommitMode) -> Result<(), Error> {
         if offsets.is_empty() {
             return Ok(());
@@ -305,6 +295,40 @@ impl Consumer {
         }
         Err(Error::Consume { topic: self.topic.clone(), brokers: self.brokers.clone(), source })
     }
+}
+
+/// Committed offsets of a group, by partition; without those that have none. Asked from outside: no
+/// member joins, nothing is rebalanced.
+///
+/// # Errors
+/// [`Error::Create`], or [`Error::Offsets`] if the brokers do not answer within `patience`.
+pub fn committed_offsets(
+    connection: &Connection,
+    group_id: &str,
+    topic: &str,
+    partitions: &[i32],
+    patience: Duration,
+) -> Result<Vec<(i32, i64)>, Error> {
+    let brokers = connection.brokers().to_owned();
+    let asker: BaseConsumer = connection
+        .client(&[], &[("group.id", group_id), ("enable.auto.commit", "false")])
+        .create()
+        .map_err(|source| Error::Create { role: "consumer", brokers: brokers.clone(), source })?;
+    let mut asked = TopicPartitionList::with_capacity(partitions.len());
+    for partition in partitions {
+        asked.add_partition(topic, *partition);
+    }
+    let answered = asker.committed_offsets(asked, patience).map_err(|source| Error::Offsets {
+        action: "read",
+        topic: topic.to_owned(),
+        brokers,
+        source,
+    })?;
+    let offset = |element: &TopicPartitionListElem<'_>| match element.offset() {
+        Offset::Offset(offset) => Some((element.partition(), offset)),
+        _ => None,
+    };
+    Ok(answered.elements().iter().filter_map(offset).collect())
 }
 
 impl Drop for Consumer {

@@ -6,6 +6,11 @@ use rdkafka::error::KafkaError;
 /// A line of librdkafka's log.
 pub(super) fn line(level: RDKafkaLogLevel, facility: &str, line: &str) {
     use RDKafkaLogLevel::{Alert, Critical, Debug, Emerg, Error, Info, Notice, Warning};
+    // Consumers and producers get the same properties, and each warns of the other's.
+    if facility == "CONFWARN" && line.contains("will be ignored by this") {
+        tracing::debug!(target: "librdkafka", facility, "{line}");
+        return;
+    }
     match level {
         Emerg | Alert | Critical | Error => {
             tracing::error!(target: "librdkafka", facility, "{line}");

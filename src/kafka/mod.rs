@@ -12,12 +12,14 @@
 mod connection;
 mod consumer;
 mod error;
+mod headers;
 mod log;
 mod mock;
 mod producer;
 
 pub use connection::Connection;
-pub use consumer::{Assignment, Consumer, Rebalance, Record};
+pub use consumer::{Assignment, Consumer, Rebalance, Record, committed_offsets};
 pub use error::Error;
+pub use headers::Headers;
 pub use mock::MockCluster;
 pub use producer::{Outgoing, Producer};

@@ -11,14 +11,14 @@ use std::time::Duration;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, Message as _, OwnedHeaders};
+use rdkafka::message::Message as _;
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
 
-use super::{Connection, Error, log};
+use super::{Connection, Error, Headers, log};
 use crate::clock::Stopwatch;
 
 /// A record to be produced; the partition follows from the key.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 pub struct Outgoing<'a> {
     /// Where to.
     pub topic: &'a str,
@@ -26,8 +26,8 @@ pub struct Outgoing<'a> {
     pub key: Option<&'a [u8]>,
     /// The value; none is a tombstone.
     pub value: Option<&'a [u8]>,
-    /// Names and values.
-    pub headers: &'a [(&'a str, &'a [u8])],
+    /// None or some.
+    pub headers: Option<Headers>,
 }
 
 /// One poll waits this long at most; short, because librdkafka's poll waits its whole time.
@@ -87,7 +87,8 @@ impl Producer {
     /// [`Error::Create`] if librdkafka refuses the properties.
     pub fn new(connection: &Connection, linger: Duration) -> Result<Self, Error> {
         let linger = linger.as_millis().to_string();
-        let defaults = [("linger.ms", linger.as_str())];
+        // What was read must be producible again as a dead letter, so the brokers set the limit.
+        let defaults = [("linger.ms", linger.as_str()), ("message.max.bytes", "67108864")];
         let fixed = [("enable.idempotence", "true"), ("acks", "all")];
         let inner = connection
             .client(&defaults, &fixed)
@@ -108,11 +109,12 @@ impl Producer {
     /// full.
     pub fn send(
         &self,
-        record: &Outgoing<'_>,
+        record: Outgoing<'_>,
         sequence: usize,
         patience: Duration,
     ) -> Result<(), Error> {
         let mut waited: Option<Stopwatch> = None;
+        let topic = record.topic;
         let mut native = native(record, sequence);
         loop {
             let (source, back) = match self.inner.send(native) {
@@ -121,7 +123,7 @@ impl Producer {
             };
             let is_full = source.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
             if !is_full || waited.get_or_insert_with(Stopwatch::start).elapsed() > patience {
-                return Err(self.refused(record.topic, source));
+                return Err(self.refused(topic, source));
             }
             native = back;
             self.inner.poll(POLL);
@@ -184,20 +186,14 @@ impl Producer {
     }
 }
 
-fn native<'a>(record: &Outgoing<'a>, sequence: usize) -> BaseRecord<'a, [u8], [u8], usize> {
-    let headers = (!record.headers.is_empty()).then(|| {
-        let headers = OwnedHeaders::new_with_capacity(record.headers.len());
-        record.headers.iter().fold(headers, |headers, (key, value)| {
-            headers.insert(Header { key, value: Some(*value) })
-        })
-    });
+fn native(record: Outgoing<'_>, sequence: usize) -> BaseRecord<'_, [u8], [u8], usize> {
     BaseRecord {
         topic: record.topic,
         partition: None,
         payload: record.value,
         key: record.key,
         timestamp: None,
-        headers,
+        headers: record.headers.map(Headers::into_native),
         delivery_opaque: sequence,
     }
 }

@@ -1,0 +1,73 @@
+//! Records that are produced and not yet acknowledged, by sequence number.
+//!
+//! Numbers are given out in order and come back nearly in order, so a ring with a moving start is
+//! all it takes: no hashing, no tree, and as long as the oldest unacknowledged record is young.
+
+use std::collections::VecDeque;
+
+/// What an acknowledgement is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flight {
+    /// The partition of the transaction.
+    pub partition: i32,
+    /// The offset of the transaction.
+    pub offset: i64,
+    /// The Kafka timestamp of the transaction in milliseconds, if it has one.
+    pub timestamp_ms: Option<i64>,
+    /// An alert; otherwise a dead letter.
+    pub is_alert: bool,
+}
+
+/// Records in flight.
+#[derive(Debug, Default)]
+pub struct Flights {
+    /// The number of the first in the ring.
+    first: usize,
+    ring: VecDeque<Option<Flight>>,
+}
+
+impl Flights {
+    /// Takes a record in and gives it its number.
+    pub fn depart(&mut self, flight: Flight) -> usize {
+        self.ring.push_back(Some(flight));
+        self.first + self.ring.len() - 1
+    }
+
+    /// The record with this number has arrived; `None` if it is not in flight.
+    pub fn arrive(&mut self, number: usize) -> Option<Flight> {
+        let place = number.checked_sub(self.first)?;
+        let flight = self.ring.get_mut(place)?.take()?;
+        while let Some(None) = self.ring.front() {
+            self.ring.pop_front();
+            self.first += 1;
+        }
+        Some(flight)
+    }
+
+    /// Whether everything has arrived.
+    pub fn is_empty(&self) -> bool {
+        self.ring.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_come_back_once_and_in_any_order() {
+        let mut flights = Flights::default();
+        let flight =
+            |offset| Flight { partition: 1, offset, timestamp_ms: None, is_alert: offset > 1 };
+        let numbers: Vec<usize> = (0..4).map(|offset| flights.depart(flight(offset))).collect();
+        for place in [2, 0, 3, 1] {
+            assert_eq!(flights.arrive(numbers[place]), Some(flight(place as i64)));
+            assert_eq!(flights.arrive(numbers[place]), None);
+        }
+        assert!(flights.is_empty());
+        assert_eq!(flights.arrive(99), None);
+        let next = flights.depart(flight(9));
+        assert!(!numbers.contains(&next));
+        assert_eq!(flights.arrive(next), Some(flight(9)));
+    }
+}
