@@ -1,22 +1,33 @@
 //! `demo`: the whole product in one process, with nothing to install.
 
+use std::io::IsTerminal;
+
+use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 
+use super::alert_line::AlertLine;
+use super::engines;
 use super::failure::UsageError;
-use super::output::count;
+use super::interrupt::Interrupt;
+use super::output::{count, print, print_json};
+use super::progress::Progress;
 use crate::config::Settings;
+use crate::demo;
+use crate::engine::Engine;
+use crate::generate;
+use crate::worker::ModelName;
 
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     synfinance demo\n  \
     synfinance demo --transactions 500000 --json\n  \
-    synfinance demo --rate 200 --keep --port 8000")]
+    synfinance demo --rate 200")]
 pub struct Arguments {
     /// How many transactions are generated
     #[arg(long, value_name = "N", default_value_t = 50_000,
-        value_parser = clap::value_parser!(u64).range(1..=1_000_000_000_000))]
+        value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub transactions: u64,
 
     /// Transactions a second; default: as fast as it goes
@@ -27,15 +38,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
 
-    /// Stay up after the last transaction, until SIGINT or SIGTERM
-    #[arg(long)]
-    pub keep: bool,
-
-    /// Port of the sidecar; default: http.port
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
-    pub port: Option<u16>,
-
-    /// Print the summary as one JSON object
+    /// Print the summary as one JSON object, and no alerts
     #[arg(long)]
     pub json: bool,
 }
@@ -79,9 +82,10 @@ impl Summary {
         let Latency { p50, p99, p999 } = self.latency_ms;
         format!(
             "transactions  {} ({} scored, {} lost)\n\
-             alerts        {} (precision {}, recall {})\n\
+             alerts        {} (precision {}, recall {} against the planted fraud)\n\
              throughput    {} transactions/s\n\
-             latency       p50 {p50:.1} ms, p99 {p99:.1} ms, p99.9 {p999:.1} ms",
+             latency       p50 {p50:.1} ms, p99 {p99:.1} ms, p99.9 {p999:.1} ms, \
+             from record to acknowledged alert",
             count(self.transactions),
             count(self.scored),
             count(self.lost),
@@ -100,8 +104,82 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<
         let message = format!("--rate is {rate}, it must be above 0 and at most 10000000");
         return Err(UsageError(message).into());
     }
-    let port = arguments.port.unwrap_or(settings.http.port);
-    anyhow::bail!("demo on port {port} is not wired yet")
+    let interrupt = Interrupt::listen()?;
+    let summary = stream(arguments, settings, &interrupt)?;
+    if arguments.json {
+        print_json(&summary)?
+    } else {
+        print(&summary.text())?
+    }
+    if summary.lost > 0 {
+        anyhow::bail!("{} transactions are missing, this is a bug", summary.lost);
+    }
+    Ok(interrupt.check()?)
+}
+
+/// Runs the stream, printing alerts as the subscriber receives them.
+fn stream(
+    arguments: &Arguments,
+    settings: &Settings,
+    interrupt: &Interrupt,
+) -> anyhow::Result<Summary> {
+    let context = engines::context(settings)?;
+    let model = engines::model(None, &settings.models)?;
+    let forest = Some(engines::forest(&settings.models)?);
+    let threshold = settings.decision.threshold;
+    let make = || Engine::for_scoring(context.clone(), model.clone(), forest.clone(), threshold);
+    let progress = Progress::start("transactions", Some(arguments.transactions));
+    let line = AlertLine::new(&settings.features.timezone, std::io::stdout().is_terminal());
+    let mut printed = Ok(());
+    let summary = demo::run(
+        &demo_settings(arguments, &model, threshold),
+        &make,
+        interrupt.flag(),
+        &mut |alert| {
+            if !arguments.json && printed.is_ok() {
+                printed = progress.suspend(|| print(&line.of(alert)));
+            }
+        },
+        &mut |at| progress.set(at.handled),
+    );
+    progress.finish();
+    printed?;
+    summary.map(Summary::from).context("the demo failed")
+}
+
+fn demo_settings(
+    arguments: &Arguments,
+    model: &crate::model::Model,
+    threshold: Option<f64>,
+) -> demo::Settings {
+    let manifest = model.manifest();
+    let name = ModelName {
+        name: manifest.name.clone(),
+        version: manifest.version.clone(),
+        threshold: threshold.unwrap_or(manifest.threshold),
+    };
+    let Arguments { transactions, seed, rate, .. } = *arguments;
+    let defaults = generate::Settings::default();
+    // About fifty payments for each customer, as the bundled model has seen in its training.
+    let customers = (transactions / 50).clamp(50, 1_000_000) as u32;
+    let generate = generate::Settings { transactions, seed, customers, ..defaults };
+    demo::Settings { rate, ..demo::Settings::new(generate, name) }
+}
+
+impl From<demo::Summary> for Summary {
+    fn from(summary: demo::Summary) -> Self {
+        let demo::LatencyMs { p50, p99, p999 } = summary.alert_latency_ms;
+        Self {
+            transactions: summary.transactions,
+            scored: summary.scored,
+            alerts: summary.alerts,
+            lost: summary.lost,
+            precision: summary.precision,
+            recall: summary.recall,
+            transactions_per_second: summary.transactions_per_second,
+            latency_ms: Latency { p50, p99, p999 },
+        }
+    }
 }
 
 #[cfg(test)]

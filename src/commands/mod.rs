@@ -5,6 +5,7 @@
 //! move it is: 0 done, 1 the world failed while running, 2 the question was wrong (arguments or
 //! configuration) and the message says what to ask instead.
 
+mod alert_line;
 mod config;
 pub mod demo;
 mod engines;

@@ -41,6 +41,14 @@ impl Progress {
         }
     }
 
+    /// Prints something in the bar's place; the bar goes on below.
+    pub(super) fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
+        match &self.bar {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+
     /// Time since the start.
     pub(super) fn elapsed(&self) -> Duration {
         self.watch.elapsed()
