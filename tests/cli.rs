@@ -367,3 +367,29 @@ fn a_signal_ends_a_run_cleanly() {
         assert!(message.contains("interrupted"), "{signal}: {message}");
     }
 }
+
+#[test]
+fn the_demo_loses_nothing_and_finds_planted_fraud() {
+    let output = run(&["demo", "--transactions", "10000", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let summary: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let counted = ["transactions", "scored", "lost"].map(|name| summary[name].as_u64());
+    assert_eq!(counted, [Some(10_000), Some(10_000), Some(0)], "{summary}");
+    for share in ["precision", "recall"] {
+        assert!(summary[share].as_f64().unwrap() > 0.6, "{summary}");
+    }
+    for figure in ["/transactions_per_second", "/latency_ms/p50", "/latency_ms/p999"] {
+        assert!(summary.pointer(figure).unwrap().as_f64().unwrap() > 0.0, "{summary}");
+    }
+}
+
+#[test]
+fn the_demo_prints_alerts_with_reasons_and_a_summary() {
+    let output = run(&["demo", "--transactions", "5000", "--seed", "7"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = stdout(&output);
+    let is_alert = |line: &&str| line.starts_with("CRITICAL ") && line.contains(" INR  ");
+    assert!(text.lines().any(|line| is_alert(&line) && line.ends_with(')')), "{text}");
+    assert!(text.contains("transactions  5,000 (5,000 scored, 0 lost)"), "{text}");
+    assert!(!stderr(&output).contains("WARN"), "{}", stderr(&output));
+}

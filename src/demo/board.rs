@@ -4,13 +4,18 @@
 //! subscriber has received, so that neither topic holds more unread bytes than the mock keeps.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use super::is_set;
+use crate::clock::{Stopwatch, pause};
 use crate::kafka::MockCluster;
 use crate::worker::Counts;
 
 /// Most transactions that are unhandled plus alerts that are unread.
 pub(super) const MAX_AHEAD: u64 = 8_192;
+
+/// How long a worker that is ready to leave waits for the others.
+const MAX_LEAVING: Duration = Duration::from_secs(2);
 
 /// Largest record that is generated, in bytes, with what Kafka adds.
 pub(super) const MAX_GENERATED_BYTES: usize = 512;
@@ -58,6 +63,7 @@ struct OfWorker {
     partitions: AtomicUsize,
     handled: AtomicU64,
     alerts: AtomicU64,
+    is_leaving: AtomicBool,
 }
 
 impl Board {
@@ -116,6 +122,18 @@ impl Board {
         // Alerts first: whoever sees a transaction handled sees its alert.
         self.workers[worker].alerts.store(counts.alerts, Ordering::Release);
         self.workers[worker].handled.store(counts.handled(), Ordering::Release);
+    }
+
+    /// Waits until every worker is about to leave the group, but not for long: the first to leave
+    /// starts a rebalance, during which the mock refuses the others' last commits.
+    pub(super) fn leave_together(&self, worker: usize) {
+        self.workers[worker].is_leaving.store(true, Ordering::Release);
+        let waited = Stopwatch::start();
+        while !self.workers.iter().all(|worker| is_set(&worker.is_leaving))
+            && waited.elapsed() < MAX_LEAVING
+        {
+            pause(Duration::from_millis(1));
+        }
     }
 
     pub(super) fn set_received(&self, received: u64) {

@@ -209,6 +209,7 @@ fn work<S: Score>(
     let mut observe = |event: Event<'_>| match event {
         Event::Assigned(partitions) => board.assigned(index, partitions),
         Event::Counted(counts) => board.counted(index, counts),
+        Event::Leaving => board.leave_together(index),
     };
     let counts =
         worker::run(settings, scorer, &|| clock.micros(), board.stop_workers(), &mut observe)?;

@@ -30,6 +30,8 @@ pub enum Event<'a> {
     Assigned(usize),
     /// Something was counted.
     Counted(&'a Counts),
+    /// All is flushed and committed; the worker leaves the group when the observer returns.
+    Leaving,
 }
 
 /// Works until `stop` is set, then finishes what is in hand, flushes, commits and leaves the group.
@@ -150,6 +152,7 @@ impl<'a, S: Score> Worker<'a, S> {
         self.drain()?;
         self.commit_last();
         observe(Event::Counted(&self.step.counts));
+        observe(Event::Leaving);
         Ok(())
     }
 
