@@ -109,7 +109,7 @@ catalog! {
     /// Where payments are made.
     Geographic {
         DistanceFromHome: "distance_from_home", Kilometres, "0..20016", 0.0, "position, home",
-            "FAR_FROM_HOME",
+            "HOME_DISTANCE",
             "haversine(position of T, home)",
             "{} from home";
         AvgDistanceLast10: "avg_distance_last_10", Kilometres, "0..20016", 0.0, "position, home",
