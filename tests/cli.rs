@@ -393,3 +393,35 @@ fn the_demo_prints_alerts_with_reasons_and_a_summary() {
     assert!(text.contains("transactions  5,000 (5,000 scored, 0 lost)"), "{text}");
     assert!(!stderr(&output).contains("WARN"), "{}", stderr(&output));
 }
+
+/// `transaction_id` and what scoring added, of a scored CSV file.
+fn scored(path: &Path) -> Vec<[String; 5]> {
+    let mut reader = csv::Reader::from_path(path).unwrap();
+    let headers = reader.headers().unwrap().clone();
+    let names = ["transaction_id", "fraud_probability", "is_fraud", "severity", "reasons"];
+    let places = names.map(|name| headers.iter().position(|header| header == name).unwrap());
+    let row = |record: csv::StringRecord| places.map(|place| record[place].to_owned());
+    reader.records().map(|record| row(record.unwrap())).collect()
+}
+
+#[test]
+fn the_same_rows_score_the_same_in_every_format() {
+    let directory = directory();
+    let within = |arguments: &[&str]| {
+        let output = synfinance(directory.path(), arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+    };
+    let mut results = Vec::new();
+    for (format, shards) in [("csv", "1"), ("jsonl", "2"), ("parquet", "3"), ("avro", "2")] {
+        let (input, output) = (format!("in.{format}"), format!("{format}.csv"));
+        within(&["generate", "--transactions", "4000", "--customers", "80", "--output", &input]);
+        within(&["score", &input, "--output", &output, "--jobs", shards]);
+        results.push(scored(&directory.path().join(&output)));
+    }
+    assert_eq!(results[0].len(), 4_000);
+    let alerts = results[0].iter().filter(|row| row[2] == "true").count();
+    assert!(alerts > 20, "{alerts} alerts");
+    for other in &results[1..] {
+        assert!(other == &results[0]);
+    }
+}
