@@ -10,7 +10,7 @@ use rdkafka::producer::{BaseProducer, Producer as _};
 use super::{Connection, Error};
 
 /// How long a group waits for further members before the first assignment.
-const FIRST_REBALANCE_DELAY_MS: i32 = 50;
+const FIRST_REBALANCE_DELAY_MS: i32 = 250;
 
 /// A cluster of one broker that lives as long as this value.
 pub struct MockCluster {
