@@ -1,6 +1,8 @@
-//! The engine on one core: remembering alone, the 69 features, scoring, and scoring from Avro bytes.
+//! The engine on one core: remembering alone, the 69 features, scoring, and scoring from Avro
+//! bytes.
 //!
-//! Every iteration plays the same generated stream into a fresh engine; figures are per transaction.
+//! Every iteration plays the same generated stream into a fresh engine; figures are per
+//! transaction.
 
 use std::hint::black_box;
 use std::sync::Arc;

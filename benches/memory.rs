@@ -1,8 +1,9 @@
 //! Resident memory of a million customers with thirty remembered transactions each.
 //!
-//! Not a timed bench: it plays the transactions through an engine, day by day over a month, and prints
-//! what the process holds resident (Linux). Each customer has six merchants, five categories, three
-//! cities with positions and two devices, and one anomaly in ten transactions or so.
+//! Not a timed bench: it plays the transactions through an engine, day by day over a month, and
+//! prints what the process holds resident (Linux). Each customer has six merchants, five
+//! categories, three cities with positions and two devices, and one anomaly in ten transactions or
+//! so.
 
 use std::sync::Arc;
 

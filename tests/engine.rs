@@ -1,5 +1,6 @@
-//! The engine as a whole, with the bundled models: the same input gives the same scores and the same state
-//! bytes whatever the batch size; alerts say why; features agree between training and scoring.
+//! The engine as a whole, with the bundled models: the same input gives the same scores and the
+//! same state bytes whatever the batch size; alerts say why; features agree between training and
+//! scoring.
 
 use std::sync::Arc;
 

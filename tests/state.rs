@@ -1,5 +1,6 @@
-//! Laws of the customer's state: windows are what a naive recount gives, whatever the order of arrival;
-//! bytes are a function of what is remembered and bring it back; damage is refused, never a panic.
+//! Laws of the customer's state: windows are what a naive recount gives, whatever the order of
+//! arrival; bytes are a function of what is remembered and bring it back; damage is refused, never
+//! a panic.
 
 use std::collections::BTreeSet;
 
@@ -222,8 +223,8 @@ proptest! {
         prop_assert_eq!(&bytes_of(&restored), &bytes);
         for incoming in &future {
             let (mut a, mut b) = (None, None);
-            let seen = state.remember(incoming, &bounds, |_, observation| a = Some(*observation));
-            let again = restored.remember(incoming, &bounds, |_, observation| b = Some(*observation));
+            let seen = state.remember(incoming, &bounds, |_, seen| a = Some(*seen));
+            let again = restored.remember(incoming, &bounds, |_, seen| b = Some(*seen));
             prop_assert_eq!((seen, a), (again, b));
             prop_assert_eq!(&state.totals, &restored.totals);
             prop_assert_eq!(bytes_of(&state), bytes_of(&restored));
@@ -249,7 +250,11 @@ proptest! {
     }
 
     #[test]
-    fn damaged_bytes_are_refused(arrivals in arrivals(12), at in any::<prop::sample::Index>(), bit in 0..8_u8) {
+    fn damaged_bytes_are_refused(
+        arrivals in arrivals(12),
+        at in any::<prop::sample::Index>(),
+        bit in 0..8_u8,
+    ) {
         let mut state = CustomerState::default();
         for incoming in &arrivals {
             state.remember(incoming, &Bounds::default(), |_, _| {});
@@ -279,7 +284,8 @@ fn plain(transaction: u64, time: i64, amount: i64) -> Incoming {
     }
 }
 
-/// A state with a bit of everything: several symbols, a refund, a wide amount, folded hours, anomalies.
+/// A state with a bit of everything: several symbols, a refund, a wide amount, folded hours,
+/// anomalies.
 fn golden_state() -> CustomerState {
     let bounds = Bounds { max_transactions: 32, ..Bounds::default() };
     let mut state = CustomerState::default();
@@ -301,8 +307,8 @@ fn golden_state() -> CustomerState {
     state
 }
 
-/// Bytes of version 1, as they were first written. A change of the layout is a new version with a golden
-/// file of its own; these stay readable.
+/// Bytes of version 1, as they were first written. A change of the layout is a new version with a
+/// golden file of its own; these stay readable.
 #[test]
 fn version_1_is_read_and_written() {
     let golden = include_bytes!("fixtures/state/v1.bin");

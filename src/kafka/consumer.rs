@@ -1,10 +1,10 @@
 //! One member of a consumer group.
 //!
-//! librdkafka tells of a rebalance in the middle of a poll, and what it tells of has happened by the
-//! time the callback returns. A worker cannot live with that: the batch in its hands may come from a
-//! partition that has just gone to somebody else. So the callback only notes what is asked, and
-//! reading stops there; the worker finishes its batch, flushes, commits, and then lets it happen
-//! with [`Consumer::complete`]. Offsets are committed by the caller and never by librdkafka.
+//! librdkafka tells of a rebalance in the middle of a poll, and what it tells of has happened by
+//! the time the callback returns. A worker cannot live with that: the batch in its hands may come
+//! from a partition that has just gone to somebody else. So the callback only notes what is asked,
+//! and reading stops there; the worker finishes its batch, flushes, commits, and then lets it
+//! happen with [`Consumer::complete`]. Offsets are committed by the caller and never by librdkafka.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
