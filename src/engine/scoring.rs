@@ -148,7 +148,7 @@ impl Engine {
     }
 
     /// Scores transactions in order of arrival. One entry of `decisions` for each (cleared first);
-    /// `None` for a duplicate. An engine without a model decides nothing: all scores are 0.
+    /// `None` for a duplicate, and for all where the engine has no model.
     pub fn score(
         &mut self,
         batch: &[Transaction<'_>],
