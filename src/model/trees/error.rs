@@ -11,40 +11,83 @@ pub enum TreeError {
     NotAnEnsemble,
     /// An attribute stands twice.
     #[error("attribute {attribute} stands twice")]
-    Repeated { attribute: String },
+    Repeated {
+        /// The attribute's name.
+        attribute: String,
+    },
     /// A list is given both as floats and as a tensor.
     #[error("{attribute} and {attribute}_as_tensor are both given, keep one")]
-    Twice { attribute: String },
+    Twice {
+        /// The attribute's name.
+        attribute: String,
+    },
     /// A `_as_tensor` attribute is neither float nor double, or has a broken length.
     #[error("{attribute} must be a float or double tensor")]
-    TensorType { attribute: String },
+    TensorType {
+        /// The attribute's name.
+        attribute: String,
+    },
     /// Doubles for a float32 input, which onnxruntime refuses too.
     #[error(
         "{attribute} holds doubles but the input is float32, convert the model with float32 \
          thresholds and weights"
     )]
-    DoubleForFloat { attribute: String },
+    DoubleForFloat {
+        /// The attribute's name.
+        attribute: String,
+    },
     /// A text attribute is not UTF-8.
     #[error("{attribute} is not UTF-8 text")]
-    NotText { attribute: String },
+    NotText {
+        /// The attribute's name.
+        attribute: String,
+    },
     /// Neither or both kinds of class labels.
     #[error("give exactly one of classlabels_int64s and classlabels_strings")]
     Labels,
     /// More entries than the limit.
     #[error("{what} has {found} entries, the limit is {limit}")]
-    TooMany { what: String, found: usize, limit: usize },
+    TooMany {
+        /// What the list holds.
+        what: String,
+        /// How many there are.
+        found: usize,
+        /// The most there may be.
+        limit: usize,
+    },
     /// A list's length does not fit.
     #[error("{attribute} has {found} entries, expected {expected}")]
-    Length { attribute: String, found: usize, expected: String },
+    Length {
+        /// The attribute's name.
+        attribute: String,
+        /// How many there are.
+        found: usize,
+        /// How many there must be.
+        expected: String,
+    },
     /// No nodes at all.
     #[error("the ensemble has no nodes")]
     Empty,
     /// A classifier of fewer than two classes, or a regressor without targets.
     #[error("{found} classes or targets, expected between {least} and {most}")]
-    Classes { found: i64, least: usize, most: usize },
+    Classes {
+        /// How many there are.
+        found: i64,
+        /// The fewest there may be.
+        least: usize,
+        /// The most there may be.
+        most: usize,
+    },
     /// An unknown node mode.
     #[error("node {node} of tree {tree} has the unknown mode {mode:?}")]
-    Mode { tree: i64, node: i64, mode: String },
+    Mode {
+        /// The tree's id in the file.
+        tree: i64,
+        /// The node's id within its tree.
+        node: i64,
+        /// The mode as the file spells it.
+        mode: String,
+    },
     /// An unknown aggregate function.
     #[error("unknown aggregate_function {0:?}, expected SUM, AVERAGE, MIN or MAX")]
     Aggregate(String),
@@ -61,32 +104,88 @@ pub enum TreeError {
     ProbitBinary,
     /// A tree's nodes do not stand together.
     #[error("the nodes of tree {tree} do not stand together")]
-    Scattered { tree: i64 },
+    Scattered {
+        /// The tree's id in the file.
+        tree: i64,
+    },
     /// Two nodes of a tree have the same id.
     #[error("node {node} of tree {tree} stands twice")]
-    NodeTwice { tree: i64, node: i64 },
+    NodeTwice {
+        /// The tree's id in the file.
+        tree: i64,
+        /// The node's id within its tree.
+        node: i64,
+    },
     /// A child that does not exist.
     #[error("node {node} of tree {tree} points to node {child}, which does not exist")]
-    NoSuchChild { tree: i64, node: i64, child: i64 },
+    NoSuchChild {
+        /// The tree's id in the file.
+        tree: i64,
+        /// The node's id within its tree.
+        node: i64,
+        /// The child's id within the same tree.
+        child: i64,
+    },
     /// A node with several parents, or part of a cycle.
     #[error("node {node} of tree {tree} is reached twice, it has several parents or is in a cycle")]
-    ReachedTwice { tree: i64, node: i64 },
+    ReachedTwice {
+        /// The tree's id in the file.
+        tree: i64,
+        /// The node's id within its tree.
+        node: i64,
+    },
     /// A node that the root does not lead to.
     #[error("node {node} of tree {tree} is not reached from the tree's first node")]
-    Unreachable { tree: i64, node: i64 },
+    Unreachable {
+        /// The tree's id in the file.
+        tree: i64,
+        /// The node's id within its tree.
+        node: i64,
+    },
     /// A feature id that is negative or not below the input's width.
     #[error("node {node} of tree {tree} tests feature {feature}, the input has {width}")]
-    Feature { tree: i64, node: i64, feature: i64, width: usize },
+    Feature {
+        /// The tree's id in the file.
+        tree: i64,
+        /// The node's id within its tree.
+        node: i64,
+        /// The feature id as the file has it.
+        feature: i64,
+        /// How many features the input has.
+        width: usize,
+    },
     /// A class or target id out of range.
     #[error("a vote of node {node} of tree {tree} is for class {class} of {classes}")]
-    VoteClass { tree: i64, node: i64, class: i64, classes: usize },
+    VoteClass {
+        /// The tree's id in the file.
+        tree: i64,
+        /// The node's id within its tree.
+        node: i64,
+        /// The class or target id as the file has it.
+        class: i64,
+        /// How many classes or targets there are.
+        classes: usize,
+    },
     /// A vote for a node that does not exist.
     #[error("a vote is for node {node} of tree {tree}, which does not exist")]
-    VoteNode { tree: i64, node: i64 },
+    VoteNode {
+        /// The tree's id in the file.
+        tree: i64,
+        /// The node's id within its tree.
+        node: i64,
+    },
     /// A weight or base value that is not a finite number.
     #[error("{attribute} holds a value that is not finite")]
-    NotFinite { attribute: String },
+    NotFinite {
+        /// The attribute's name.
+        attribute: String,
+    },
     /// A leaf nobody voted for.
     #[error("leaf {node} of tree {tree} has no weight")]
-    NoVote { tree: i64, node: i64 },
+    NoVote {
+        /// The tree's id in the file.
+        tree: i64,
+        /// The node's id within its tree.
+        node: i64,
+    },
 }
