@@ -1,9 +1,9 @@
 //! The path that every front end takes: remember, features, score, decide.
 //!
 //! Training tables, backtests, the API and the live stream agree because they run this code and no
-//! other. It is synchronous and deterministic: the same transactions in the same order give the same
-//! features, scores and state, however they are cut into batches. A batch is only a matter of speed:
-//! its rows are remembered one after the other, then scored together.
+//! other. It is synchronous and deterministic: the same transactions in the same order give the
+//! same features, scores and state, however they are cut into batches. A batch is only a matter of
+//! speed: its rows are remembered one after the other, then scored together.
 
 use std::sync::Arc;
 

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-/// A million customers are millions of small allocations that grow: here the system's allocator would
-/// waste a tenth more memory (benches/memory.rs).
+/// A million customers are millions of small allocations that grow: here the system's allocator
+/// would waste a tenth more memory (benches/memory.rs).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,8 +1,8 @@
 //! What flows: transactions and labels, valid by construction.
 //!
 //! Every front end (stream, API, files) fills [`RawTransaction`] with whatever arrived and calls
-//! [`RawTransaction::validate`] once. Behind that call nothing checks a field again: an [`Amount`] is
-//! finite and not negative, an [`EventTime`] lies between the year 2000 and a day after the
+//! [`RawTransaction::validate`] once. Behind that call nothing checks a field again: an [`Amount`]
+//! is finite and not negative, an [`EventTime`] lies between the year 2000 and a day after the
 //! caller's clock, a [`Position`] is on the globe, ids are neither empty nor unbounded.
 //!
 //! Strings are borrowed from the record they came in; only what the state remembers is copied.

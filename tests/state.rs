@@ -1,5 +1,6 @@
-//! Laws of the customer's state: windows are what a naive recount gives, whatever the order of arrival;
-//! bytes are a function of what is remembered and bring it back; damage is refused, never a panic.
+//! Laws of the customer's state: windows are what a naive recount gives, whatever the order of
+//! arrival; bytes are a function of what is remembered and bring it back; damage is refused, never
+//! a panic.
 
 use std::collections::BTreeSet;
 
@@ -279,7 +280,8 @@ fn plain(transaction: u64, time: i64, amount: i64) -> Incoming {
     }
 }
 
-/// A state with a bit of everything: several symbols, a refund, a wide amount, folded hours, anomalies.
+/// A state with a bit of everything: several symbols, a refund, a wide amount, folded hours,
+/// anomalies.
 fn golden_state() -> CustomerState {
     let bounds = Bounds { max_transactions: 32, ..Bounds::default() };
     let mut state = CustomerState::default();
@@ -301,8 +303,8 @@ fn golden_state() -> CustomerState {
     state
 }
 
-/// Bytes of version 1, as they were first written. A change of the layout is a new version with a golden
-/// file of its own; these stay readable.
+/// Bytes of version 1, as they were first written. A change of the layout is a new version with a
+/// golden file of its own; these stay readable.
 #[test]
 fn version_1_is_read_and_written() {
     let golden = include_bytes!("fixtures/state/v1.bin");

@@ -45,7 +45,8 @@ pub(super) fn context(settings: &Settings) -> anyhow::Result<Arc<Context>> {
     Ok(Arc::new(Context { calendar, cities, bounds }))
 }
 
-/// The model that scores: the file that `--model` names, else the configured one, else the bundled one.
+/// The model that scores: the file that `--model` names, else the configured one, else the bundled
+/// one.
 pub(super) fn model(flag: Option<&Path>, models: &Models) -> anyhow::Result<Arc<Model>> {
     match (flag, &models.active) {
         (Some(path), _) => load("--model", path),

@@ -142,8 +142,8 @@ fn labelled(moment: &Moment<'_>, row: &mut Row) {
         if known.is_empty() { 0.0 } else { overlap(moment, known) };
 }
 
-/// Jaccard index of the month's labelled frauds and anomalies. A label is found among the remembered
-/// ones by its time and merchant.
+/// Jaccard index of the month's labelled frauds and anomalies. A label is found among the
+/// remembered ones by its time and merchant.
 fn overlap(moment: &Moment<'_>, known: &[Fraud]) -> f64 {
     let columns = &moment.state.columns;
     let tail = moment.tail(Window::Month);

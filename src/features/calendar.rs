@@ -1,7 +1,7 @@
 //! Local time: hour, weekday and holidays in the customer's market.
 //!
-//! A time-zone library answers in some hundred nanoseconds; here it is asked once for all changes of
-//! the offset until 2200, and a transaction costs a search among them (one, for Asia/Kolkata).
+//! A time-zone library answers in some hundred nanoseconds; here it is asked once for all changes
+//! of the offset until 2200, and a transaction costs a search among them (one, for Asia/Kolkata).
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -58,7 +58,8 @@ pub enum CalendarError {
 }
 
 impl Calendar {
-    /// The calendar of an IANA time zone with a table of holidays (CSV with the header `date,name`).
+    /// The calendar of an IANA time zone with a table of holidays (CSV with the header
+    /// `date,name`).
     pub fn new(zone: &str, holidays: &str) -> Result<Self, CalendarError> {
         let unknown = |_| CalendarError::UnknownZone { name: zone.to_owned() };
         let zone = TimeZone::get(zone).map_err(unknown)?;

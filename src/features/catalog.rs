@@ -2,8 +2,8 @@
 //!
 //! A model names the features that it wants, an analyst reads why, a data scientist reads the
 //! formula: all of that comes from here, and so do the identifiers that the code computes by. Terms
-//! in the formulas: T the transaction, t its event time, c its customer, H what is remembered of c before
-//! T, W(w) those of H and T in (t-w, t]. Sums leave refunds out, counts take all.
+//! in the formulas: T the transaction, t its event time, c its customer, H what is remembered of c
+//! before T, W(w) those of H and T in (t-w, t]. Sums leave refunds out, counts take all.
 
 use super::feature::{Feature, Unit};
 

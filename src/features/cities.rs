@@ -28,8 +28,8 @@ pub enum CitiesError {
 }
 
 impl Cities {
-    /// Reads a CSV table with the header `city,country,latitude,longitude`. Of equal names the first
-    /// stands for those that come without a country.
+    /// Reads a CSV table with the header `city,country,latitude,longitude`. Of equal names the
+    /// first stands for those that come without a country.
     pub fn new(table: &str) -> Result<Self, CitiesError> {
         let mut cities = Self::default();
         for (index, record) in csv::Reader::from_reader(table.as_bytes()).records().enumerate() {

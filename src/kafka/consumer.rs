@@ -1,10 +1,10 @@
 //! One member of a consumer group.
 //!
-//! librdkafka tells of a rebalance in the middle of a poll, and what it tells of has happened by the
-//! time the callback returns. A worker cannot live with that: the batch in its hands may come from a
-//! partition that has just gone to somebody else. So the callback only notes what is asked, and
-//! reading stops there; the worker finishes its batch, flushes, commits, and then lets it happen
-//! with [`Consumer::complete`]. Offsets are committed by the caller and never by librdkafka.
+//! librdkafka tells of a rebalance in the middle of a poll, and what it tells of has happened by
+//! the time the callback returns. A worker cannot live with that: the batch in its hands may come
+//! from a partition that has just gone to somebody else. So the callback only notes what is asked,
+//! and reading stops there; the worker finishes its batch, flushes, commits, and then lets it
+//! happen with [`Consumer::complete`]. Offsets are committed by the caller and never by librdkafka.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -191,14 +191,18 @@ impl Consumer {
             ("enable.auto.commit", "false"),
             ("enable.auto.offset.store", "false"),
         ];
-        let inner: BaseConsumer<Events> =
-            connection.client(&defaults, &fixed).create_with_context(Events::default()).map_err(
-                |source| Error::Create { role: "consumer", brokers: brokers.clone(), source },
-            )?;
+        let inner: BaseConsumer<Events> = connection
+            .client(&defaults, &fixed)
+            .create_with_context(Events::default())
+            .map_err(|source| Error::Create {
+                role: "consumer",
+                brokers: brokers.clone(),
+                source: Box::new(source),
+            })?;
         inner.subscribe(&[topic]).map_err(|source| Error::Subscribe {
             topic: topic.to_owned(),
             brokers: brokers.clone(),
-            source,
+            source: Box::new(source),
         })?;
         Ok(Self { inner, topic: topic.to_owned(), brokers })
     }
@@ -245,8 +249,10 @@ impl Consumer {
     pub fn complete(&self) -> Result<(), Error> {
         let request = self.inner.context().requests().pop_front();
         request.map_or(Ok(()), |(kind, partitions)| {
-            answer(&self.inner, kind, &partitions)
-                .map_err(|source| Error::Rebalance { topic: self.topic.clone(), source })
+            answer(&self.inner, kind, &partitions).map_err(|source| Error::Rebalance {
+                topic: self.topic.clone(),
+                source: Box::new(source),
+            })
         })
     }
 
@@ -282,7 +288,12 @@ impl Consumer {
     }
 
     fn offsets_error(&self, action: &'static str, source: KafkaError) -> Error {
-        Error::Offsets { action, topic: self.topic.clone(), brokers: self.brokers.clone(), source }
+        Error::Offsets {
+            action,
+            topic: self.topic.clone(),
+            brokers: self.brokers.clone(),
+            source: Box::new(source),
+        }
     }
 
     /// Lets errors pass that librdkafka goes on after.
@@ -293,7 +304,11 @@ impl Consumer {
             log::passing(&source, &self.topic);
             return Ok(());
         }
-        Err(Error::Consume { topic: self.topic.clone(), brokers: self.brokers.clone(), source })
+        Err(Error::Consume {
+            topic: self.topic.clone(),
+            brokers: self.brokers.clone(),
+            source: Box::new(source),
+        })
     }
 }
 
@@ -313,7 +328,11 @@ pub fn committed_offsets(
     let asker: BaseConsumer = connection
         .client(&[], &[("group.id", group_id), ("enable.auto.commit", "false")])
         .create()
-        .map_err(|source| Error::Create { role: "consumer", brokers: brokers.clone(), source })?;
+        .map_err(|source| Error::Create {
+            role: "consumer",
+            brokers: brokers.clone(),
+            source: Box::new(source),
+        })?;
     let mut asked = TopicPartitionList::with_capacity(partitions.len());
     for partition in partitions {
         asked.add_partition(topic, *partition);
@@ -322,7 +341,7 @@ pub fn committed_offsets(
         action: "read",
         topic: topic.to_owned(),
         brokers,
-        source,
+        source: Box::new(source),
     })?;
     let offset = |element: &TopicPartitionListElem<'_>| match element.offset() {
         Offset::Offset(offset) => Some((element.partition(), offset)),

@@ -1,4 +1,7 @@
 //! Why a client cannot go on.
+//!
+//! librdkafka's own error is large and rarely there, so it stands in a box: every step of the
+//! worker returns a result with room for it.
 
 use rdkafka::error::KafkaError;
 
@@ -20,7 +23,7 @@ pub enum Error {
         /// As configured.
         brokers: String,
         /// What librdkafka says.
-        source: KafkaError,
+        source: Box<KafkaError>,
     },
     /// The group cannot be joined.
     #[error("cannot subscribe to topic {topic} at {brokers}, check its name and the permissions")]
@@ -30,7 +33,7 @@ pub enum Error {
         /// As configured.
         brokers: String,
         /// What librdkafka says.
-        source: KafkaError,
+        source: Box<KafkaError>,
     },
     /// Reading has failed for good.
     #[error("cannot read topic {topic} at {brokers} any more, restart the worker")]
@@ -40,7 +43,7 @@ pub enum Error {
         /// As configured.
         brokers: String,
         /// What librdkafka says.
-        source: KafkaError,
+        source: Box<KafkaError>,
     },
     /// An assignment cannot be taken or given back.
     #[error("cannot answer a rebalance of topic {topic}, restart the worker")]
@@ -48,7 +51,7 @@ pub enum Error {
         /// The topic.
         topic: String,
         /// What librdkafka says.
-        source: KafkaError,
+        source: Box<KafkaError>,
     },
     /// Offsets cannot be asked for or written.
     #[error("cannot {action} offsets of topic {topic} at {brokers}, records will be read again")]
@@ -60,7 +63,7 @@ pub enum Error {
         /// As configured.
         brokers: String,
         /// What librdkafka says.
-        source: KafkaError,
+        source: Box<KafkaError>,
     },
     /// librdkafka does not take a record.
     #[error("cannot produce to topic {topic} at {brokers}, check its name and size limits")]
@@ -70,7 +73,7 @@ pub enum Error {
         /// As configured.
         brokers: String,
         /// What librdkafka says.
-        source: KafkaError,
+        source: Box<KafkaError>,
     },
     /// A record was taken and not delivered.
     #[error(
@@ -83,7 +86,7 @@ pub enum Error {
         /// As configured.
         brokers: String,
         /// What librdkafka says.
-        source: KafkaError,
+        source: Box<KafkaError>,
     },
     /// Records wait longer than the deadline for the brokers.
     #[error(
@@ -103,6 +106,6 @@ pub enum Error {
         /// What was tried.
         action: &'static str,
         /// What librdkafka says.
-        source: KafkaError,
+        source: Box<KafkaError>,
     },
 }

@@ -31,17 +31,18 @@ impl MockCluster {
         let owner: BaseProducer = ClientConfig::new()
             .set("test.mock.num.brokers", "1")
             .create()
-            .map_err(|source| Error::Mock { action: "start", source })?;
+            .map_err(|source| Error::Mock { action: "start", source: Box::new(source) })?;
         shorten_first_rebalance(&owner);
         let cluster = owner.client().mock_cluster().ok_or_else(|| Error::Mock {
             action: "start",
-            source: rdkafka::error::KafkaError::Canceled,
+            source: Box::new(rdkafka::error::KafkaError::Canceled),
         })?;
         let brokers = cluster.bootstrap_servers();
         for (topic, partitions) in topics {
-            cluster
-                .create_topic(topic, *partitions, 1)
-                .map_err(|source| Error::Mock { action: "create a topic", source })?;
+            cluster.create_topic(topic, *partitions, 1).map_err(|source| Error::Mock {
+                action: "create a topic",
+                source: Box::new(source),
+            })?;
         }
         drop(cluster);
         Ok(Self { owner, brokers })
@@ -59,9 +60,10 @@ impl MockCluster {
     /// [`Error::Mock`] if librdkafka refuses.
     pub fn delay_answers(&self, delay: std::time::Duration) -> Result<(), Error> {
         self.owner.client().mock_cluster().map_or(Ok(()), |cluster| {
-            cluster
-                .broker_round_trip_time(-1, delay)
-                .map_err(|source| Error::Mock { action: "delay its answers", source })
+            cluster.broker_round_trip_time(-1, delay).map_err(|source| Error::Mock {
+                action: "delay its answers",
+                source: Box::new(source),
+            })
         })
     }
 }

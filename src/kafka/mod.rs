@@ -1,7 +1,7 @@
 //! The edge to Kafka: the only user of rdkafka.
 //!
-//! librdkafka has its own threads, its own queues and callbacks that come whenever it is polled. Let
-//! through, they would spread over the whole program: a partition taken away in the middle of a
+//! librdkafka has its own threads, its own queues and callbacks that come whenever it is polled.
+//! Let through, they would spread over the whole program: a partition taken away in the middle of a
 //! batch, a delivery report on another thread, a queue that is full. Here they become values that
 //! the one thread of a worker asks for when it is ready: a batch that has arrived, a rebalance that
 //! waits for its answer ([`Consumer::rebalance`]), the sequence numbers of acknowledged records

@@ -96,7 +96,7 @@ impl Producer {
             .map_err(|source| Error::Create {
                 role: "producer",
                 brokers: connection.brokers().to_owned(),
-                source,
+                source: Box::new(source),
             })?;
         Ok(Self { inner, brokers: connection.brokers().to_owned() })
     }
@@ -140,7 +140,11 @@ impl Producer {
             self.inner.poll(Duration::ZERO);
             let mut reports = self.inner.context().reports();
             if let Some((topic, source)) = reports.failed.take() {
-                return Err(Error::Undelivered { topic, brokers: self.brokers.clone(), source });
+                return Err(Error::Undelivered {
+                    topic,
+                    brokers: self.brokers.clone(),
+                    source: Box::new(source),
+                });
             }
             if reports.acknowledged.is_empty() {
                 return self.check_alive();
@@ -182,7 +186,11 @@ impl Producer {
     }
 
     fn refused(&self, topic: &str, source: KafkaError) -> Error {
-        Error::Produce { topic: topic.to_owned(), brokers: self.brokers.clone(), source }
+        Error::Produce {
+            topic: topic.to_owned(),
+            brokers: self.brokers.clone(),
+            source: Box::new(source),
+        }
     }
 }
 

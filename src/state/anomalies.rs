@@ -1,8 +1,9 @@
 //! Which of a customer's remembered transactions were anomalies, and how severe.
 //!
-//! Anomalies are rare, so everything about them (counts by window, the last ten, runs, kinds) is read
-//! from one short list when it is asked for. The list names entries by their place in the columns,
-//! counted from the first entry ever remembered, so that entries leaving changes nothing here.
+//! Anomalies are rare, so everything about them (counts by window, the last ten, runs, kinds) is
+//! read from one short list when it is asked for. The list names entries by their place in the
+//! columns, counted from the first entry ever remembered, so that entries leaving changes nothing
+//! here.
 
 use thin_vec::ThinVec;
 

@@ -4,8 +4,8 @@
 //! seven words (28 bytes), or eight while the customer has an amount or a symbol that needs more
 //! bits. Columns, because the hot questions read one field of many entries ("was this merchant here
 //! before?") and then touch a tenth of the memory. Times are milliseconds after a base: 31 days fit
-//! 32 bits. The queue is a sliding slice, not a ring: entries leave at `start`, enter at `end`, and are
-//! moved down when the end is reached, so every column is one plain slice.
+//! 32 bits. The queue is a sliding slice, not a ring: entries leave at `start`, enter at `end`, and
+//! are moved down when the end is reached, so every column is one plain slice.
 
 use super::detectors::Kind;
 use super::geo::PositionE7;
@@ -309,7 +309,8 @@ impl Columns {
         }
     }
 
-    /// Puts an entry at `index`; what was there and after moves up. The caller keeps the order of time.
+    /// Puts an entry at `index`; what was there and after moves up. The caller keeps the order of
+    /// time.
     pub fn insert(&mut self, index: usize, entry: &Entry) {
         if entry.needs_wide() && !self.wide {
             self.resize(self.capacity, WIDE);

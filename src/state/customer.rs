@@ -1,9 +1,9 @@
 //! All that is remembered of one customer, transaction by transaction.
 //!
-//! In order, which is nearly always: time moves on, the transaction is compared with the past, then it
-//! enters, and features read the windows that end at it. Out of order: the same is done to a copy
-//! that ends before the transaction's time, so it sees nothing later; then it is put in its place
-//! and the totals are counted afresh. One meaning, one fast path, one obviously right path.
+//! In order, which is nearly always: time moves on, the transaction is compared with the past, then
+//! it enters, and features read the windows that end at it. Out of order: the same is done to a
+//! copy that ends before the transaction's time, so it sees nothing later; then it is put in its
+//! place and the totals are counted afresh. One meaning, one fast path, one obviously right path.
 
 use smallvec::SmallVec;
 
@@ -53,8 +53,8 @@ pub struct CustomerState {
     pub folded: Folded,
     /// Distances from home of the newest ones with a position.
     pub distances: Distances,
-    /// Ids of the newest entries, those within the horizon for duplicates, in the order of the entries.
-    /// Most customers make one or two payments a day: those need no allocation.
+    /// Ids of the newest entries, those within the horizon for duplicates, in the order of the
+    /// entries. Most customers make one or two payments a day: those need no allocation.
     pub(super) ids: SmallVec<[u64; 2]>,
     /// What the newest entry with a position lacks to full precision, in degrees: a speed over a
     /// second would show it. Meaningless without such an entry.
@@ -65,7 +65,8 @@ pub struct CustomerState {
 
 impl CustomerState {
     /// Takes a transaction in. `read` sees the state as it is at the transaction, the transaction
-    /// included and nothing after it, and what it was compared with; it is not called for a duplicate.
+    /// included and nothing after it, and what it was compared with; it is not called for a
+    /// duplicate.
     pub fn remember(
         &mut self,
         incoming: &Incoming,
@@ -91,8 +92,8 @@ impl CustomerState {
         Remembered { seen: Seen::New, folded: self.keep_bound(bounds) }
     }
 
-    /// Mean and population standard deviation of the remembered amounts in major units, refunds left
-    /// out; zeros for none.
+    /// Mean and population standard deviation of the remembered amounts in major units, refunds
+    /// left out; zeros for none.
     #[inline]
     pub fn amount_statistics(&self) -> (f64, f64) {
         let n = self.totals.history_summed;

@@ -1,7 +1,8 @@
 //! Four detectors that judge a transaction against its customer's own past.
 //!
-//! Each is silent until it has something to compare with: ten remembered transactions, or for travel
-//! an earlier position. A verdict is made once, when a transaction arrives, and remembered with it.
+//! Each is silent until it has something to compare with: ten remembered transactions, or for
+//! travel an earlier position. A verdict is made once, when a transaction arrives, and remembered
+//! with it.
 
 /// Transactions that have to be remembered before habits mean anything.
 pub const MIN_HISTORY: usize = 10;

@@ -56,8 +56,8 @@ impl PositionE7 {
     }
 }
 
-/// The mean of `count` positions from the sums of their coordinates in 1e-7 degrees; `None` for none.
-/// An arithmetic mean of degrees: right for the scale of a home, wrong across the date line.
+/// The mean of `count` positions from the sums of their coordinates in 1e-7 degrees; `None` for
+/// none. An arithmetic mean of degrees: right for the scale of a home, wrong across the date line.
 pub fn mean_position(latitude_sum: i64, longitude_sum: i64, count: u32) -> Option<Position> {
     let scale = E7 * f64::from(count);
     Position::new(latitude_sum as f64 / scale, longitude_sum as f64 / scale).ok()

@@ -1,7 +1,7 @@
 //! Texts as numbers: ids are compared and remembered by hash.
 //!
-//! XXH3 is specified to the bit and the same everywhere, so hashes may stand in snapshots. Within one
-//! customer 32 bits serve: of 1,000 different merchants two share a hash with a chance of 1 in
+//! XXH3 is specified to the bit and the same everywhere, so hashes may stand in snapshots. Within
+//! one customer 32 bits serve: of 1,000 different merchants two share a hash with a chance of 1 in
 //! 8,600, and then a distinct count is off by one. What is looked up across customers has 64.
 
 use xxhash_rust::xxh3::xxh3_64;

@@ -5,8 +5,8 @@
 //! replay, a training table and the live stream see the same. Labels are few beside transactions,
 //! and every worker holds all of them.
 //!
-//! Nothing is forgotten for its age: labels come in whatever order their sources have (a whole
-//! year before the first transaction, or customer by customer), so the newest one says nothing about
+//! Nothing is forgotten for its age: labels come in whatever order their sources have (a whole year
+//! before the first transaction, or customer by customer), so the newest one says nothing about
 //! which transactions are still to come. Only the number bounds memory.
 
 use std::collections::BTreeMap;
@@ -67,8 +67,8 @@ impl Default for KnownFrauds {
 }
 
 impl KnownFrauds {
-    /// Takes a verdict in. The first verdict of fraud on a transaction counts; a verdict that it was
-    /// honest after all takes it back.
+    /// Takes a verdict in. The first verdict of fraud on a transaction counts; a verdict that it
+    /// was honest after all takes it back.
     pub fn learn(&mut self, label: &Label<'_>) {
         let transaction = hash64(label.transaction_id);
         if !label.is_fraud {

@@ -1,7 +1,8 @@
 //! One transaction against its customer's past.
 //!
-//! What a detector or a feature compares with is the past *before* the transaction, so it is read here,
-//! at the one moment when the windows already end at the transaction and it is not among them yet.
+//! What a detector or a feature compares with is the past *before* the transaction, so it is read
+//! here, at the one moment when the windows already end at the transaction and it is not among them
+//! yet.
 
 use super::columns::Entry;
 use super::customer::CustomerState;
@@ -148,7 +149,8 @@ fn velocity_kmh(past: &CustomerState, incoming: &Incoming) -> f64 {
     (distance_km(previous, position) / hours).min(MAX_VELOCITY_KMH)
 }
 
-/// The home that the transaction names, else the mean of the remembered positions once there are five.
+/// The home that the transaction names, else the mean of the remembered positions once there are
+/// five.
 pub(super) fn home(past: &CustomerState, incoming: &Incoming) -> Option<Position> {
     let totals = &past.totals;
     incoming.home.or_else(|| {

@@ -1,8 +1,8 @@
 //! A customer's state as bytes, and back.
 //!
-//! Layout, all little-endian: magic `SFCS`, version (u16), length of what follows up to the checksum
-//! (u32), body, XXH3-64 of everything before. The body of version 1, `v` an unsigned LEB128 and `z` a
-//! zigzag one:
+//! Layout, all little-endian: magic `SFCS`, version (u16), length of what follows up to the
+//! checksum (u32), body, XXH3-64 of everything before. The body of version 1, `v` an unsigned
+//! LEB128 and `z` a zigzag one:
 //!
 //! ```text
 //! first_seen z | symbols: count v, then per symbol hash u32 and kind u8
@@ -10,14 +10,16 @@
 //!   time since the previous one v (the first: since the epoch) | amount v | merchant u32
 //!   flags u8 (status 0-1, position 2, reputation 3, anomaly 4) | hour u8
 //!   category, city, device: v, 1 + place in the symbols, 0 unknown
-//!   if position: latitude i32, longitude i32 | if reputation: v | if anomaly: kind u8, severity f32
-//! residual of the newest position: degrees north f32, degrees east f32 (if an entry has a position)
+//!   if position: latitude i32, longitude i32 | if reputation: v
+//!   if anomaly: kind u8, severity f32
+//! residual of the newest position: degrees north f32, degrees east f32
+//!   (if an entry has a position)
 //! distances: count v, then f64 each | ids: count v, then u64 each
 //! folded hours: count v, then start z, sum z, count v, summed v, declined v
 //! ```
 //!
-//! The bytes are a function of what is remembered alone: symbols stand in the order in which entries
-//! first use them, and every aggregate is counted anew when they are read.
+//! The bytes are a function of what is remembered alone: symbols stand in the order in which
+//! entries first use them, and every aggregate is counted anew when they are read.
 
 use super::columns::Entry;
 use super::customer::CustomerState;

@@ -9,7 +9,8 @@ use thin_vec::ThinVec;
 
 use super::columns::Columns;
 
-/// What kind of text a symbol stands for: the same text as a city and as a category are two symbols.
+/// What kind of text a symbol stands for: the same text as a city and as a category are two
+/// symbols.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SymbolKind {
     /// A merchant category.
