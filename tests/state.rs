@@ -224,7 +224,8 @@ proptest! {
         for incoming in &future {
             let (mut a, mut b) = (None, None);
             let seen = state.remember(incoming, &bounds, |_, observation| a = Some(*observation));
-            let again = restored.remember(incoming, &bounds, |_, observation| b = Some(*observation));
+            let again =
+                restored.remember(incoming, &bounds, |_, observation| b = Some(*observation));
             prop_assert_eq!((seen, a), (again, b));
             prop_assert_eq!(&state.totals, &restored.totals);
             prop_assert_eq!(bytes_of(&state), bytes_of(&restored));
@@ -250,7 +251,11 @@ proptest! {
     }
 
     #[test]
-    fn damaged_bytes_are_refused(arrivals in arrivals(12), at in any::<prop::sample::Index>(), bit in 0..8_u8) {
+    fn damaged_bytes_are_refused(
+        arrivals in arrivals(12),
+        at in any::<prop::sample::Index>(),
+        bit in 0..8_u8,
+    ) {
         let mut state = CustomerState::default();
         for incoming in &arrivals {
             state.remember(incoming, &Bounds::default(), |_, _| {});
