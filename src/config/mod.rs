@@ -1,9 +1,9 @@
 //! Configuration: raw layers → checked values → [`Settings`].
 //!
 //! Values come from a compiled-in file, files of the environment, files named on the command line
-//! and variables, the later ones winning ([`layers`]). One table says what each key allows
-//! ([`keys`]); what does not fit is reported at once, with the key, the place it came from and what
-//! is allowed ([`check`]). The rest of the program sees [`Settings`], in which nothing needs
+//! and variables, the later ones winning (`layers`). One table says what each key allows
+//! (`keys`); what does not fit is reported at once, with the key, the place it came from and what
+//! is allowed (`check`). The rest of the program sees [`Settings`], in which nothing needs
 //! checking again.
 //!
 //! Secrets: a value that may hold one is a [`Secret`] in the settings, is left out of every

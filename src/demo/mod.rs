@@ -3,7 +3,7 @@
 //! Nothing is shortened: transactions are encoded as Avro and produced to a topic, workers are
 //! members of a group, alerts are read back by a subscriber of their topic. Only the cluster is
 //! librdkafka's mock, which silently drops what is read too late. So the generator runs ahead of
-//! the workers by a bounded number of records ([`board`]), and the summary counts what is missing
+//! the workers by a bounded number of records (`board`), and the summary counts what is missing
 //! instead of assuming that nothing is. Every wait has a deadline: a stuck demo says where it
 //! stands and fails.
 
