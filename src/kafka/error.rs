@@ -1,4 +1,7 @@
 //! Why a client cannot go on.
+//!
+//! librdkafka's own error is large and rarely there, so it stands in a box: every step of the
+//! worker returns a result with room for it.
 
 use rdkafka::error::KafkaError;
 
