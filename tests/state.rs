@@ -5,12 +5,13 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
+use synfinance::limits::MAX_AMOUNT_MAJOR;
 use synfinance::state::customer::{CustomerState, Seen};
 use synfinance::state::observation::{Incoming, Observation};
 use synfinance::state::snapshot::{SnapshotError, decode, encode};
 use synfinance::state::totals::{Totals, Window};
 use synfinance::state::{Bounds, MEMORY_MS};
-use synfinance::transaction::{DAY_MS, HOUR_MS, Position, Status};
+use synfinance::transaction::{Amount, DAY_MS, HOUR_MS, Position, Status};
 
 const T0: i64 = 1_767_225_600_000;
 
@@ -72,19 +73,21 @@ fn arrivals(most: usize) -> impl Strategy<Value = Vec<Incoming>> {
 #[derive(Default)]
 struct Naive {
     accepted: Vec<Incoming>,
+    /// Ids with the newest time at their arrival: they are known until the horizon behind that.
+    arrived: Vec<(u64, i64)>,
     newest: Option<i64>,
 }
 
 impl Naive {
     fn take(&mut self, incoming: &Incoming, bounds: &Bounds) -> Seen {
         let newest = self.newest.unwrap_or(i64::MIN / 2);
-        let known = |other: &Incoming| {
-            other.transaction == incoming.transaction
-                && other.time > newest - bounds.dedup_horizon_ms
+        let known = |&(id, at): &(u64, i64)| {
+            id == incoming.transaction && newest < at + bounds.dedup_horizon_ms
         };
-        if self.accepted.iter().any(known) {
+        if self.arrived.iter().any(known) {
             return Seen::Duplicate;
         }
+        self.arrived.push((incoming.transaction, newest.max(incoming.time)));
         if incoming.time <= newest - MEMORY_MS {
             return Seen::Late;
         }
@@ -242,7 +245,7 @@ proptest! {
             now += minutes * 60_000;
         }
         let newest = now - minutes * 60_000;
-        let folded = state.folded.total(newest - 30 * DAY_MS, newest);
+        let folded = state.beyond.folded().unwrap().total(newest - 30 * DAY_MS, newest);
         let all = u64::from(folded.count) + state.columns.len() as u64;
         prop_assert_eq!(all, count as u64);
         prop_assert_eq!(folded.sum, i64::from(folded.count) * 10_000);
@@ -313,11 +316,53 @@ fn golden_state() -> CustomerState {
 fn version_1_is_read_and_written() {
     let golden = include_bytes!("fixtures/state/v1.bin");
     let state = golden_state();
-    assert!(state.anomalies.len() >= 3 && !state.folded.is_empty());
+    assert!(state.anomalies.len() >= 3 && state.beyond.folded().is_some());
     assert!(bytes_of(&state) == golden, "the layout of version 1 changed");
     let restored = decode(golden).unwrap();
     assert_eq!(restored.totals, state.totals);
     assert_eq!(restored.first_seen(), Some(T0));
+}
+
+#[test]
+fn a_repeat_is_known_however_its_first_arrival_was_remembered() {
+    let bounds = Bounds { max_transactions: 32, ..Bounds::default() };
+    let seen = |state: &mut CustomerState, id, time| {
+        state.remember(&plain(id, time, 10_000), &bounds, |_, _| {}).seen
+    };
+    let mut state = CustomerState::default();
+    for id in 0..100 {
+        assert_eq!(seen(&mut state, id, T0 + id as i64), Seen::New);
+    }
+    // Folded, but within the horizon; then late; then out of order by more than the horizon.
+    for (id, time, first) in [
+        (0, T0, Seen::Duplicate),
+        (1_000, T0 - 40 * DAY_MS, Seen::Late),
+        (1_001, T0 - 5 * DAY_MS, Seen::New),
+    ] {
+        assert_eq!(seen(&mut state, id, time), first);
+        assert_eq!(seen(&mut state, id, time), Seen::Duplicate);
+        let mut restored = decode(&bytes_of(&state)).unwrap();
+        assert_eq!(seen(&mut restored, id, time), Seen::Duplicate);
+    }
+    // The horizon counts from the newest time at arrival.
+    assert_eq!(seen(&mut state, 2_000, T0 + 99 + DAY_MS), Seen::New);
+    assert_eq!(seen(&mut state, 1_001, T0 - 5 * DAY_MS), Seen::New);
+    assert!(state.beyond.stragglers().len() <= 2, "{:?}", state.beyond.stragglers());
+}
+
+#[test]
+fn the_largest_amounts_add_up() {
+    let bounds = Bounds { max_transactions: Bounds::MAX_TRANSACTIONS, ..Bounds::default() };
+    let largest = Amount::from_major(MAX_AMOUNT_MAJOR).unwrap();
+    let mut state = CustomerState::default();
+    for id in 0..3_000 {
+        state.remember(&plain(id, T0 + id as i64, largest.minor()), &bounds, |state, seen| {
+            assert!(state.totals.sums[4] >= largest.minor());
+            let is_first = state.columns.len() == 1;
+            let mean = if is_first { 0.0 } else { MAX_AMOUNT_MAJOR };
+            assert_eq!((seen.mean_amount, seen.sd_amount), (mean, 0.0));
+        });
+    }
 }
 
 #[test]

@@ -74,7 +74,7 @@ impl Read {
             Self::Time { per_milli } => Cell::Time(cursor.long()?.div_euclid(*per_milli)),
             Self::TimeOfInt => Cell::Time(i64::from(cursor.int()?)),
             Self::Flag => Cell::Flag(cursor.boolean()?),
-            Self::StatusOfText => Cell::Status(status_of_symbol(cursor.text()?)),
+            Self::StatusOfText => Cell::Status(Status::from_text(cursor.text()?)),
             Self::Text | Self::Double | Self::Status(_) => return self.read(cursor, cell),
         };
         Ok(())

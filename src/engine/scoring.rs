@@ -35,6 +35,9 @@ pub enum EngineError {
         /// The feature's.
         feature: String,
     },
+    /// The engine was made for features alone.
+    #[error("this engine has no model to score with")]
+    NoModel,
     /// The model gives no usable score.
     #[error("the model cannot score")]
     Score(#[from] ScoreError),
@@ -148,18 +151,22 @@ impl Engine {
     }
 
     /// Scores transactions in order of arrival. One entry of `decisions` for each (cleared first);
-    /// `None` for a duplicate, and for all where the engine has no model.
+    /// `None` for a duplicate.
+    ///
+    /// # Errors
+    /// [`EngineError::NoModel`] for an engine that was made for features alone, and
+    /// [`EngineError::Score`] if a model fails: its transactions are remembered, not decided.
     pub fn score(
         &mut self,
         batch: &[Transaction<'_>],
         decisions: &mut Vec<Option<Decision>>,
     ) -> Result<(), EngineError> {
-        self.remember(batch)?;
         decisions.clear();
-        let Some(decider) = &mut self.decider else {
-            decisions.extend(batch.iter().map(|_| None));
-            return Ok(());
-        };
+        if self.decider.is_none() {
+            return Err(EngineError::NoModel);
+        }
+        self.remember(batch)?;
+        let decider = self.decider.as_mut().ok_or(EngineError::NoModel)?;
         decider.fill_matrix(&self.values, self.plan.columns().len(), self.width);
         let judge = &mut decider.judge;
         judge.scorer.score(&judge.matrix, &mut judge.scores)?;

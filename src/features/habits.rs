@@ -56,12 +56,8 @@ pub(super) fn behavioural(moment: &Moment<'_>, row: &mut Row) {
 #[inline]
 fn outcomes(moment: &Moment<'_>, row: &mut Row) {
     let totals = &moment.state.totals;
-    let (mut refunds, mut declined) =
-        (f64::from(totals.refunds_month), f64::from(totals.declined_week));
-    if !moment.state.folded.is_empty() {
-        refunds += moment.folded_outcomes(Window::Month).0;
-        declined += moment.folded_outcomes(Window::Week).1;
-    }
+    let refunds = f64::from(totals.refunds_month) + moment.folded_outcomes(Window::Month).0;
+    let declined = f64::from(totals.declined_week) + moment.folded_outcomes(Window::Week).1;
     row[F::RefundRate30d] = ratio(refunds, moment.window(Window::Month).count);
     row[F::DeclinedRate7d] = ratio(declined, moment.window(Window::Week).count);
 }

@@ -92,21 +92,23 @@ impl Moment<'_> {
         let w = window as usize;
         let mut count = self.exact_count(window) as u64;
         let (mut summed, mut sum) = (u64::from(totals.summed[w]), totals.sums[w]);
-        if !self.state.folded.is_empty() {
+        if let Some(folded) = self.state.beyond.folded() {
             let now = self.incoming.time;
-            let folded = self.state.folded.total(now - window.millis(), now);
+            let folded = folded.total(now - window.millis(), now);
             count += u64::from(folded.count);
             summed += u64::from(folded.summed);
-            sum = sum.wrapping_add(folded.sum);
+            sum = sum.saturating_add(folded.sum);
         }
         let amount = sum as f64 / Amount::SCALE as f64;
         WindowTotals { count: count as f64, summed: summed as f64, amount }
     }
 
     /// Folded refunds and declined ones of a window.
+    #[inline]
     pub(super) fn folded_outcomes(&self, window: Window) -> (f64, f64) {
+        let Some(folded) = self.state.beyond.folded() else { return (0.0, 0.0) };
         let now = self.incoming.time;
-        let folded = self.state.folded.total(now - window.millis(), now);
+        let folded = folded.total(now - window.millis(), now);
         (f64::from(folded.refunds()), f64::from(folded.declined))
     }
 }

@@ -8,9 +8,9 @@
 use smallvec::SmallVec;
 
 use super::anomalies::Anomalies;
+use super::beyond::{Beyond, Straggler};
 use super::columns::{Columns, Entry};
 use super::distances::{Distances, KEPT};
-use super::folded::Folded;
 use super::geo::{PositionE7, distance_km};
 use super::observation::{Incoming, Observation, home};
 use super::symbols::{SymbolKind, Symbols};
@@ -49,8 +49,8 @@ pub struct CustomerState {
     pub totals: Totals,
     /// Those that stood out.
     pub anomalies: Anomalies,
-    /// What lies beyond the bound.
-    pub folded: Folded,
+    /// What is remembered beside the columns.
+    pub beyond: Beyond,
     /// Distances from home of the newest ones with a position.
     pub distances: Distances,
     /// Ids of the newest entries, those within the horizon for duplicates, in the order of the
@@ -73,19 +73,24 @@ impl CustomerState {
         bounds: &Bounds,
         read: impl FnOnce(&Self, &Observation),
     ) -> Remembered {
-        if self.ids.contains(&incoming.transaction) {
+        let id = incoming.transaction;
+        if self.ids.contains(&id) || self.beyond.knows(id) {
             return Remembered { seen: Seen::Duplicate, folded: 0 };
         }
-        let newest = self.columns.newest();
-        if newest.is_none_or(|newest| incoming.time >= newest) {
-            let observation = self.append(incoming, bounds);
-            read(self, &observation);
-            return Remembered { seen: Seen::New, folded: self.keep_bound(bounds) };
-        }
+        let newest = match self.columns.newest() {
+            Some(newest) if incoming.time < newest => newest,
+            _ => {
+                let observation = self.append(incoming, bounds);
+                read(self, &observation);
+                return Remembered { seen: Seen::New, folded: self.keep_bound(bounds) };
+            }
+        };
         let mut past = self.until(incoming.time);
         let observation = past.append(incoming, bounds);
         read(&past, &observation);
-        if newest.is_some_and(|newest| incoming.time <= newest - MEMORY_MS) {
+        self.beyond
+            .straggle(Straggler { transaction: id, until: newest + bounds.dedup_horizon_ms });
+        if incoming.time <= newest - MEMORY_MS {
             return Remembered { seen: Seen::Late, folded: 0 };
         }
         self.insert(incoming, &observation, bounds);
@@ -127,7 +132,7 @@ impl CustomerState {
         self.columns.heap_bytes()
             + self.symbols.heap_bytes()
             + self.anomalies.heap_bytes()
-            + self.folded.heap_bytes()
+            + self.beyond.heap_bytes()
             + self.distances.heap_bytes()
             + if self.ids.spilled() { self.ids.capacity() * size_of::<u64>() } else { 0 }
     }
@@ -160,12 +165,11 @@ impl CustomerState {
         while !self.columns.is_empty() && self.columns.time(0) <= now - MEMORY_MS {
             self.forget_oldest();
         }
-        if !self.folded.is_empty() {
-            self.folded.forget(now - MEMORY_MS);
-        }
+        self.beyond.forget(now, now - MEMORY_MS);
     }
 
-    fn forget_oldest(&mut self) {
+    /// Forgets the oldest entry; its id, if that was still within the horizon.
+    fn forget_oldest(&mut self) -> Option<u64> {
         let oldest = self.columns.entry(0);
         self.totals.leave_oldest(&self.columns, &mut self.symbols);
         for symbol in [oldest.category, oldest.city, oldest.device] {
@@ -174,9 +178,7 @@ impl CustomerState {
         self.columns.pop_oldest();
         self.anomalies.pop_oldest();
         self.distances.keep_newest(usize::from(self.totals.positions));
-        if self.ids.len() > self.columns.len() {
-            self.ids.remove(0);
-        }
+        (self.ids.len() > self.columns.len()).then(|| self.ids.remove(0))
     }
 
     #[inline]
@@ -218,8 +220,11 @@ impl CustomerState {
         let beyond = self.columns.len().saturating_sub(usize::from(bounds.max_transactions));
         for _ in 0..beyond {
             let oldest = self.columns.entry(0);
-            self.folded.fold(oldest.time, oldest.amount, oldest.status);
-            self.forget_oldest();
+            self.beyond.fold(oldest.time, oldest.amount, oldest.status);
+            if let Some(transaction) = self.forget_oldest() {
+                let until = oldest.time + bounds.dedup_horizon_ms;
+                self.beyond.straggle(Straggler { transaction, until });
+            }
         }
         beyond
     }

@@ -33,7 +33,7 @@ impl FoldedHour {
     }
 
     fn add(&mut self, other: &Self) {
-        self.sum = self.sum.wrapping_add(other.sum);
+        self.sum = self.sum.saturating_add(other.sum);
         self.count = self.count.saturating_add(other.count);
         self.summed = self.summed.saturating_add(other.summed);
         self.declined = self.declined.saturating_add(other.declined);

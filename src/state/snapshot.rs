@@ -15,11 +15,13 @@
 //! if an entry has a position: residual of the newest, degrees north f32, degrees east f32
 //! distances: count v, then f64 each | ids: count v, then u64 each
 //! folded hours: count v, then start z, sum z, count v, summed v, declined v
+//! ids without an entry: count v, then id u64, known until z
 //! ```
 //!
 //! The bytes are a function of what is remembered alone: symbols stand in the order in which
 //! entries first use them, and every aggregate is counted anew when they are read.
 
+use super::beyond::{Beyond, Straggler};
 use super::columns::Entry;
 use super::customer::CustomerState;
 use super::detectors::Kind;
@@ -29,6 +31,7 @@ use super::hash::hash64_bytes;
 use super::reading::{Reader, put_signed, put_unsigned};
 use super::symbols::{SymbolKind, UNKNOWN};
 use super::{Bounds, distances::KEPT};
+use crate::limits::MAX_STRAGGLERS;
 use crate::transaction::{HOUR_MS, Status};
 
 const MAGIC: [u8; 4] = *b"SFCS";
@@ -129,7 +132,7 @@ fn encode_body(state: &CustomerState, out: &mut Vec<u8>) {
     for id in &state.ids {
         out.extend_from_slice(&id.to_le_bytes());
     }
-    encode_folded(&state.folded, out);
+    encode_beyond(&state.beyond, out);
 }
 
 /// Symbols with their kinds, in the order in which entries first use them.
@@ -181,14 +184,19 @@ fn encode_entry(
     }
 }
 
-fn encode_folded(folded: &Folded, out: &mut Vec<u8>) {
-    put_unsigned(out, folded.hours().len() as u64);
-    for hour in folded.hours() {
+fn encode_beyond(beyond: &Beyond, out: &mut Vec<u8>) {
+    put_unsigned(out, beyond.hours().len() as u64);
+    for hour in beyond.hours() {
         put_signed(out, hour.start);
         put_signed(out, hour.sum);
         for count in [hour.count, hour.summed, hour.declined] {
             put_unsigned(out, u64::from(count));
         }
+    }
+    put_unsigned(out, beyond.stragglers().len() as u64);
+    for straggler in beyond.stragglers() {
+        out.extend_from_slice(&straggler.transaction.to_le_bytes());
+        put_signed(out, straggler.until);
     }
 }
 
@@ -215,7 +223,8 @@ fn decode_body(reader: &mut Reader<'_>) -> Result<CustomerState, SnapshotError> 
     for _ in 0..reader.count(count)? {
         state.ids.push(u64::from_le_bytes(reader.array()?));
     }
-    state.folded = decode_folded(reader)?;
+    let folded = decode_folded(reader)?;
+    state.beyond = Beyond::new(folded, decode_stragglers(reader)?);
     reader.finish()?;
     state.recount();
     Ok(state)
@@ -340,4 +349,13 @@ fn decode_folded(reader: &mut Reader<'_>) -> Result<Folded, SnapshotError> {
         return Err(damaged("folded hours are out of order"));
     }
     Ok(Folded::from_hours(hours))
+}
+
+fn decode_stragglers(reader: &mut Reader<'_>) -> Result<Vec<Straggler>, SnapshotError> {
+    let mut stragglers = Vec::new();
+    for _ in 0..reader.count(MAX_STRAGGLERS)? {
+        let transaction = u64::from_le_bytes(reader.array()?);
+        stragglers.push(Straggler { transaction, until: reader.signed()? });
+    }
+    Ok(stragglers)
 }

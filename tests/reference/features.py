@@ -217,6 +217,7 @@ class Customer:
         self.type = np.full(count, -1)  # an index of TYPES, -1 for no anomaly
         self.distance = np.zeros(count)
         self.newest = None
+        self.newest_at = np.full(count, -(2**62))  # on arrival; so low for duplicates
         self.first = None
 
     def features(self):
@@ -228,12 +229,11 @@ class Customer:
         ]
 
     def is_duplicate(self, at):
-        """Whether its id came before and is less than the horizon behind the newest time."""
+        """Whether its id came before, when the newest time was less than the horizon ago."""
         same = self.columns["id"][:at] == self.columns["id"][at]
         if not same.any():
             return False
-        times = self.columns["time"][:at][same & self.remembered[:at]]
-        return bool((times > self.newest - DEDUP_HORIZON).any())
+        return bool((self.newest_at[:at][same] > self.newest - DEDUP_HORIZON).any())
 
     def arrive(self, at):
         """Features of the transaction at `at`; it is remembered unless it is late."""
@@ -241,6 +241,7 @@ class Customer:
         is_late = self.newest is not None and time <= self.newest - MEMORY
         if not is_late:
             self.newest = time if self.newest is None else max(self.newest, time)
+        self.newest_at[at] = self.newest
         history = self.history(at, time)
         first = time if self.first is None else min(self.first, time)
         row = self.describe(at, time, history, first)
