@@ -169,13 +169,14 @@ pub fn run<S: Score>(
 }
 
 /// The mock answers a fetch without records only when its wait is over, whatever arrives meanwhile.
-/// A member that has to join twice on a busy machine leaves its first self behind in the mock's
-/// group: partitions of nobody, until that one's session is over.
+/// And where a member is slow to take its first assignment, the mock deals anew, and only after a
+/// second less than a session: so sessions are short.
 fn connection(cluster: &MockCluster) -> Result<Connection, Error> {
     let properties = [
         ("fetch.wait.max.ms", "2"),
         ("message.timeout.ms", "30000"),
-        ("session.timeout.ms", "6000"),
+        ("heartbeat.interval.ms", "500"),
+        ("session.timeout.ms", "2000"),
     ];
     let properties = properties.map(|(key, value)| (key.to_owned(), value.to_owned()));
     Ok(Connection::new(cluster.connection().brokers(), properties.into())?)
