@@ -10,6 +10,9 @@ use super::progress::Progress;
 use crate::batch::{ColumnMap, Error, Format, Job, Source, Summary, Target};
 use crate::clock;
 
+/// What names the output's format where its extension does not.
+const OUTPUT_FORMAT: &str = "--output-format";
+
 /// Arguments of every command that turns a file into another.
 #[derive(Debug, Args)]
 pub(super) struct FileArguments {
@@ -21,7 +24,7 @@ pub(super) struct FileArguments {
     #[arg(long)]
     format: Option<Format>,
 
-    /// The same for the output
+    /// The same for the output; default: by its extension
     #[arg(long, value_name = "FORMAT")]
     output_format: Option<Format>,
 
@@ -55,13 +58,18 @@ impl FileArguments {
         let rejected = self.rejected.as_deref();
         Ok(Files {
             source: Source::from_argument(input, self.format)?,
-            target: Target::from_argument(output, self.output_format.or(fallback))?,
-            rejected: rejected
-                .map(|path| Target::from_argument(path, self.output_format))
-                .transpose()?,
+            target: Target::from_option(output, self.output_format.or(fallback), OUTPUT_FORMAT)?,
+            rejected: rejected.map(|path| self.rejected_target(path)).transpose()?,
             columns: ColumnMap::parse(&self.columns)?,
             stdout_is_taken,
         })
+    }
+
+    /// `--output-format` is about the results: rejected rows take it only where their file's own
+    /// name says nothing.
+    fn rejected_target(&self, path: &Path) -> Result<Target, Error> {
+        let own = Target::from_argument(path, None);
+        own.or_else(|_| Target::from_option(path, self.output_format, OUTPUT_FORMAT))
     }
 
     /// Runs `work` over the files and prints its summary; `what` is what became of a good row.
