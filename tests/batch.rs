@@ -10,6 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -597,7 +598,7 @@ fn long_ids_keep_every_digit() {
 }
 
 #[test]
-fn a_stream_of_json_is_typed_by_its_beginning() {
+fn a_stream_of_json_gives_what_the_file_gives() {
     let bench = Bench::new();
     let line = |id: usize, amount: &str, more: &str| {
         format!(
@@ -606,17 +607,32 @@ fn a_stream_of_json_is_typed_by_its_beginning() {
         )
     };
     let mut text: String = (0..40_000).map(|id| line(id, "5", "")).collect();
-    text += &line(40_000, "5", ",\"late\":1");
+    text += &line(40_000, "5", ",\"city\":\"Pune\",\"more\":1");
     text += &line(40_001, "5.5", "");
     let stream = Source::stream(Box::new(Cursor::new(text.clone())), Format::JsonLines);
-    let summary = bench.score_with(stream, "out.jsonl", "", 2).unwrap();
-    assert_eq!((summary.rows, summary.rejected), (40_002, 1));
-    assert_eq!(summary.examples[0].row, 40_002);
-    assert!(summary.examples[0].message.contains("5.5"), "{:?}", summary.examples);
-    assert!(summary.notes[0].contains("late"), "{:?}", summary.notes);
-    let summary = bench.score(&bench.put("in.jsonl", text), "out.jsonl").unwrap();
+    let summary = bench.score_with(stream, "streamed.jsonl", "", 2).unwrap();
     assert_eq!((summary.rows, summary.rejected), (40_002, 0));
-    assert!(summary.notes.is_empty());
+    bench.score(&bench.put("in.jsonl", text), "out.jsonl").unwrap();
+    assert!(bench.text("streamed.jsonl") == bench.text("out.jsonl"), "they differ");
+    let last = bench.lines("out.jsonl").split_off(40_000);
+    assert_eq!((&last[0]["city"], &last[1]["amount"]), (&"Pune".into(), &5.5.into()));
+}
+
+#[test]
+fn a_pipe_under_a_path_is_read_in_every_format() {
+    let bench = Bench::new();
+    let sample = Sample::new(300);
+    for file in FILES {
+        sample.write(&bench.path(file), 300);
+        let pipe = bench.path(&format!("pipe-{file}"));
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let (bytes, into) = (fs::read(bench.path(file)).unwrap(), pipe.clone());
+        let writer = std::thread::spawn(move || fs::write(into, bytes));
+        bench.score(&pipe, "out.jsonl").unwrap();
+        writer.join().unwrap().unwrap();
+        let found = probabilities(&bench.lines("out.jsonl"));
+        assert_close(&found, &sample.expected(300), file);
+    }
 }
 
 #[test]
