@@ -848,7 +848,7 @@ fn features_know_verdicts_from_their_time_on() {
 fn labels_are_read_in_every_form() {
     let bench = Bench::new();
     let mut csv = "transaction_id,customer_id,merchant_id,event_time,amount,verdict\n".to_owned();
-    for (row, verdict) in ["1", "TRUE", "yes", "0", "False", "", "maybe"].iter().enumerate() {
+    for (row, verdict) in ["1.00", "TRUE", "yes", "0", "False", "nan", "2"].iter().enumerate() {
         csv += &format!("t{row},c,m{row},2024-03-01,5,{verdict}\n");
     }
     for merchant in 0..7 {
@@ -857,7 +857,7 @@ fn labels_are_read_in_every_form() {
     let path = bench.put("in.csv", csv);
     let summary = bench.features(&path, "f.jsonl", Some("verdict"), 2).unwrap();
     assert_eq!((summary.scored, summary.rejected), (13, 1));
-    assert!(summary.examples[0].message.contains("maybe"));
+    assert!(summary.examples[0].message.contains("\"2\""));
     let lines = bench.lines("f.jsonl");
     let known: Vec<f64> = lines[6..].iter().map(|line| line["known"].as_f64().unwrap()).collect();
     assert_eq!(known, [1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
