@@ -108,6 +108,20 @@ impl Source {
         self.format
     }
 
+    /// A usage error when `target` would take the place of the file that is read.
+    pub fn spare(&self, target: &Target, role: &str) -> Result<(), Error> {
+        let (Bytes::File(input), Some(output)) = (&self.bytes, &target.path) else { return Ok(()) };
+        let same = match (input.canonicalize(), output.canonicalize()) {
+            (Ok(input), Ok(output)) => input == output && input.is_file(),
+            _ => false,
+        };
+        if !same {
+            return Ok(());
+        }
+        let name = target.name();
+        Err(Error::Usage(format!("{name} is the input; {role} must go to another file")))
+    }
+
     /// For messages: the path, or `stdin`.
     pub fn name(&self) -> String {
         match &self.bytes {

@@ -55,11 +55,18 @@ impl FileArguments {
     pub(super) fn settle(&self, input: &Path, output: &Path) -> anyhow::Result<Files> {
         let stdout_is_taken = output == Path::new("-");
         let fallback = if stdout_is_taken { self.format } else { None };
-        let rejected = self.rejected.as_deref();
+        let source = Source::from_argument(input, self.format)?;
+        let target = Target::from_option(output, self.output_format.or(fallback), OUTPUT_FORMAT)?;
+        let rejected = self.rejected.as_deref().map(|path| self.rejected_target(path));
+        let rejected = rejected.transpose()?;
+        source.spare(&target, "results")?;
+        if let Some(rejected) = &rejected {
+            source.spare(rejected, "rejected rows")?;
+        }
         Ok(Files {
-            source: Source::from_argument(input, self.format)?,
-            target: Target::from_option(output, self.output_format.or(fallback), OUTPUT_FORMAT)?,
-            rejected: rejected.map(|path| self.rejected_target(path)).transpose()?,
+            source,
+            target,
+            rejected,
             columns: ColumnMap::parse(&self.columns)?,
             stdout_is_taken,
         })
