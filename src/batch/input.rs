@@ -26,7 +26,7 @@ use super::text::Buffer;
 pub(super) const BLOCK_ROWS: usize = 8_192;
 
 /// Picks columns of a file by index, ascending; `None` takes all. Its error ends the reading before
-/// it begins.
+/// it begins. JSON Lines without a line have no columns and no rows, and nothing is asked.
 pub(super) type Choose<'a> = &'a mut dyn FnMut(&Schema) -> Result<Option<Vec<usize>>, Error>;
 
 /// A stream of blocks.

@@ -40,6 +40,8 @@ pub(super) struct JsonBlocks {
 struct Learned {
     columns: HashMap<String, usize>,
     fields: Vec<(String, Kind)>,
+    /// Not one line: there is nothing to choose from, and nothing to choose for.
+    is_empty: bool,
 }
 
 impl JsonBlocks {
@@ -54,7 +56,8 @@ impl JsonBlocks {
         let all = Schema::new(
             learned.fields.iter().map(|(name, kind)| kind.field(name)).collect::<Vec<_>>(),
         );
-        let kept = choose(&all)?.unwrap_or_else(|| (0..learned.fields.len()).collect());
+        let chosen = if learned.is_empty { Some(Vec::new()) } else { choose(&all)? };
+        let kept = chosen.unwrap_or_else(|| (0..learned.fields.len()).collect());
         let known: HashMap<String, usize> = learned.columns;
         let places: HashMap<usize, usize> =
             kept.iter().enumerate().map(|(to, from)| (*from, to)).collect();
@@ -183,10 +186,12 @@ fn pass_line(buffer: &mut Buffer, length: usize) -> Result<(), Error> {
 
 impl Learned {
     fn from_all(buffer: &mut Buffer) -> Result<Self, Error> {
-        let mut learned = Self::default();
+        let mut learned = Self { is_empty: true, ..Self::default() };
         refuse_array(buffer)?;
         while let Some(length) = next_line(buffer)? {
-            learned.line(&buffer.rest()[..length], buffer.name())?;
+            let line = &buffer.rest()[..length];
+            learned.is_empty &= line.trim_ascii().is_empty();
+            learned.line(line, buffer.name())?;
             pass_line(buffer, length)?;
         }
         Ok(learned)
