@@ -196,6 +196,11 @@ pub(super) struct Resolved {
 }
 
 impl Resolved {
+    /// For an input without columns, which has no rows either.
+    pub(super) fn nowhere() -> Self {
+        Self { places: [None; FieldName::COUNT] }
+    }
+
     /// The column index of a field, or `None` where the file has no such column.
     pub(super) fn place(&self, field: FieldName) -> Option<usize> {
         self.places[field as usize]

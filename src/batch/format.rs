@@ -1,7 +1,8 @@
 //! The four file formats, and where bytes come from and go to.
 //!
-//! A path tells its format by its extension; `-` (stdin, stdout) has none, so there the format must
-//! be named. Both are settled before the first byte is read: a wrong extension is a wrong question
+//! A path tells its format by its extension, unless the format is named, which is what somebody
+//! does whose files are called otherwise; `-` (stdin, stdout) has no extension, so there it must be
+//! named. Both are settled before the first byte is read: a wrong extension is a wrong question
 //! (exit code 2), not a failure half-way.
 
 use std::fmt;
@@ -44,14 +45,7 @@ impl Format {
 
     /// The format that a path's extension names, in any case; a usage error when it names none.
     pub fn of_path(path: &Path) -> Result<Self, Error> {
-        let extension = path.extension().and_then(|text| text.to_str()).unwrap_or("");
-        Self::from_word(extension).ok_or_else(|| {
-            Error::Usage(format!(
-                "cannot tell the format of {} by its extension; use one of {ALLOWED} or name it \
-                 with --format",
-                path.display()
-            ))
-        })
+        of_extension(path, "--format")
     }
 
     fn from_word(word: &str) -> Option<Self> {
@@ -97,10 +91,10 @@ impl Source {
     /// `-`.
     pub fn from_argument(argument: &Path, format: Option<Format>) -> Result<Self, Error> {
         if argument == Path::new("-") {
-            let format = format.ok_or_else(|| nameless("stdin"))?;
+            let format = format.ok_or_else(|| nameless("stdin", "--format"))?;
             return Ok(Self::stream(Box::new(std::io::stdin()), format));
         }
-        let format = settle(argument, format)?;
+        let format = format.map_or_else(|| of_extension(argument, "--format"), Ok)?;
         Ok(Self { format, bytes: Bytes::File(argument.to_owned()) })
     }
 
@@ -112,6 +106,20 @@ impl Source {
     /// The format that will be read.
     pub fn format(&self) -> Format {
         self.format
+    }
+
+    /// A usage error when `target` would take the place of the file that is read.
+    pub fn spare(&self, target: &Target, role: &str) -> Result<(), Error> {
+        let (Bytes::File(input), Some(output)) = (&self.bytes, &target.path) else { return Ok(()) };
+        let same = match (input.canonicalize(), output.canonicalize()) {
+            (Ok(input), Ok(output)) => input == output && input.is_file(),
+            _ => false,
+        };
+        if !same {
+            return Ok(());
+        }
+        let name = target.name();
+        Err(Error::Usage(format!("{name} is the input; {role} must go to another file")))
     }
 
     /// For messages: the path, or `stdin`.
@@ -134,11 +142,20 @@ impl Target {
     /// The file at `path`, or stdout for `-`. `format` overrides the extension and is required for
     /// `-`. A file appears under its name only when it is complete.
     pub fn from_argument(argument: &Path, format: Option<Format>) -> Result<Self, Error> {
+        Self::from_option(argument, format, "--format")
+    }
+
+    /// As [`Target::from_argument`] where the format is named with another option than `--format`.
+    pub fn from_option(
+        argument: &Path,
+        format: Option<Format>,
+        option: &str,
+    ) -> Result<Self, Error> {
         if argument == Path::new("-") {
-            let format = format.ok_or_else(|| nameless("stdout"))?;
+            let format = format.ok_or_else(|| nameless("stdout", option))?;
             return Ok(Self { format, path: None });
         }
-        let format = settle(argument, format)?;
+        let format = format.map_or_else(|| of_extension(argument, option), Ok)?;
         Ok(Self { format, path: Some(argument.to_owned()) })
     }
 
@@ -153,18 +170,20 @@ impl Target {
     }
 }
 
-/// A known extension wins over `--format`, which may have been meant for the stream at the other
-/// end of the command; a path without a known extension takes the named format.
-fn settle(path: &Path, format: Option<Format>) -> Result<Format, Error> {
-    match (Format::of_path(path), format) {
-        (Ok(of_path), _) => Ok(of_path),
-        (Err(_), Some(format)) => Ok(format),
-        (Err(error), None) => Err(error),
-    }
+/// The format of a path's extension; `option` is what names it where the extension does not.
+fn of_extension(path: &Path, option: &str) -> Result<Format, Error> {
+    let extension = path.extension().and_then(|text| text.to_str()).unwrap_or("");
+    Format::from_word(extension).ok_or_else(|| {
+        Error::Usage(format!(
+            "cannot tell the format of {} by its extension; use one of {ALLOWED} or name it with \
+             {option}",
+            path.display()
+        ))
+    })
 }
 
-fn nameless(stream: &str) -> Error {
-    Error::Usage(format!("{stream} has no extension; name its format with --format: {ALLOWED}"))
+fn nameless(stream: &str, option: &str) -> Error {
+    Error::Usage(format!("{stream} has no extension; name its format with {option}: {ALLOWED}"))
 }
 
 #[cfg(test)]
@@ -193,14 +212,22 @@ mod tests {
             let error = Source::from_argument(Path::new(path), None).err().unwrap();
             assert_eq!(error.kind(), super::super::ErrorKind::Usage, "{path}");
             let text = error.to_string();
-            assert!(text.contains("--format") && text.contains("parquet"), "{text}");
+            assert!(text.contains("with --format") && text.contains("parquet"), "{text}");
+            let text = Target::from_option(Path::new(path), None, "--output-format");
+            let text = text.unwrap_err().to_string();
+            assert!(text.contains("with --output-format"), "{text}");
         }
         assert!("xlsx".parse::<Format>().unwrap_err().to_string().contains("xlsx"));
     }
 
     #[test]
-    fn a_named_format_serves_where_the_extension_says_nothing() {
+    fn a_named_format_beats_the_extension() {
         let target = Target::from_argument(Path::new("scored.out"), Some(Format::Avro)).unwrap();
+        assert_eq!(target.format(), Format::Avro);
+        let source =
+            Source::from_argument(Path::new("wrong.csv"), Some(Format::JsonLines)).unwrap();
+        assert_eq!(source.format(), Format::JsonLines);
+        let target = Target::from_argument(Path::new("wrong.csv"), Some(Format::Avro)).unwrap();
         assert_eq!(target.format(), Format::Avro);
         let target = Target::from_argument(Path::new("-"), Some(Format::Csv)).unwrap();
         assert_eq!((target.format(), target.name().as_str()), (Format::Csv, "stdout"));

@@ -6,11 +6,13 @@
 
 use std::fs::File;
 use std::io::{Read, Seek};
+use std::path::Path;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use tempfile::NamedTempFile;
 
 use super::Error;
 use super::container::Whole;
@@ -24,7 +26,7 @@ use super::text::Buffer;
 pub(super) const BLOCK_ROWS: usize = 8_192;
 
 /// Picks columns of a file by index, ascending; `None` takes all. Its error ends the reading before
-/// it begins.
+/// it begins. JSON Lines without a line have no columns and no rows, and nothing is asked.
 pub(super) type Choose<'a> = &'a mut dyn FnMut(&Schema) -> Result<Option<Vec<usize>>, Error>;
 
 /// A stream of blocks.
@@ -50,21 +52,17 @@ pub(super) fn open(source: Source, choose: Choose<'_>) -> Result<Box<dyn Blocks>
             Ok(Box::new(CsvBlocks::open(buffer, choose)?))
         }
         Format::JsonLines => {
-            let again = match &source.bytes {
-                Bytes::File(path) if path.is_file() => {
-                    Some(Buffer::new(Box::new(file(path, &name)?), name.clone())?)
-                }
-                _ => None,
-            };
-            let buffer = Buffer::new(reader(source.bytes, &name)?, name)?;
-            Ok(Box::new(JsonBlocks::open(buffer, again, choose)?))
+            let (whole, again) = twice(source.bytes, &name)?;
+            let whole = Buffer::new(Box::new(whole), name.clone())?;
+            let buffer = || Buffer::new(Box::new(again), name);
+            Ok(Box::new(JsonBlocks::open(whole, buffer, choose)?))
         }
         Format::Parquet => open_parquet(seekable(source.bytes, &name)?, name, choose),
         Format::Avro => open_avro(reader(source.bytes, &name)?, name, choose),
     }
 }
 
-fn file(path: &std::path::Path, name: &str) -> Result<File, Error> {
+fn file(path: &Path, name: &str) -> Result<File, Error> {
     File::open(path).map_err(|error| Error::read(name, error))
 }
 
@@ -78,17 +76,37 @@ fn reader(bytes: Bytes, name: &str) -> Result<Box<dyn Read + Send>, Error> {
 /// A file that can be read from its end; a stream is copied to a temporary one.
 fn seekable(bytes: Bytes, name: &str) -> Result<File, Error> {
     match bytes {
-        Bytes::File(path) => file(&path, name),
-        Bytes::Stream(mut stream) => {
-            let mut spool = || -> std::io::Result<File> {
-                let mut spooled = tempfile::tempfile()?;
-                std::io::copy(&mut stream, &mut spooled)?;
-                spooled.rewind()?;
-                Ok(spooled)
-            };
-            spool().map_err(|error| Error::read(name, error))
+        Bytes::File(path) if !is_special(&path) => file(&path, name),
+        other => Ok(spool(reader(other, name)?, name)?.into_file()),
+    }
+}
+
+/// Two readers of the same bytes; a stream is copied to a temporary file.
+fn twice(bytes: Bytes, name: &str) -> Result<(File, File), Error> {
+    match bytes {
+        Bytes::File(path) if !is_special(&path) => Ok((file(&path, name)?, file(&path, name)?)),
+        other => {
+            let spooled = spool(reader(other, name)?, name)?;
+            let again = spooled.reopen().map_err(|error| Error::read(name, error))?;
+            Ok((again, spooled.into_file()))
         }
     }
+}
+
+/// A pipe or a device under a path: its bytes come once.
+fn is_special(path: &Path) -> bool {
+    path.exists() && !path.is_file()
+}
+
+/// All bytes of a stream in a temporary file, read from its beginning.
+fn spool(mut stream: Box<dyn Read + Send>, name: &str) -> Result<NamedTempFile, Error> {
+    let mut copied = || -> std::io::Result<NamedTempFile> {
+        let mut spooled = NamedTempFile::new()?;
+        std::io::copy(&mut stream, &mut spooled)?;
+        spooled.rewind()?;
+        Ok(spooled)
+    };
+    copied().map_err(|error| Error::read(name, error))
 }
 
 fn open_parquet(file: File, name: String, choose: Choose<'_>) -> Result<Box<dyn Blocks>, Error> {

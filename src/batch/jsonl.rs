@@ -2,11 +2,10 @@
 //!
 //! A column file needs its columns and their types before the first row, JSON says them line by
 //! line. Guessing from the first thousand lines loses the field that first appears in line two
-//! thousand and breaks on the amount that first has a fraction there. So a file is read twice: once
-//! to learn every field and the narrowest type that holds all of its values (a quick scan), once
-//! for the values. A stream cannot be read twice: its first lines decide, a later field that they
-//! did not have is dropped and named in the summary, and a later value that does not fit rejects
-//! its row.
+//! thousand and breaks on the amount that first has a fraction there. So the lines are read
+//! twice: once to learn every field and the narrowest type that holds all of its values (a quick
+//! scan), once for the values. A stream, which comes only once, is copied to a temporary file
+//! first: the same lines give the same results wherever they come from.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -23,10 +22,6 @@ use super::rows::{Block, INVALID_FIELD, MALFORMED_ROW, Rejection, RowNumbers};
 use super::text::{Buffer, excerpt, line_length};
 use crate::limits::MAX_RECORD_BYTES;
 
-/// How many lines of a stream decide its columns.
-const SAMPLE_LINES: usize = 10_000;
-/// How many bytes of a stream decide its columns.
-const SAMPLE_BYTES: usize = 16 << 20;
 /// More different fields than any table has.
 const MAX_COLUMNS: usize = 4_096;
 
@@ -38,7 +33,6 @@ pub(super) struct JsonBlocks {
     kinds: Vec<Kind>,
     schema: SchemaRef,
     line: u64,
-    unknown: Vec<String>,
 }
 
 /// The fields that a scan met, in the order of their first appearance.
@@ -46,24 +40,24 @@ pub(super) struct JsonBlocks {
 struct Learned {
     columns: HashMap<String, usize>,
     fields: Vec<(String, Kind)>,
+    /// Not one line: there is nothing to choose from, and nothing to choose for.
+    is_empty: bool,
 }
 
 impl JsonBlocks {
-    /// Learns the columns from `whole`, a second reader of the same file, or from the beginning of
-    /// `buffer` where there is none, and lets `choose` pick the columns.
+    /// Learns the columns from `whole`, lets `choose` pick the columns, and will read the same
+    /// lines from what `again` opens.
     pub(super) fn open(
-        mut buffer: Buffer,
-        whole: Option<Buffer>,
+        mut whole: Buffer,
+        again: impl FnOnce() -> Result<Buffer, Error>,
         choose: Choose<'_>,
     ) -> Result<Self, Error> {
-        let learned = match whole {
-            Some(mut whole) => Learned::from_all(&mut whole)?,
-            None => Learned::from_beginning(&mut buffer)?,
-        };
+        let learned = Learned::from_all(&mut whole)?;
         let all = Schema::new(
             learned.fields.iter().map(|(name, kind)| kind.field(name)).collect::<Vec<_>>(),
         );
-        let kept = choose(&all)?.unwrap_or_else(|| (0..learned.fields.len()).collect());
+        let chosen = if learned.is_empty { Some(Vec::new()) } else { choose(&all)? };
+        let kept = chosen.unwrap_or_else(|| (0..learned.fields.len()).collect());
         let known: HashMap<String, usize> = learned.columns;
         let places: HashMap<usize, usize> =
             kept.iter().enumerate().map(|(to, from)| (*from, to)).collect();
@@ -72,13 +66,12 @@ impl JsonBlocks {
             .map(|(name, place)| (name, places.get(&place).copied().unwrap_or(usize::MAX)))
             .collect();
         Ok(Self {
-            buffer,
+            buffer: again()?,
             columns,
             names: kept.iter().map(|place| learned.fields[*place].0.clone()).collect(),
             kinds: kept.iter().map(|place| learned.fields[*place].1).collect(),
             schema: Arc::new(all.project(&kept)?),
             line: 1,
-            unknown: Vec::new(),
         })
     }
 
@@ -96,20 +89,17 @@ impl JsonBlocks {
         length: usize,
         builders: &mut [Builder],
     ) -> Result<(), (&'static str, String)> {
-        let mut unknown = Vec::new();
         let malformed = |why| (MALFORMED_ROW, why);
         let line = std::str::from_utf8(&self.buffer.rest()[..length])
             .map_err(|_| malformed("bytes that are not UTF-8".to_owned()))?;
         let mut cells = vec![Cell::Null; builders.len()];
         let mut expected = 0;
-        scan_object(line, |name, cell| match self.place(&name, expected) {
-            Some(place) => {
-                if let Some(slot) = cells.get_mut(place) {
-                    *slot = cell;
-                    expected = place + 1;
-                }
+        scan_object(line, |name, cell| {
+            let place = self.place(&name, expected);
+            if let Some(slot) = place.and_then(|place| cells.get_mut(place)) {
+                *slot = cell;
+                expected = place.map_or(0, |place| place + 1);
             }
-            None => unknown.push(name.into_owned()),
         })
         .map_err(malformed)?;
         if let Some(place) =
@@ -120,27 +110,16 @@ impl JsonBlocks {
         for (cell, builder) in cells.into_iter().zip(builders) {
             builder.append(cell);
         }
-        self.note_unknown(unknown);
         Ok(())
     }
 
     fn misfit(&self, place: usize, cell: &Cell<'_>) -> String {
         format!(
-            "{} is {}, the lines that decided its type hold {}; a file instead of a stream is \
-             read twice and takes both",
+            "{} is {}, where the first reading found only {}; the file changed meanwhile",
             self.names[place],
             cell.as_json(),
             self.kinds[place].described()
         )
-    }
-
-    fn note_unknown(&mut self, unknown: Vec<String>) {
-        const NAMED: usize = 20;
-        for name in unknown {
-            if self.unknown.len() < NAMED && !self.unknown.contains(&name) {
-                self.unknown.push(name);
-            }
-        }
     }
 }
 
@@ -187,11 +166,6 @@ impl Blocks for JsonBlocks {
         let batch = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?;
         Ok(Some(Block { batch, numbers: RowNumbers::Lines(lines), malformed }))
     }
-
-    fn notes(&self) -> Vec<String> {
-        let note = |name| format!("field {name} first appeared late in the stream and was dropped");
-        self.unknown.iter().map(note).collect()
-    }
 }
 
 /// The length of the next line, or `None` at the end. A line longer than a row may be is cut there.
@@ -212,27 +186,13 @@ fn pass_line(buffer: &mut Buffer, length: usize) -> Result<(), Error> {
 
 impl Learned {
     fn from_all(buffer: &mut Buffer) -> Result<Self, Error> {
-        let mut learned = Self::default();
+        let mut learned = Self { is_empty: true, ..Self::default() };
         refuse_array(buffer)?;
         while let Some(length) = next_line(buffer)? {
-            learned.line(&buffer.rest()[..length], buffer.name())?;
-            pass_line(buffer, length)?;
-        }
-        Ok(learned)
-    }
-
-    fn from_beginning(buffer: &mut Buffer) -> Result<Self, Error> {
-        let mut learned = Self::default();
-        let lines = |data: &[u8]| data.iter().filter(|byte| **byte == b'\n').count();
-        while buffer.rest().len() < SAMPLE_BYTES
-            && lines(buffer.rest()) < SAMPLE_LINES
-            && buffer.more()?
-        {}
-        refuse_array(buffer)?;
-        let whole = buffer.rest().iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-        let sample = if buffer.ended() { buffer.rest() } else { &buffer.rest()[..whole] };
-        for line in sample.split(|byte| *byte == b'\n') {
+            let line = &buffer.rest()[..length];
+            learned.is_empty &= line.trim_ascii().is_empty();
             learned.line(line, buffer.name())?;
+            pass_line(buffer, length)?;
         }
         Ok(learned)
     }

@@ -194,7 +194,7 @@ impl Fields {
             category: text_or(&self.category, row, default.category),
             payment_mode: text_or(&self.payment_mode, row, default.payment_mode),
             channel: text_or(&self.channel, row, default.channel),
-            status: Status::from_text(text_or(&self.status, row, Status::Approved.symbol())),
+            status: Status::from_text(text_or(&self.status, row, Status::Approved.symbol()).trim()),
             merchant_name: optional_text(&self.merchant_name, row),
             merchant_reputation: self.merchant_reputation.as_ref().and_then(|c| value(c.get(row))),
             city: optional_text(&self.city, row),

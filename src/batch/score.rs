@@ -57,6 +57,7 @@ pub fn score<E: Scorer>(
         let mut shares = shares.into_iter().collect::<Result<Vec<_>, _>>()?;
         let batch = assemble(prepared, &schema, &shares)?;
         outcome.summary.alerts += shares.iter().map(|share| share.alerts.len() as u64).sum::<u64>();
+        outcome.summary.late += shares.iter().map(|share| share.late).sum::<u64>();
         let rejected = shares.iter_mut().flat_map(|share| share.rejected.drain(..)).collect();
         outcome.block(prepared, &batch, rejected)
     })?;
@@ -69,6 +70,8 @@ pub(super) struct ScoredShare {
     scores: Vec<(u32, f64)>,
     alerts: Vec<(u32, Severity, String)>,
     rejected: Vec<Rejection>,
+    /// Rows of this block that came too late to be remembered.
+    late: u64,
 }
 
 /// Scores one shard's rows of a block.
@@ -84,7 +87,9 @@ fn score_share(
         scores: Vec::with_capacity(rows.len()),
         alerts: Vec::new(),
         rejected: Vec::new(),
+        late: 0,
     };
+    let late_before = engine.late();
     let mut batch: Vec<Transaction<'_>> = Vec::with_capacity(CHUNK_ROWS);
     let mut places: Vec<u32> = Vec::with_capacity(CHUNK_ROWS);
     for chunk in rows.chunks(CHUNK_ROWS) {
@@ -104,6 +109,7 @@ fn score_share(
             share.take(prepared, *row, transaction, decision);
         }
     }
+    share.late = engine.late() - late_before;
     Ok(share)
 }
 

@@ -31,6 +31,11 @@ pub trait Scorer: Send {
 
     /// Takes a verdict in; it counts from its `labeled_at`.
     fn learn(&mut self, label: &Label<'_>);
+
+    /// Transactions so far that were judged and not remembered, because they came too late.
+    fn late(&self) -> u64 {
+        0
+    }
 }
 
 impl Scorer for Engine {
@@ -57,5 +62,9 @@ impl Scorer for Engine {
 
     fn learn(&mut self, label: &Label<'_>) {
         Self::learn(self, label);
+    }
+
+    fn late(&self) -> u64 {
+        self.counts().late
     }
 }

@@ -24,7 +24,7 @@ pub struct Summary {
     pub rejected_by_reason: BTreeMap<&'static str, u64>,
     /// Scored rows at or above the model's threshold; 0 for features.
     pub alerts: u64,
-    /// Scored rows too old to be remembered; known for features only.
+    /// Scored rows too old to be remembered.
     pub late: u64,
     /// Wall time of the whole run.
     pub elapsed: Duration,

@@ -2,7 +2,7 @@
 //!
 //! Exports write the same instant in many ways. All that name one instant without doubt are taken:
 //! RFC 3339 with any offset, a date with a time after a blank or a `T`, a bare date, and epoch
-//! milliseconds in digits. Where no zone is written it is UTC. Forms that need guessing (day before
+//! milliseconds in digits, also as a float without a fraction. Where no zone is written it is UTC. Forms that need guessing (day before
 //! month? seconds or milliseconds?) are not: a wrong guess would move windows silently.
 
 use jiff::Timestamp;
@@ -15,6 +15,9 @@ pub fn parse_time(text: &str) -> Option<i64> {
     let text = text.trim();
     if is_integer(text) {
         return text.parse().ok();
+    }
+    if let Some(millis) = whole_float(text) {
+        return Some(millis);
     }
     if text.len() < SHORTEST || text.contains('[') {
         return None;
@@ -31,6 +34,14 @@ const SHORTEST: usize = 10;
 fn is_integer(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Epoch milliseconds that passed through a tool with floats only: `1767225700000.0`, `1.7e12`.
+fn whole_float(text: &str) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let number: f64 = text.parse().ok()?;
+    let is_whole = number.fract() == 0.0 && number.abs() <= EXACT && text.contains(['.', 'e', 'E']);
+    is_whole.then_some(number as i64)
 }
 
 fn civil(datetime: DateTime) -> Option<i64> {
@@ -72,6 +83,9 @@ mod tests {
             "2024-03-01 10:00:00.000",
             " 2024-03-01 10:00:00 ",
             "1709287200000",
+            "1709287200000.0",
+            "1.7092872e12",
+            "1.7092872E+12",
         ];
         for form in forms {
             assert_eq!(parse_time(form), Some(INSTANT), "{form}");
@@ -94,6 +108,8 @@ mod tests {
             "2024-13-01",
             "2024-02-30 10:00:00",
             "1709287200.5",
+            "nan",
+            "inf",
             "2024-03",
             "yesterday",
             "2024-03-01T10:00:00[Asia/Kolkata]",

@@ -103,7 +103,7 @@ impl NumberColumn {
             data_type if is_text(data_type) => {
                 let texts = cast(column, &DataType::Utf8)?;
                 let texts = texts.as_string::<i32>().iter();
-                texts.map(|text| text.and_then(|text| text.trim().parse().ok())).collect()
+                texts.map(|text| text.and_then(number)).collect()
             }
             _ => cast(column, &DataType::Float64)?.as_primitive::<Float64Type>().clone(),
         };
@@ -133,8 +133,7 @@ impl VerdictColumn {
             _ => {
                 let numbers = cast(column, &DataType::Float64)?;
                 let numbers = numbers.as_primitive::<Float64Type>().iter();
-                let known = |number: f64| (!number.is_nan()).then_some(number != 0.0);
-                numbers.map(|number| number.and_then(known)).collect()
+                numbers.map(|number| number.and_then(verdict_of_number)).collect()
             }
         };
         Ok(Self { values, source: column.clone() })
@@ -165,7 +164,7 @@ fn is_text(data_type: &DataType) -> bool {
     }
 }
 
-/// Null, not a number (what pandas writes for nothing), or a text of blanks.
+/// Null, not a number (what pandas writes for nothing, also as text), or a text of blanks.
 fn is_blank(column: &ArrayRef, row: usize) -> bool {
     if column.is_null(row) {
         return true;
@@ -174,7 +173,11 @@ fn is_blank(column: &ArrayRef, row: usize) -> bool {
         DataType::Null => true,
         DataType::Float64 => column.as_primitive::<Float64Type>().value(row).is_nan(),
         DataType::Float32 => column.as_primitive::<Float32Type>().value(row).is_nan(),
-        _ => show(column, row).trim().is_empty(),
+        _ => {
+            let shown = show(column, row);
+            let text = shown.trim();
+            text.is_empty() || text.eq_ignore_ascii_case("nan")
+        }
     }
 }
 
@@ -254,17 +257,27 @@ fn timestamps(column: &ArrayRef, unit: TimeUnit) -> Int64Array {
     }
 }
 
-/// A verdict as people and tools write it.
+/// A number as text; `nan` is what tools without nulls write for none.
+fn number(text: &str) -> Option<f64> {
+    text.trim().parse().ok().filter(|number: &f64| !number.is_nan())
+}
+
+/// A verdict as people and tools write it: a word, or a number in any spelling.
 fn verdict(text: &str) -> Option<bool> {
-    const TRUE: [&str; 5] = ["true", "1", "1.0", "yes", "y"];
-    const FALSE: [&str; 5] = ["false", "0", "0.0", "no", "n"];
+    const TRUE: [&str; 3] = ["true", "yes", "y"];
+    const FALSE: [&str; 3] = ["false", "no", "n"];
     let text = text.trim();
-    let any = |words: [&str; 5]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
+    let any = |words: [&str; 3]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
     if any(TRUE) {
         Some(true)
     } else if any(FALSE) {
         Some(false)
     } else {
-        None
+        text.parse().ok().and_then(verdict_of_number)
     }
+}
+
+/// 1 is fraud and 0 is none. Another number is a count, a share or a code, and no verdict.
+fn verdict_of_number(number: f64) -> Option<bool> {
+    if number == 1.0 { Some(true) } else { (number == 0.0).then_some(false) }
 }

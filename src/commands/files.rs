@@ -10,6 +10,9 @@ use super::progress::Progress;
 use crate::batch::{ColumnMap, Error, Format, Job, Source, Summary, Target};
 use crate::clock;
 
+/// What names the output's format where its extension does not.
+const OUTPUT_FORMAT: &str = "--output-format";
+
 /// Arguments of every command that turns a file into another.
 #[derive(Debug, Args)]
 pub(super) struct FileArguments {
@@ -21,7 +24,7 @@ pub(super) struct FileArguments {
     #[arg(long)]
     format: Option<Format>,
 
-    /// The same for the output
+    /// The same for the output; default: by its extension
     #[arg(long, value_name = "FORMAT")]
     output_format: Option<Format>,
 
@@ -52,16 +55,28 @@ impl FileArguments {
     pub(super) fn settle(&self, input: &Path, output: &Path) -> anyhow::Result<Files> {
         let stdout_is_taken = output == Path::new("-");
         let fallback = if stdout_is_taken { self.format } else { None };
-        let rejected = self.rejected.as_deref();
+        let source = Source::from_argument(input, self.format)?;
+        let target = Target::from_option(output, self.output_format.or(fallback), OUTPUT_FORMAT)?;
+        let rejected = self.rejected.as_deref().map(|path| self.rejected_target(path));
+        let rejected = rejected.transpose()?;
+        source.spare(&target, "results")?;
+        if let Some(rejected) = &rejected {
+            source.spare(rejected, "rejected rows")?;
+        }
         Ok(Files {
-            source: Source::from_argument(input, self.format)?,
-            target: Target::from_argument(output, self.output_format.or(fallback))?,
-            rejected: rejected
-                .map(|path| Target::from_argument(path, self.output_format))
-                .transpose()?,
+            source,
+            target,
+            rejected,
             columns: ColumnMap::parse(&self.columns)?,
             stdout_is_taken,
         })
+    }
+
+    /// `--output-format` is about the results: rejected rows take it only where their file's own
+    /// name says nothing.
+    fn rejected_target(&self, path: &Path) -> Result<Target, Error> {
+        let own = Target::from_argument(path, None);
+        own.or_else(|_| Target::from_option(path, self.output_format, OUTPUT_FORMAT))
     }
 
     /// Runs `work` over the files and prints its summary; `what` is what became of a good row.

@@ -17,7 +17,8 @@ use crate::engine::Engine;
     synfinance score payments.csv --output scored.parquet --rejected rejected.csv\n  \
     synfinance score day.csv --output - --output-format csv \
     --columns amount=TX_AMOUNT,customer_id=CUSTOMER_ID\n  \
-    zcat day.jsonl.gz | synfinance score - --format jsonl --output scored.jsonl --json")]
+    zcat day.jsonl.gz | synfinance score - --format jsonl --output scored.jsonl --json\n\n\
+    Rows in any order get the right scores; a file sorted by time is scored faster.")]
 pub(super) struct Arguments {
     /// CSV, JSON Lines, Parquet or Avro file, - for stdin
     input: PathBuf,
