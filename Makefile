@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo build test lint bench train deny advisories clean rust
+.PHONY: help demo build test lint bench fuzz train deny advisories clean rust
 
 BINARY := target/release/synfinance
 PYTHON = $$(.ci/setup python tests/requirements.txt)
@@ -28,6 +28,12 @@ lint: rust ## Format and clippy, warnings are errors
 
 bench: rust ## Benchmarks; see benches/results for figures with machine and command
 	@cargo bench --locked $(ARGS)
+
+fuzz: rust ## Random bytes for the decoder, FUZZ_SECONDS=60; needs cargo-fuzz
+	@command -v cargo-fuzz >/dev/null || \
+		{ echo "cargo-fuzz is missing: cargo install cargo-fuzz --locked" >&2; exit 1; }
+	@RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz decode -- \
+		-max_total_time=$(or $(FUZZ_SECONDS),60) $(ARGS)
 
 train: build ## Train the bundled models anew, see models/README.md
 	@python=$(TRAIN_PYTHON); SYNFINANCE=$(BINARY) PYTHON="$$python" models/train/train.sh

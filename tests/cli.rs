@@ -59,14 +59,13 @@ fn every_command_has_help_with_an_example() {
 
 #[test]
 fn wrong_questions_exit_with_2_and_say_what_is_allowed() {
-    let cases: [(&[&str], &str); 16] = [
+    let cases: [(&[&str], &str); 15] = [
         (&["dmo"], "unrecognized subcommand 'dmo'"),
         (&["--wobble"], "unexpected argument '--wobble'"),
         (&["--log-format", "xml", "config", "check"], "[possible values: text, json]"),
         (&["--config", "no.yaml", "config", "check"], "cannot read the configuration file no.yaml"),
         (&["demo", "--transactions", "0"], "--transactions"),
         (&["demo", "--rate", "0"], "--rate is 0, it must be above 0"),
-        (&["demo", "--port", "0"], "--port"),
         (&["generate"], "--output <FILE>"),
         (&["generate", "--output", "a.xyz"], "csv (.csv)"),
         (&["generate", "--output", "-"], "--format"),

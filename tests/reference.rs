@@ -186,7 +186,7 @@ fn reference_features(payments: &[Payment], verdicts: &[Verdict]) -> Vec<(usize,
     write_payments(&file("transactions.csv"), payments).unwrap();
     write_verdicts(&file("labels.csv"), verdicts).unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let status = Command::new(python(root))
+    let status = Command::new(python())
         .arg(root.join("tests/reference/features.py"))
         .args([Path::new("--transactions"), &file("transactions.csv")])
         .args([Path::new("--labels"), &file("labels.csv")])
@@ -197,9 +197,9 @@ fn reference_features(payments: &[Payment], verdicts: &[Verdict]) -> Vec<(usize,
     read_features(&file("features.csv"), payments)
 }
 
-fn python(root: &Path) -> PathBuf {
-    let default = root.join(".cache/venv/bin/python");
-    let python = std::env::var_os("SYNFINANCE_PYTHON").map_or(default, PathBuf::from);
+fn python() -> PathBuf {
+    let python = std::env::var_os("SYNFINANCE_PYTHON").map(PathBuf::from);
+    let python = python.expect("SYNFINANCE_PYTHON is not set: run `make test`, which sets it");
     let imports = Command::new(&python).args(["-c", "import numpy, pandas"]).output();
     assert!(
         imports.is_ok_and(|output| output.status.success()),

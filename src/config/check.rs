@@ -4,7 +4,7 @@
 //! All keys are looked at before anything is reported, so that one run shows everything there is to
 //! mend. What a value is not allowed to be is said with the value, unless that may be a secret.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ::config::{FileFormat, Format, Map, Value, ValueKind};
@@ -64,8 +64,26 @@ pub(super) fn parse_fragment(text: &str, origin: &str) -> Option<Value> {
 }
 
 fn problem(path: &str, what: String, value: &Value) -> Problem {
-    let origin = value.origin().unwrap_or(super::COMPILED_IN).to_owned();
+    let mut origins = BTreeSet::new();
+    collect_origins(value, &mut origins);
+    let origin = match origins.is_empty() {
+        true => super::COMPILED_IN.to_owned(),
+        false => origins.into_iter().collect::<Vec<_>>().join(", "),
+    };
     Problem { path: path.to_owned(), what, origin }
+}
+
+/// Where a value came from. A merged table has no origin of its own, but what is in it has.
+fn collect_origins<'a>(value: &'a Value, origins: &mut BTreeSet<&'a str>) {
+    match (value.origin(), &value.kind) {
+        (Some(origin), _) => {
+            origins.insert(origin);
+        }
+        (None, ValueKind::Table(table)) => {
+            table.values().for_each(|inner| collect_origins(inner, origins));
+        }
+        _ => {}
+    }
 }
 
 fn find<'a>(root: &'a Value, path: &str) -> Option<&'a Value> {

@@ -259,6 +259,16 @@ fn each_mistake_is_named_with_its_place_and_what_is_allowed() {
 }
 
 #[test]
+fn a_table_where_none_may_be_is_named_with_its_file() {
+    let paths = ["schema_registry.password", "stream.group_id", "models.active", "models.shadow"];
+    for path in paths {
+        let (section, name) = path.split_once('.').unwrap();
+        let seen = complaint(&[], &format!("{section}: {{{name}: {{a: {{b: c}}}}}}\n"));
+        assert!(seen.contains(path) && seen.trim_end().ends_with("(x.yaml)"), "{seen}");
+    }
+}
+
+#[test]
 fn all_mistakes_are_reported_at_once() {
     let variables = [("SYNFINANCE__HTP__PORT", "1"), ("SYNFINANCE__TELEMETRY__LEVEL", "loud")];
     let message = complaint(&variables, "http: {port: 0, colour: red}\nstate: {max_bytes: -1}");
