@@ -671,7 +671,7 @@ fn rejections_name_the_column_of_the_file() {
     let messages: Vec<&str> = summary.examples.iter().map(|row| row.message.as_str()).collect();
     let expected = [
         "amount is \"x\", it must be a number (column TX_AMOUNT)",
-        "amount is -1, it must be a number from 0 to 1e12 (column TX_AMOUNT)",
+        "amount is -1, it must be a number from 0 to 1e11 (column TX_AMOUNT)",
         "amount is empty (column TX_AMOUNT)",
         "customer_id is empty",
         "event_time is 1970-01-20T18:48:07.200Z, before 2000-01-01; seconds instead of \

@@ -2,8 +2,9 @@
 //!
 //! Exports write the same instant in many ways. All that name one instant without doubt are taken:
 //! RFC 3339 with any offset, a date with a time after a blank or a `T`, a bare date, and epoch
-//! milliseconds in digits, also as a float without a fraction. Where no zone is written it is UTC. Forms that need guessing (day before
-//! month? seconds or milliseconds?) are not: a wrong guess would move windows silently.
+//! milliseconds in digits, also as a float without a fraction. Where no zone is written it is UTC.
+//! Forms that need guessing (day before month? seconds or milliseconds?) are not: a wrong guess
+//! would move windows silently.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;

@@ -60,7 +60,7 @@ macro_rules! catalog {
 catalog! {
     /// What the transaction itself says.
     Amount {
-        Amount: "amount", Money, "0..1e12", 0.0, "", "AMOUNT",
+        Amount: "amount", Money, "0..1e11", 0.0, "", "AMOUNT",
             "amount of T in major units",
             "the amount is {}";
     }

@@ -9,10 +9,10 @@
 //! columns, which is what restoring a snapshot and inserting out of order do.
 //!
 //! In reading order: [`hash`] and [`geo`] (what is kept of texts and places), [`columns`],
-//! [`symbols`], [`totals`], [`folded`] and [`beyond`] (what has no place there), [`distances`], [`detectors`]
-//! and [`anomalies`] (which transactions stood out), [`observation`] (one transaction against the
-//! past), [`customer`] (all of it, transaction by transaction), [`customers`] (the index),
-//! [`labels`] (known frauds), [`snapshot`] (bytes).
+//! [`symbols`], [`totals`], [`folded`] and [`beyond`] (what has no place there), [`distances`],
+//! [`detectors`] and [`anomalies`] (which transactions stood out), [`observation`] (one transaction
+//! against the past), [`customer`] (all of it, transaction by transaction), [`customers`] (the
+//! index), [`labels`] (known frauds), [`snapshot`] (bytes).
 
 pub mod anomalies;
 pub mod beyond;
