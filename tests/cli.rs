@@ -424,3 +424,38 @@ fn the_same_rows_score_the_same_in_every_format() {
         assert!(other == &results[0]);
     }
 }
+
+const THREE_ROWS: &str = "transaction_id,customer_id,merchant_id,event_time,amount,status\n\
+    a,c,m,2026-03-01T00:00:00Z,10,APPROVED\n\
+    b,c,m,2026-03-01T00:00:01Z,10, refunded \n\
+    c,c,m,2026-01-01T00:00:00Z,10,APPROVED\n";
+
+#[test]
+fn no_output_takes_the_place_of_the_input() {
+    let directory = directory();
+    let input = directory.path().join("in.csv");
+    std::fs::write(&input, THREE_ROWS).unwrap();
+    for flags in [["--output", "in.csv"].as_slice(), &["-o", "out.csv", "--rejected", "./in.csv"]] {
+        let arguments = [&["score", "in.csv"], flags].concat();
+        let output = synfinance(directory.path(), &arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert_eq!(std::fs::read_to_string(&input).unwrap(), THREE_ROWS);
+    }
+}
+
+#[test]
+fn late_rows_are_counted_and_a_status_may_have_blanks() {
+    let directory = directory();
+    std::fs::write(directory.path().join("in.csv"), THREE_ROWS).unwrap();
+    let score = ["score", "in.csv", "--output", "out.csv", "--json"];
+    let output = synfinance(directory.path(), &score).output().unwrap();
+    let summary: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!((&summary["scored"], &summary["late"]), (&3.into(), &1.into()), "{summary}");
+
+    let flags = ["--features", "daily_txn_count,daily_txn_amount"];
+    let features = [&["features", "in.csv", "--output", "table.csv"], flags.as_slice()].concat();
+    assert!(synfinance(directory.path(), &features).output().unwrap().status.success());
+    let table = std::fs::read_to_string(directory.path().join("table.csv")).unwrap();
+    let second = table.lines().nth(2).unwrap();
+    assert!(second.starts_with("b,") && second.ends_with(",2.0,10.0"), "{table}");
+}
