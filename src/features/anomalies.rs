@@ -2,20 +2,17 @@
 
 use super::catalog::FeatureId as F;
 use super::network::KNOWN_MS;
-use super::row::{Moment, Row, flag, ratio};
+use super::row::{Moment, NEVER_HOURS, Row, flag, hours_since, ratio};
 use crate::state::detectors::Kind;
 use crate::state::labels::Fraud;
 use crate::state::totals::Window;
-use crate::transaction::{DAY_MS, HOUR_MS};
+use crate::transaction::DAY_MS;
 
 /// Severity from which an anomaly is a severe one.
 pub(super) const HIGH_SEVERITY: f64 = 0.7;
 
 /// Anomalies that the severity statistics look back on.
 const LOOK_BACK: usize = 10;
-
-/// Hours that "never" counts as: 31 days.
-const NEVER_HOURS: f64 = 744.0;
 
 /// Everything but the isolation forest, whose score comes from a model.
 #[inline]
@@ -57,10 +54,10 @@ fn counts(moment: &Moment<'_>, row: &mut Row) {
 fn severities(moment: &Moment<'_>, row: &mut Row) {
     let index = moment.index();
     let before = moment.state.anomalies.iter().rev().skip_while(|&(place, _)| place == index);
-    let hours_since =
-        |place| (moment.incoming.time - moment.state.columns.time(place)) as f64 / HOUR_MS as f64;
-    row[F::TimeSinceLastAnomalyHours] =
-        before.clone().next().map_or(NEVER_HOURS, |(place, _)| hours_since(place).min(NEVER_HOURS));
+    row[F::TimeSinceLastAnomalyHours] = before
+        .clone()
+        .next()
+        .map_or(NEVER_HOURS, |(place, _)| hours_since(moment, moment.state.columns.time(place)));
     let mut last = [0.0; LOOK_BACK];
     let mut count = 0;
     for (slot, (_, severity)) in last.iter_mut().zip(before) {

@@ -1,17 +1,14 @@
 //! What analysts' verdicts say of merchants and customers, as far as they were known at the time.
 
 use super::catalog::FeatureId as F;
-use super::row::{Moment, Row, flag};
+use super::row::{Moment, NEVER_HOURS, Row, flag, hours_since};
 use crate::state::columns::Last;
 use crate::state::symbols::UNKNOWN;
 use crate::state::totals::Window;
-use crate::transaction::{DAY_MS, HOUR_MS};
+use crate::transaction::DAY_MS;
 
 /// Payments within an hour that make a cluster.
 const CLUSTER: usize = 3;
-
-/// Hours that "never" counts as: 31 days.
-const NEVER_HOURS: f64 = 744.0;
 
 /// Labels count for this long in "known in the last 30 days".
 pub(super) const KNOWN_MS: i64 = 30 * DAY_MS;
@@ -68,9 +65,8 @@ pub(super) fn frauds(moment: &Moment<'_>, row: &mut Row) {
         row[at_merchant] = merchant(now - days * DAY_MS).len() as f64;
         row[of_customer] = customer(now - days * DAY_MS).len() as f64;
     }
-    let hours_since = |known_at: i64| ((now - known_at) as f64 / HOUR_MS as f64).min(NEVER_HOURS);
     let newest = |frauds: &[crate::state::labels::Fraud]| {
-        frauds.last().map_or(NEVER_HOURS, |fraud| hours_since(fraud.known_at))
+        frauds.last().map_or(NEVER_HOURS, |fraud| hours_since(moment, fraud.known_at))
     };
     row[F::HoursSinceMerchantFraud] = newest(merchant(i64::MIN));
     row[F::HoursSinceCustomerFraud] = newest(customer(i64::MIN));

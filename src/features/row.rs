@@ -4,11 +4,12 @@ use std::ops::{Index, IndexMut};
 
 use super::calendar::LocalTime;
 use super::catalog::{CATALOG, COUNT, FeatureId};
+use crate::state::MEMORY_MS;
 use crate::state::customer::CustomerState;
 use crate::state::labels::KnownFrauds;
 use crate::state::observation::{Incoming, Observation};
 use crate::state::totals::Window;
-use crate::transaction::Amount;
+use crate::transaction::{Amount, HOUR_MS};
 
 /// Values by [`FeatureId`]. What was not asked for holds its neutral value.
 #[derive(Debug, Clone, PartialEq)]
@@ -111,6 +112,15 @@ impl Moment<'_> {
         let folded = folded.total(now - window.millis(), now);
         (f64::from(folded.refunds()), f64::from(folded.declined))
     }
+}
+
+/// Hours that "never within memory" counts as: 744.
+pub(super) const NEVER_HOURS: f64 = (MEMORY_MS / HOUR_MS) as f64;
+
+/// Hours from `time` to the transaction, at most [`NEVER_HOURS`].
+#[inline]
+pub(super) fn hours_since(moment: &Moment<'_>, time: i64) -> f64 {
+    ((moment.incoming.time - time) as f64 / HOUR_MS as f64).min(NEVER_HOURS)
 }
 
 /// 1 for true.

@@ -2,6 +2,7 @@
 
 use super::catalog::FeatureId as F;
 use super::row::{Moment, Row, flag, ratio};
+use crate::state::MEMORY_MS;
 use crate::state::totals::Window;
 use crate::transaction::{Amount, DAY_MS, SECOND_MS, Status};
 
@@ -56,10 +57,8 @@ pub(super) fn history(moment: &Moment<'_>, row: &mut Row) {
     };
     row[F::AmountToMeanRatio] = ratio_or_one(amount, observation.mean_amount);
     row[F::AmountToMaxRatio] = ratio_or_one(amount, largest_before(moment));
-    row[F::SecondsSinceLastTxn] = match observation.since_last_ms {
-        Some(since) => since as f64 / SECOND_MS as f64,
-        None => 2_678_400.0,
-    };
+    let since_ms = observation.since_last_ms.unwrap_or(MEMORY_MS);
+    row[F::SecondsSinceLastTxn] = since_ms as f64 / SECOND_MS as f64;
     month(moment, row);
     devices_and_merchants(moment, row);
     card_testing(moment, row);
