@@ -16,6 +16,8 @@ pub mod limits;
 
 pub mod clock;
 
+pub mod health;
+
 pub mod transaction;
 
 pub mod codec;

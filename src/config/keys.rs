@@ -66,6 +66,9 @@ const fn secret(path: &'static str, kind: Kind) -> Key {
     Key { path, kind, nullable: true, secret: true }
 }
 
+const HUNDREDTH: Duration = Duration::from_millis(10);
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3_600);
 const MINUTE: Duration = Duration::from_secs(60);
 const MONTH: Duration = Duration::from_secs(31 * 86_400);
 
@@ -78,16 +81,22 @@ pub(super) const KEYS: &[Key] = &[
     key("stream.topics.labels", Kind::Text),
     key("stream.topics.dead_letters", Kind::Text),
     optional("stream.topics.scored", Kind::Text),
+    key("stream.create_topics", Kind::Flag),
+    optional("stream.topic_partitions", Kind::Integer(1, 100_000)),
     key("stream.delivery", Kind::OneOf(&["at_least_once", "exactly_once"])),
+    key("stream.assignment", Kind::OneOf(&["cooperative", "eager"])),
     optional("stream.workers", Kind::Integer(1, 1_024)),
     key("stream.batch_records", Kind::Integer(1, 65_536)),
     key("stream.batch_wait_ms", Kind::Integer(1, 10_000)),
+    optional("stream.commit_interval", Kind::Duration(HUNDREDTH, MINUTE)),
+    key("stream.shutdown_deadline", Kind::Duration(SECOND, HOUR)),
     key("stream.kafka", Kind::Properties),
     optional("schema_registry.url", Kind::Url(&["http://", "https://"])),
     optional("schema_registry.username", Kind::Text),
     secret("schema_registry.password", Kind::Text),
     key("schema_registry.static", Kind::Schemas),
     key("schema_registry.auto_register", Kind::Flag),
+    key("schema_registry.timeout", Kind::Duration(HUNDREDTH, MINUTE)),
     key("state.database_url", Kind::Url(&["postgres://", "postgresql://", "sqlite:"])),
     key("state.save", Kind::SavePoints),
     key("state.max_bytes", Kind::Size(16 << 20, 1 << 50)),
@@ -109,6 +118,10 @@ pub(super) const KEYS: &[Key] = &[
     secret("auth.jwt_secret", Kind::LongText(32)),
     key("telemetry.level", Kind::OneOf(&["error", "warn", "info", "debug", "trace", "off"])),
     key("telemetry.format", Kind::OneOf(&["text", "json"])),
+    optional("telemetry.file", Kind::Text),
+    key("telemetry.rotation", Kind::OneOf(&["hourly", "daily", "never"])),
+    key("telemetry.retention", Kind::Integer(1, 10_000)),
+    optional("telemetry.otlp_endpoint", Kind::Url(&["http://", "https://"])),
 ];
 
 impl Key {

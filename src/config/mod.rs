@@ -24,8 +24,8 @@ use std::path::PathBuf;
 pub use layers::Environment;
 pub use secret::{HIDDEN, Secret, mask_url};
 pub use settings::{
-    Auth, Decision, Delivery, Features, Http, LogFormat, Models, SavePoint, SchemaRegistry,
-    Settings, State, Stream, Telemetry, Topics,
+    Assignment, Auth, Decision, Delivery, Features, Http, LogFormat, Models, Rotation, SavePoint,
+    SchemaRegistry, Settings, State, Stream, Telemetry, Topics,
 };
 pub use units::{format_duration, format_size, parse_duration, parse_size};
 

@@ -43,14 +43,24 @@ pub struct Stream {
     pub group_id: String,
     /// Topic names.
     pub topics: Topics,
+    /// Whether missing topics are created on start.
+    pub create_topics: bool,
+    /// Partitions of topics that are created, at least 1; `None`: the brokers' default.
+    pub topic_partitions: Option<i32>,
     /// What a crash may do to alerts.
     pub delivery: Delivery,
+    /// How the group moves partitions.
+    pub assignment: Assignment,
     /// Worker threads, at least 1; `None`: one per core.
     pub workers: Option<usize>,
     /// Most records scored as one batch, at least 1.
     pub batch_records: usize,
     /// How long an idle worker waits for a record.
     pub batch_wait: Duration,
+    /// Time between commits.
+    pub commit_interval: Duration,
+    /// How long a worker that is told to end may take.
+    pub shutdown_deadline: Duration,
     /// librdkafka properties; any of them may be a password.
     pub kafka: BTreeMap<String, Secret>,
 }
@@ -79,6 +89,15 @@ pub enum Delivery {
     ExactlyOnce,
 }
 
+/// How a group moves partitions between its members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Assignment {
+    /// Only what changes hands is given up.
+    Cooperative,
+    /// Everybody gives up everything, then all is dealt anew.
+    Eager,
+}
+
 /// Section `schema_registry`.
 #[derive(Debug, Clone)]
 pub struct SchemaRegistry {
@@ -90,6 +109,8 @@ pub struct SchemaRegistry {
     pub fixed: BTreeMap<u32, PathBuf>,
     /// Whether the alerts' schema is registered on start.
     pub auto_register: bool,
+    /// How long one answer is waited for.
+    pub timeout: Duration,
 }
 
 /// Section `state`.
@@ -174,6 +195,25 @@ pub struct Telemetry {
     pub level: String,
     /// How log lines look.
     pub format: LogFormat,
+    /// Log file; `None`: stderr.
+    pub file: Option<PathBuf>,
+    /// When a new log file begins.
+    pub rotation: Rotation,
+    /// Log files that are kept, at least 1.
+    pub retention: usize,
+    /// Where spans go, OTLP over HTTP, and the address may hold a password; `None`: nowhere.
+    pub otlp_endpoint: Option<Secret>,
+}
+
+/// When a new log file begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rotation {
+    /// Every hour.
+    Hourly,
+    /// Every day.
+    Daily,
+    /// Never.
+    Never,
 }
 
 /// How log lines look.
@@ -219,6 +259,10 @@ fn stream(values: &Values) -> Stream {
         "exactly_once" => Delivery::ExactlyOnce,
         _ => Delivery::AtLeastOnce,
     };
+    let default_commit_ms = match delivery {
+        Delivery::AtLeastOnce => 1_000,
+        Delivery::ExactlyOnce => 100,
+    };
     Stream {
         brokers: values.texts("stream.brokers"),
         group_id: values.text("stream.group_id"),
@@ -229,10 +273,20 @@ fn stream(values: &Values) -> Stream {
             dead_letters: values.text("stream.topics.dead_letters"),
             scored: values.optional_text("stream.topics.scored"),
         },
+        create_topics: values.flag("stream.create_topics"),
+        topic_partitions: values.integer("stream.topic_partitions").map(|count| count as i32),
         delivery,
+        assignment: match values.text("stream.assignment").as_str() {
+            "eager" => Assignment::Eager,
+            _ => Assignment::Cooperative,
+        },
         workers: values.integer("stream.workers").map(|workers| workers as usize),
         batch_records: values.whole("stream.batch_records") as usize,
         batch_wait: Duration::from_millis(values.whole("stream.batch_wait_ms")),
+        commit_interval: values
+            .optional_duration("stream.commit_interval")
+            .unwrap_or(Duration::from_millis(default_commit_ms)),
+        shutdown_deadline: values.duration("stream.shutdown_deadline"),
         kafka: values
             .entries("stream.kafka")
             .into_iter()
@@ -249,6 +303,7 @@ fn schema_registry(values: &Values) -> Result<SchemaRegistry, Problem> {
         basic_auth: basic_auth.map(|(user, password)| (user, Secret::new(password))),
         fixed: fixed.filter_map(|(id, file)| Some((id.parse().ok()?, file.into()))).collect(),
         auto_register: values.flag("schema_registry.auto_register"),
+        timeout: values.duration("schema_registry.timeout"),
     })
 }
 
@@ -298,6 +353,14 @@ fn telemetry(values: &Values) -> Telemetry {
         level: values.text("telemetry.level"),
         format: LogFormat::from_word(&values.text("telemetry.format"))
             .expect("invariant: the check allows the words of this enum"),
+        file: values.path("telemetry.file"),
+        rotation: match values.text("telemetry.rotation").as_str() {
+            "hourly" => Rotation::Hourly,
+            "never" => Rotation::Never,
+            _ => Rotation::Daily,
+        },
+        retention: values.whole("telemetry.retention") as usize,
+        otlp_endpoint: values.optional_text("telemetry.otlp_endpoint").map(Secret::new),
     }
 }
 
@@ -355,11 +418,15 @@ impl Values<'_> {
         }
     }
 
-    fn duration(&self, path: &str) -> Duration {
+    fn optional_duration(&self, path: &str) -> Option<Duration> {
         match self.entry(path).value {
-            Checked::Duration(duration) => duration,
-            _ => Duration::ZERO,
+            Checked::Duration(duration) => Some(duration),
+            _ => None,
         }
+    }
+
+    fn duration(&self, path: &str) -> Duration {
+        self.optional_duration(path).expect("invariant: this key is a duration")
     }
 
     fn texts(&self, path: &str) -> Vec<String> {
