@@ -7,8 +7,8 @@
 //! committed offset is remembered without being judged again.
 //!
 //! How far back: the memory's length before the record at the committed offset. The group may have
-//! stood still for weeks, so the clock does not tell when that record was; the record itself does. It
-//! is looked for a little before the committed offset, where transactions leave gaps: an older
+//! stood still for weeks, so the clock does not tell when that record was; the record itself does.
+//! It is looked for a little before the committed offset, where transactions leave gaps: an older
 //! record only means reading further back.
 
 use std::collections::BTreeMap;
@@ -47,8 +47,8 @@ pub struct Beginning {
     pub is_cut: bool,
 }
 
-/// Where to begin `partitions` of `topic`, so that `memory` before the committed offset of the group
-/// is read again.
+/// Where to begin `partitions` of `topic`, so that `memory` before the committed offset of the
+/// group is read again.
 ///
 /// # Errors
 /// [`Error::Create`], or [`Error::Offsets`] if the brokers do not answer within `patience`.
@@ -73,7 +73,8 @@ pub fn beginnings(
 
 /// A partition between `low` and `high` that begins where it was committed.
 fn without_memory(partition: i32, committed: Option<i64>, low: i64, high: i64) -> Beginning {
-    let begins = |from, lost| Beginning { partition, from, judged_until: from, lost, is_cut: false };
+    let begins =
+        |from, lost| Beginning { partition, from, judged_until: from, lost, is_cut: false };
     match committed {
         // A topic that was deleted and made anew has offsets that mean other records.
         None => begins(low, 0),

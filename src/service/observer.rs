@@ -1,7 +1,7 @@
 //! What a worker tells, as metrics and health.
 //!
-//! A worker counts for itself, without sharing anything; once a batch the difference to the last time
-//! is added to the process's metrics.
+//! A worker counts for itself, without sharing anything; once a batch the difference to the last
+//! time is added to the process's metrics.
 
 use std::sync::Arc;
 

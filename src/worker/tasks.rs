@@ -9,10 +9,10 @@
 //! | *draining* | nothing is read; what is in hand is acknowledged and committed | everything acknowledged, or the deadline |
 //! | *closed* | all that is remembered is forgotten | a new assignment |
 //!
-//! A partition that is lost skips draining's commit: somebody else may have it already. Whatever does
-//! not fit, a record of a partition that is not assigned, an acknowledgement that nobody waits for, an
-//! offset that goes back, is an impossible state: the worker stops without committing, because a wrong
-//! committed offset is lost data.
+//! A partition that is lost skips draining's commit: somebody else may have it already. Whatever
+//! does not fit, a record of a partition that is not assigned, an acknowledgement that nobody waits
+//! for, an offset that goes back, is an impossible state: the worker stops without committing,
+//! because a wrong committed offset is lost data.
 
 use super::Error;
 use super::progress::Progress;
@@ -137,7 +137,8 @@ impl Tasks {
         Ok(was_restoring && !task.is_restoring())
     }
 
-    /// As [`Progress::acknowledge`]. `Ok(false)` if the partition is gone: then nobody waits for it.
+    /// As [`Progress::acknowledge`]. `Ok(false)` if the partition is gone: then nobody waits for
+    /// it.
     ///
     /// # Errors
     /// [`Error::Impossible`] if it was not to be acknowledged.
