@@ -88,6 +88,12 @@ pub enum Error {
         /// What librdkafka says.
         source: Box<KafkaError>,
     },
+    /// A record is larger than its topic takes.
+    #[error("a record is larger than topic {topic} takes, raise its max.message.bytes")]
+    Oversized {
+        /// The topic.
+        topic: String,
+    },
     /// Records wait longer than the deadline for the brokers.
     #[error(
         "{waiting} records for {brokers} are unacknowledged after {seconds} s, check the brokers"
@@ -99,6 +105,19 @@ pub enum Error {
         brokers: String,
         /// The deadline.
         seconds: u64,
+    },
+    /// A transaction cannot be begun, committed or aborted.
+    #[error(
+        "cannot {action} a transaction at {brokers}, check the brokers and the permissions of the \
+         transactional id; a worker with the same id ends this one"
+    )]
+    Transaction {
+        /// Begin, commit or abort.
+        action: &'static str,
+        /// As configured.
+        brokers: String,
+        /// What librdkafka says.
+        source: Box<KafkaError>,
     },
     /// The brokers do not answer.
     #[error("brokers {brokers} have not answered within {seconds} s, check stream.brokers")]
