@@ -193,6 +193,7 @@ fn run_replay(arguments: &Replay, topic: &Topic<'_>, fallback: &str) -> anyhow::
     let json = json!({
         "selected": outcome.selected,
         "replayed": outcome.replayed,
+        "incomplete": outcome.incomplete,
         "dry_run": arguments.dry_run,
         "topics": outcome.by_topic,
     });
@@ -206,12 +207,16 @@ fn run_replay(arguments: &Replay, topic: &Topic<'_>, fallback: &str) -> anyhow::
 
 fn replayed_text(outcome: &Replayed, is_dry: bool) -> String {
     let mut text = if is_dry {
-        format!("{} dead letters would be replayed", count(outcome.selected))
+        format!("{} dead letters would be replayed", count(outcome.selected - outcome.incomplete))
     } else {
         format!("{} dead letters replayed", count(outcome.replayed))
     };
     for (topic, letters) in &outcome.by_topic {
         text.push_str(&format!("\n  {} to {topic}", count(*letters)));
+    }
+    if outcome.incomplete > 0 {
+        let incomplete = count(outcome.incomplete);
+        text.push_str(&format!("\n{incomplete} have no value: it was too large to be kept"));
     }
     text
 }

@@ -8,14 +8,14 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::failure::UsageError;
-use super::framing::Framing;
+use super::framing;
 use super::interrupt::Interrupt;
 use super::kafka::{PATIENCE, connection, new_topics};
 use super::output::{self, count};
 use super::progress::Progress;
 use crate::batch::{Format, Source, Summary, Target, read_labels};
 use crate::clock::now_millis;
-use crate::codec::{LABEL_SCHEMA, encode_label};
+use crate::codec::{Framing, LABEL_SCHEMA, encode_label};
 use crate::config::Settings;
 use crate::kafka::{Outgoing, Producer, ensure_topics};
 use crate::transaction::Label;
@@ -84,7 +84,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<
     let subject = format!("{topic}-value");
     let registry = &settings.schema_registry;
     let named = (subject.as_str(), LABEL_SCHEMA);
-    let framing = Framing::choose(arguments.schema_id, registry, named, &register)?;
+    let framing = framing::choose(arguments.schema_id, registry, named, &register)?;
     ensure_topics(&connection, &[topic], new_topics(stream), PATIENCE)?;
     let producer = Producer::new(&connection, LINGER)?;
     let mut sender = Sender { producer, topic, framing, value: Vec::new(), taken: 0, arrived: 0 };

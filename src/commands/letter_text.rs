@@ -63,9 +63,7 @@ pub(super) fn letter_json(letter: &Letter) -> Value {
 
 /// All of a letter, with as much of its value as is shown.
 pub(super) fn shown_value_json(letter: &Letter, value: Option<&[u8]>) -> Value {
-    let header = |(name, value): &(Vec<u8>, Option<Vec<u8>>)| {
-        json!({"name": printable(name), "value": value.as_deref().map(printable)})
-    };
+    let header = |(name, value): &(Vec<u8>, Option<Vec<u8>>)| json!({"name": printable(name), "value": value.as_deref().map(printable)});
     let mut json = letter_json(letter);
     json["produced_at"] = json!(letter.timestamp_ms.map(format_time));
     json["headers"] = letter.headers.iter().map(header).collect();
@@ -111,8 +109,7 @@ fn dump(value: &[u8]) -> Vec<String> {
         let text: String = bytes.iter().map(ascii).collect();
         format!("{:08x}   {:<47}   {text}", index * LINE_BYTES, hex(bytes, " "))
     };
-    let mut lines: Vec<String> =
-        shown(value).chunks(LINE_BYTES).enumerate().map(line).collect();
+    let mut lines: Vec<String> = shown(value).chunks(LINE_BYTES).enumerate().map(line).collect();
     let rest = value.len() - shown(value).len();
     if rest > 0 {
         lines.push(format!("{rest} more bytes; --value FILE writes all of them"));

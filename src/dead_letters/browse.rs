@@ -64,13 +64,16 @@ pub fn find(topic: &Topic<'_>, place: Place) -> Result<Option<(Letter, Option<Ve
 }
 
 /// What is done with a record of the topic.
-pub(super) type Visit<'v> =
-    &'v mut dyn FnMut(&mut Record<'_>) -> Result<ControlFlow<()>, Error>;
+pub(super) type Visit<'v> = &'v mut dyn FnMut(&mut Record<'_>) -> Result<ControlFlow<()>, Error>;
 
 /// Shows every record that may be meant and was there at the beginning to `each`, in the order of
 /// its partition, until it breaks off. Letters that come meanwhile are left alone: a replay would
 /// otherwise chase those that fail again.
-pub(super) fn visit(topic: &Topic<'_>, selection: &Selection, each: Visit<'_>) -> Result<(), Error> {
+pub(super) fn visit(
+    topic: &Topic<'_>,
+    selection: &Selection,
+    each: Visit<'_>,
+) -> Result<(), Error> {
     let Topic { connection, group_id, name, patience, .. } = topic;
     let reader = Reader::open(connection, group_id, name, selection.start(), *patience)?;
     let mut ends = Ends::new(selection);

@@ -2,7 +2,7 @@
 
 use super::{
     ADDED, FAILED_AT, MESSAGE, Place, REASON, REPLAYED_FROM, SOURCE_OFFSET, SOURCE_PARTITION,
-    SOURCE_TOPIC,
+    SOURCE_TOPIC, VALUE_LEFT_OUT,
 };
 use crate::kafka::{RawHeader, Record};
 
@@ -66,6 +66,13 @@ impl Letter {
             partition: self.text(SOURCE_PARTITION).and_then(|text| text.parse().ok()),
             offset: self.text(SOURCE_OFFSET).and_then(|text| text.parse().ok()),
         }
+    }
+
+    /// Whether it is the whole record. Otherwise its value was too large to be kept, and is only
+    /// where the record was before.
+    pub fn is_whole(&self) -> bool {
+        let last = self.headers.last();
+        self.size.is_some() || last.is_none_or(|(name, _)| name != VALUE_LEFT_OUT.as_bytes())
     }
 
     /// The headers that a replayed record has: its own, as they were, and where it was in between.
@@ -163,6 +170,16 @@ pub(super) mod tests {
         assert_eq!(replayed[1].1, None);
         assert_eq!(replayed[2].1.as_deref(), Some(b"upstream".as_slice()));
         assert_eq!(replayed[4].1.as_deref(), Some(b"1:42".as_slice()));
+    }
+
+    #[test]
+    fn a_letter_without_its_value_is_no_tombstone() {
+        let tombstone = Letter { size: None, ..letter(&OURS) };
+        assert!(tombstone.is_whole());
+        let headers: Vec<_> = OURS.into_iter().chain([("error.value", "left out")]).collect();
+        let cut = Letter { size: None, ..letter(&headers) };
+        assert!(!cut.is_whole());
+        assert!(letter(&headers).is_whole());
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub const SOURCE_PARTITION: &str = "source.partition";
 pub const SOURCE_OFFSET: &str = "source.offset";
 /// When it was set aside, RFC 3339.
 pub const FAILED_AT: &str = "failed.at";
+/// Last, where the topic did not take the value for its size: it was left out, and that is said here.
+pub const VALUE_LEFT_OUT: &str = "error.value";
 /// Which dead letter a record was: `partition:offset` of the dead-letter topic.
 pub const REPLAYED_FROM: &str = "replayed.from";
 

@@ -15,6 +15,8 @@ pub struct Replayed {
     pub selected: u64,
     /// Of them those that the brokers have acknowledged; 0 for a dry run.
     pub replayed: u64,
+    /// Of them those that cannot be replayed, because their value was too large to be kept.
+    pub incomplete: u64,
     /// How many went, or would go, to which topic.
     pub by_topic: BTreeMap<String, u64>,
     /// Places that were named and hold no letter.
@@ -39,18 +41,21 @@ pub fn replay(
     let Topic { connection, patience, .. } = topic;
     let copier = if is_dry { None } else { Some(Copier::new(connection)?) };
     let mut targets = Targets::default();
-    let mut outcome =
-        Replayed { not_found: selection.places.clone(), ..Replayed::default() };
+    let mut outcome = Replayed { not_found: selection.places.clone(), ..Replayed::default() };
     let visited = visit(topic, selection, &mut |record| {
         let letter = Letter::of(record);
         if !selection.has(&letter) {
             return Ok(ControlFlow::Continue(()));
         }
+        outcome.not_found.retain(|place| *place != letter.place);
+        outcome.selected += 1;
+        if !letter.is_whole() {
+            outcome.incomplete += 1;
+            return Ok(ControlFlow::Continue(()));
+        }
         let source = letter.source();
         let name = source.topic.as_deref().unwrap_or(fallback);
         let partition = targets.partition(connection, name, source.partition, *patience)?;
-        outcome.not_found.retain(|place| *place != letter.place);
-        outcome.selected += 1;
         *outcome.by_topic.entry(name.to_owned()).or_default() += 1;
         if let Some(copier) = &copier {
             let to = Destination { topic: name, partition };

@@ -69,9 +69,8 @@ impl Selection {
 
     /// Whether no letter at `place` or behind it in its partition is meant.
     pub(super) fn is_past(&self, place: Place) -> bool {
-        let is_before = |other: &Place| {
-            other.partition != place.partition || other.offset < place.offset
-        };
+        let is_before =
+            |other: &Place| other.partition != place.partition || other.offset < place.offset;
         !self.places.is_empty() && self.places.iter().all(is_before)
     }
 }

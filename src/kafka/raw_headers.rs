@@ -5,15 +5,14 @@
 //! set aside because something is wrong with them must survive exactly those. So here names are
 //! bytes, taken from librdkafka directly.
 
-use std::collections::BTreeSet;
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::ptr;
 
 use rdkafka::bindings::{
-    rd_kafka_header_add, rd_kafka_header_get_all, rd_kafka_header_remove, rd_kafka_headers_t,
-    rd_kafka_message_headers, rd_kafka_resp_err_t,
+    rd_kafka_header_add, rd_kafka_header_get_all, rd_kafka_headers_new, rd_kafka_message_headers,
+    rd_kafka_message_set_headers, rd_kafka_resp_err_t,
 };
-use rdkafka::message::{BorrowedMessage, Header, Message as _, OwnedHeaders};
+use rdkafka::message::{BorrowedMessage, Message as _, OwnedHeaders};
 
 use super::Record;
 
@@ -24,37 +23,23 @@ pub type RawHeader = (Vec<u8>, Option<Vec<u8>>);
 impl Record<'_> {
     /// Its headers in order; names may repeat.
     pub fn raw_headers(&self) -> Vec<RawHeader> {
-        native(&self.0).map(|list| copy(&self.0, list)).unwrap_or_default()
+        copy(&self.0)
     }
 }
 
 /// Gives `message` other headers and returns a copy of them that can be produced.
 pub(super) fn replace(message: &mut BorrowedMessage<'_>, headers: &[RawHeader]) -> OwnedHeaders {
-    if let Some(list) = native(message) {
-        let old: BTreeSet<Vec<u8>> = copy(message, list).into_iter().map(|(name, _)| name).collect();
-        old.into_iter().for_each(|name| remove(message, list, name));
-        headers.iter().for_each(|header| add(message, list, header));
-        return message.headers().map(|headers| headers.detach()).unwrap_or_default();
-    }
-    // A record without headers has no list to write to; what is added then are our own.
-    let named = headers.iter().filter_map(|(name, value)| Some((str::from_utf8(name).ok()?, value)));
-    named.fold(OwnedHeaders::new(), |list, (key, value)| {
-        list.insert(Header { key, value: value.as_deref() })
-    })
+    set(message, headers);
+    message.headers().map(|headers| headers.detach()).unwrap_or_default()
 }
 
-/// The message's own list; it lives as long as the message.
 #[expect(unsafe_code, reason = "rdkafka reaches header names only as UTF-8 and panics otherwise")]
-fn native(message: &BorrowedMessage<'_>) -> Option<*mut rd_kafka_headers_t> {
-    let mut list = ptr::null_mut();
+fn copy(message: &BorrowedMessage<'_>) -> Vec<RawHeader> {
+    let (mut headers, mut list) = (Vec::new(), ptr::null_mut());
     // SAFETY: the pointer is that of a live message, and the list is only written on success.
-    let outcome = unsafe { rd_kafka_message_headers(message.ptr(), &mut list) };
-    is_ok(outcome).then_some(list)
-}
-
-#[expect(unsafe_code, reason = "rdkafka reaches header names only as UTF-8 and panics otherwise")]
-fn copy(_owner: &BorrowedMessage<'_>, list: *const rd_kafka_headers_t) -> Vec<RawHeader> {
-    let mut headers = Vec::new();
+    if !is_ok(unsafe { rd_kafka_message_headers(message.ptr(), &mut list) }) {
+        return headers;
+    }
     loop {
         let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
         // SAFETY: the list belongs to the message, which is borrowed; an index beyond the end is
@@ -75,26 +60,20 @@ fn copy(_owner: &BorrowedMessage<'_>, list: *const rd_kafka_headers_t) -> Vec<Ra
     }
 }
 
-#[expect(unsafe_code, reason = "rdkafka has no safe name for removing a header")]
-fn remove(_owner: &mut BorrowedMessage<'_>, list: *mut rd_kafka_headers_t, name: Vec<u8>) {
-    let name = CString::new(name).expect("invariant: a name was a terminated string");
-    // SAFETY: the list belongs to the message, which is borrowed exclusively, so nobody holds what
-    // this frees.
-    unsafe { rd_kafka_header_remove(list, name.as_ptr()) };
-}
-
 #[expect(unsafe_code, reason = "rdkafka adds headers only under names that are UTF-8")]
-fn add(
-    _owner: &mut BorrowedMessage<'_>,
-    list: *mut rd_kafka_headers_t,
-    (name, value): &RawHeader,
-) {
+fn set(message: &mut BorrowedMessage<'_>, headers: &[RawHeader]) {
     let length = |bytes: &[u8]| isize::try_from(bytes.len()).unwrap_or(isize::MAX);
-    let (bytes, size) = value.as_deref().map_or((ptr::null(), 0), |v| (v.as_ptr(), length(v)));
-    // SAFETY: the list belongs to the message, which is borrowed exclusively; name and value are
-    // read for the lengths given and copied.
+    // SAFETY: names and values are read for the lengths given and copied into a list of our own,
+    // which then becomes the message's. That message is borrowed exclusively, so nobody holds
+    // anything of the list that gives way.
     unsafe {
-        rd_kafka_header_add(list, name.as_ptr().cast(), length(name), bytes.cast(), size);
+        let list = rd_kafka_headers_new(headers.len());
+        for (name, value) in headers {
+            let (bytes, size) =
+                value.as_deref().map_or((ptr::null(), 0), |v| (v.as_ptr(), length(v)));
+            rd_kafka_header_add(list, name.as_ptr().cast(), length(name), bytes.cast(), size);
+        }
+        rd_kafka_message_set_headers(message.ptr(), list);
     }
 }
 

@@ -187,9 +187,10 @@ impl Job {
         if labels.is_empty() {
             return Ok(());
         }
-        let learned = labels.len();
+        let frauds = labels.iter().filter(|label| label.is_fraud()).count();
+        let honest = labels.len() - frauds;
         self.offer(&Letter::Batch(labels.into()))?;
-        (self.on_event)(Event::Learned(learned));
+        (self.on_event)(Event::Learned { frauds, honest });
         Ok(())
     }
 

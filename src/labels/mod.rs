@@ -17,14 +17,13 @@ mod inbox;
 mod owned;
 mod reading;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 pub use follower::Follower;
 pub use inbox::Inbox;
 pub use owned::OwnedLabel;
 
-use crate::codec::Reason;
+use crate::codec::{Reason, SchemaAnswer};
 use crate::kafka::{Connection, Error as KafkaError, Start};
 use crate::state::MEMORY_MS;
 
@@ -75,17 +74,6 @@ impl Settings {
     }
 }
 
-/// What is known of a schema id.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SchemaAnswer {
-    /// The schema, as JSON.
-    Known(Arc<str>),
-    /// There is no such schema.
-    Unknown,
-    /// Nobody can tell yet: ask again.
-    Pending,
-}
-
 /// Tells the writer schema of an id without waiting.
 pub type Lookup = Box<dyn Fn(u32) -> SchemaAnswer + Send>;
 
@@ -93,7 +81,12 @@ pub type Lookup = Box<dyn Fn(u32) -> SchemaAnswer + Send>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// So many verdicts were handed to every worker.
-    Learned(usize),
+    Learned {
+        /// Fraud.
+        frauds: usize,
+        /// No fraud.
+        honest: usize,
+    },
     /// A record is no verdict.
     Rejected {
         /// Why.

@@ -36,6 +36,11 @@ impl From<&Label<'_>> for OwnedLabel {
 }
 
 impl OwnedLabel {
+    /// The verdict itself.
+    pub fn is_fraud(&self) -> bool {
+        self.is_fraud
+    }
+
     /// The verdict, borrowed.
     pub fn as_label(&self) -> Label<'_> {
         let [transaction, customer, merchant] = self.ends.map(|end| end as usize);

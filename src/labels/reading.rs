@@ -1,10 +1,10 @@
 //! From a record's value to a verdict, as far as schemas are known.
 
-use super::{Lookup, OwnedLabel, SchemaAnswer};
-use crate::clock::Stopwatch;
-use crate::codec::{DecodedLabel, Decoder, Rejected};
-
 use std::time::Duration;
+
+use super::{Lookup, OwnedLabel};
+use crate::clock::Stopwatch;
+use crate::codec::{DecodedLabel, Decoder, Rejected, SchemaAnswer};
 
 /// How long an id counts as unknown before it is asked for again: a registry may learn.
 const UNKNOWN_FOR: Duration = Duration::from_secs(60);
