@@ -12,8 +12,7 @@ use std::time::{Duration, Instant};
 
 use synfinance::clock::now_millis;
 use synfinance::codec::{
-    ALERT_SCHEMA, Framing, Reason, TRANSACTION_SCHEMA, encode_transaction, frame_confluent,
-    read_alert,
+    ALERT_SCHEMA, Framing, Reason, TRANSACTION_SCHEMA, encode_transaction, frame_confluent, read_alert,
 };
 use synfinance::decision::{Severity, alert_id};
 use synfinance::demo;

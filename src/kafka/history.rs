@@ -73,8 +73,7 @@ pub fn beginnings(
 
 /// A partition between `low` and `high` that begins where it was committed.
 fn without_memory(partition: i32, committed: Option<i64>, low: i64, high: i64) -> Beginning {
-    let begins =
-        |from, lost| Beginning { partition, from, judged_until: from, lost, is_cut: false };
+    let begins = |from, lost| Beginning { partition, from, judged_until: from, lost, is_cut: false };
     match committed {
         // A topic that was deleted and made anew has offsets that mean other records.
         None => begins(low, 0),

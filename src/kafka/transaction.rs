@@ -74,8 +74,9 @@ impl Producer {
             return Err(self.setback("commit", KafkaError::Canceled));
         };
         let waited = Stopwatch::start();
-        let send =
-            || self.inner.send_offsets_to_transaction(&list, &member, left(patience, waited));
+        let send = || {
+            self.inner.send_offsets_to_transaction(&list, &member, left(patience, waited))
+        };
         self.persist("commit", patience, send)
     }
 

@@ -35,8 +35,11 @@ impl Pauses {
 
     /// Pauses and resumes what has to be, of these partitions.
     pub(super) fn apply(&mut self, consumer: &Consumer, partitions: &[i32]) -> Result<(), Error> {
-        let wanted: BTreeSet<i32> =
-            if self.is_full { partitions.iter().copied().collect() } else { self.waiting.clone() };
+        let wanted: BTreeSet<i32> = if self.is_full {
+            partitions.iter().copied().collect()
+        } else {
+            self.waiting.clone()
+        };
         let stop: Vec<i32> = wanted.difference(&self.paused).copied().collect();
         let go_on: Vec<i32> = self.paused.difference(&wanted).copied().collect();
         if !stop.is_empty() {

@@ -107,9 +107,7 @@ impl<S: Score> Worker<'_, S> {
             );
             match asked {
                 Ok(begins) => return Ok(begins),
-                Err(error)
-                    if stop.load(Ordering::Acquire) || waited.elapsed() > settings.patience =>
-                {
+                Err(error) if stop.load(Ordering::Acquire) || waited.elapsed() > settings.patience => {
                     return Err(error.into());
                 }
                 Err(error) => {

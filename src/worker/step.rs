@@ -10,7 +10,9 @@ use jiff::Timestamp;
 
 use super::{Counts, Error, ModelName, Schemas, Settings, Topics};
 use crate::clock::Stopwatch;
-use crate::codec::{Decoded, Decoder, Framing, Reason, Rejected, SchemaAnswer, encode_alert};
+use crate::codec::{
+    Decoded, Decoder, Framing, Reason, Rejected, SchemaAnswer, encode_alert,
+};
 use crate::decision::{Alert, Severity};
 use crate::engine::{Decision, Engine, EngineError};
 use crate::kafka::{Headers, Outgoing};
