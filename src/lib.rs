@@ -16,6 +16,8 @@ pub mod limits;
 
 pub mod clock;
 
+pub mod retry;
+
 pub mod health;
 
 pub mod transaction;
@@ -39,6 +41,8 @@ pub mod batch;
 pub mod generate;
 
 pub mod kafka;
+
+pub mod registry;
 
 pub mod demo;
 

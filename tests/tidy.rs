@@ -18,7 +18,7 @@ const MAX_FUNCTION_LINES: usize = 70;
 const MAX_COLUMNS: usize = 100;
 
 /// Outside crates and the one place of `src` each may be named in.
-const CRATE_HOMES: [(&str, &[&str]); 20] = [
+const CRATE_HOMES: [(&str, &[&str]); 21] = [
     ("anyhow", &["src/commands/", "src/main.rs"]),
     ("apache_avro", &["src/codec/"]),
     ("arrow_array", &["src/batch/"]),
@@ -36,6 +36,7 @@ const CRATE_HOMES: [(&str, &[&str]); 20] = [
     ("parquet", &["src/batch/"]),
     ("prometheus", &["src/telemetry/"]),
     ("rdkafka", &["src/kafka/"]),
+    ("schema_registry_converter", &["src/registry/"]),
     ("signal_hook", &["src/commands/"]),
     ("sqlx", &["src/database/"]),
     ("tract_onnx", &["src/model/"]),

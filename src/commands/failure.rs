@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use super::output;
 use crate::batch;
 use crate::config::ConfigError;
+use crate::registry;
 
 /// Something was asked for that cannot be; the text names the flag and what is allowed.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +37,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
         cause.is::<ConfigError>()
             || cause.is::<UsageError>()
             || of_batch(cause) == Some(batch::ErrorKind::Usage)
+            || cause.downcast_ref().is_some_and(registry::Error::is_usage)
     })
 }
 

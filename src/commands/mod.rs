@@ -18,6 +18,7 @@ mod logging;
 mod models;
 mod output;
 mod progress;
+mod schemas;
 mod score;
 
 use std::path::PathBuf;
@@ -67,6 +68,9 @@ enum Command {
     /// Look into model files
     #[command(subcommand)]
     Models(models::Arguments),
+    /// Check producers' schemas, register schemas
+    #[command(subcommand)]
+    Schemas(schemas::Arguments),
     /// Check or show the configuration
     #[command(subcommand)]
     Config(config::Arguments),
@@ -97,6 +101,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Score(arguments) => score::run(&arguments, settings),
         Command::Features(arguments) => features::run(&arguments, settings),
         Command::Models(arguments) => models::run(&arguments),
+        Command::Schemas(arguments) => schemas::run(&arguments, settings),
         Command::Config(arguments) => config::run(&arguments, &loaded),
     }
 }
