@@ -42,6 +42,10 @@ pub mod kafka;
 
 pub mod demo;
 
+pub mod telemetry;
+
+pub mod http;
+
 pub mod config;
 
 pub mod commands;
