@@ -46,6 +46,10 @@ pub mod registry;
 
 pub mod demo;
 
+pub mod telemetry;
+
+pub mod http;
+
 pub mod config;
 
 pub mod commands;

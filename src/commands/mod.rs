@@ -14,7 +14,6 @@ mod features;
 mod files;
 mod generate;
 mod interrupt;
-mod logging;
 mod models;
 mod output;
 mod progress;
@@ -27,6 +26,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::config::{Environment, LogFormat, Settings, load};
+use crate::telemetry::Logging;
 
 /// Fraud detection on Kafka: velocity windows per customer, ONNX scoring, alerts with reasons.
 #[derive(Debug, Parser)]
@@ -94,7 +94,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Some(LogFormatArgument::Json) => LogFormat::Json,
         None => settings.telemetry.format,
     };
-    logging::start(&settings.telemetry.level, format);
+    let _logging = Logging::start(&settings.telemetry, format)?;
     match cli.command {
         Command::Demo(arguments) => demo::run(&arguments, settings),
         Command::Generate(arguments) => generate::run(&arguments),
