@@ -34,11 +34,15 @@ pub mod engine;
 
 pub mod worker;
 
+pub mod labels;
+
 pub mod batch;
 
 pub mod generate;
 
 pub mod kafka;
+
+pub mod dead_letters;
 
 pub mod demo;
 
