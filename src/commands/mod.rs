@@ -7,13 +7,18 @@
 
 mod alert_line;
 mod config;
+mod dead_letters;
 pub mod demo;
 mod engines;
 mod failure;
 mod features;
 mod files;
+mod framing;
 mod generate;
 mod interrupt;
+mod kafka;
+mod labels;
+mod letter_text;
 mod models;
 mod output;
 mod progress;
@@ -71,6 +76,12 @@ enum Command {
     /// Check producers' schemas, register schemas
     #[command(subcommand)]
     Schemas(schemas::Arguments),
+    /// Tell the workers what analysts found out
+    #[command(subcommand)]
+    Labels(labels::Arguments),
+    /// Look at records that could not be scored, and replay them
+    #[command(subcommand)]
+    DeadLetters(dead_letters::Arguments),
     /// Check or show the configuration
     #[command(subcommand)]
     Config(config::Arguments),
@@ -102,6 +113,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Features(arguments) => features::run(&arguments, settings),
         Command::Models(arguments) => models::run(&arguments),
         Command::Schemas(arguments) => schemas::run(&arguments, settings),
+        Command::Labels(arguments) => labels::run(&arguments, settings),
+        Command::DeadLetters(arguments) => dead_letters::run(&arguments, settings),
         Command::Config(arguments) => config::run(&arguments, &loaded),
     }
 }
