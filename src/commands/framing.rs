@@ -1,47 +1,28 @@
 //! Which schema a record that a command sends is said to be written with.
 
-use crate::codec::{fingerprint, frame_confluent, frame_single_object};
+use crate::codec::{Framing, fingerprint};
 use crate::config::SchemaRegistry;
-
-/// The header before a datum.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Framing {
-    /// Confluent's, with the schema's id.
-    Confluent(u32),
-    /// Avro's single-object encoding, with the schema's fingerprint.
-    SingleObject(u64),
-}
 
 /// Registers a schema under a subject and tells its id.
 pub(super) type Register<'a> = &'a dyn Fn(&str, &str) -> anyhow::Result<u32>;
 
-impl Framing {
-    /// The header for data of our own schema `json`: with the id that was `given`, else the one that
-    /// the registry has under `subject`, else the one that the static table has, else, where nobody
-    /// gives ids, the schema's fingerprint.
-    pub(super) fn choose(
-        given: Option<u32>,
-        registry: &SchemaRegistry,
-        (subject, json): (&str, &str),
-        register: Register<'_>,
-    ) -> anyhow::Result<Self> {
-        if let Some(id) = given {
-            return Ok(Self::Confluent(id));
-        }
-        if registry.url.is_some() {
-            return Ok(Self::Confluent(register(subject, json)?));
-        }
-        let own = fingerprint(json)?;
-        Ok(of_table(registry, own)?.map_or(Self::SingleObject(own), Self::Confluent))
+/// The header for data of our own schema `json`: with the id that was `given`, else the one that the
+/// registry has under `subject`, else the one that the static table has, else, where nobody gives
+/// ids, the schema's fingerprint.
+pub(super) fn choose(
+    given: Option<u32>,
+    registry: &SchemaRegistry,
+    (subject, json): (&str, &str),
+    register: Register<'_>,
+) -> anyhow::Result<Framing> {
+    if let Some(id) = given {
+        return Ok(Framing::Confluent(id));
     }
-
-    /// Appends the header.
-    pub(super) fn write(self, out: &mut Vec<u8>) {
-        match self {
-            Self::Confluent(id) => frame_confluent(id, out),
-            Self::SingleObject(fingerprint) => frame_single_object(fingerprint, out),
-        }
+    if registry.url.is_some() {
+        return Ok(Framing::Confluent(register(subject, json)?));
     }
+    let own = fingerprint(json)?;
+    Ok(of_table(registry, own)?.map_or(Framing::SingleObject(own), Framing::Confluent))
 }
 
 /// The lowest id under which the static table has the schema with this fingerprint.
@@ -84,7 +65,7 @@ mod tests {
             assert_eq!((subject, json), ("l-value", LABEL_SCHEMA));
             Ok(77)
         };
-        Framing::choose(given, registry, ("l-value", LABEL_SCHEMA), &register)
+        super::choose(given, registry, ("l-value", LABEL_SCHEMA), &register)
     }
 
     #[test]
@@ -105,13 +86,5 @@ mod tests {
         }
         let error = choose(None, &registry(None, &[(2, "schemas/none.avsc")])).unwrap_err();
         assert!(error.to_string().contains("schema_registry.static.2"), "{error}");
-    }
-
-    #[test]
-    fn headers() {
-        let mut out = Vec::new();
-        Framing::Confluent(1).write(&mut out);
-        Framing::SingleObject(2).write(&mut out);
-        assert_eq!(out, [0, 0, 0, 0, 1, 0xC3, 1, 2, 0, 0, 0, 0, 0, 0, 0]);
     }
 }

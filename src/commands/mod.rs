@@ -22,6 +22,7 @@ mod letter_text;
 mod models;
 mod output;
 mod progress;
+mod run;
 mod schemas;
 mod score;
 
@@ -38,6 +39,7 @@ use crate::telemetry::Logging;
 #[command(name = "synfinance", version, propagate_version = true)]
 #[command(after_help = "Examples:\n  \
     synfinance demo\n  \
+    synfinance run\n  \
     synfinance score payments.csv --output scored.csv\n  \
     synfinance --config site.yaml config check\n\n\
     Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration.")]
@@ -62,6 +64,8 @@ enum LogFormatArgument {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the service: score a topic's transactions, publish alerts, answer probes
+    Run(run::Arguments),
     /// See everything work: generated payments with fraud among them, alerts, a summary
     Demo(demo::Arguments),
     /// Write labelled synthetic transactions to a file
@@ -105,8 +109,12 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Some(LogFormatArgument::Json) => LogFormat::Json,
         None => settings.telemetry.format,
     };
-    let _logging = Logging::start(&settings.telemetry, format)?;
+    let logging = Logging::start(&settings.telemetry, format)?;
     match cli.command {
+        Command::Run(arguments) => {
+            let reread = || Ok(load(Environment::of_process(), &cli.config)?.settings);
+            run::run(&arguments, settings, &logging, &reread)
+        }
         Command::Demo(arguments) => demo::run(&arguments, settings),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Score(arguments) => score::run(&arguments, settings),

@@ -114,7 +114,7 @@ impl Job {
         let mut reader = reader;
         while self.begin(&reader).is_ok() {
             match self.follow(&reader) {
-                Err(Trouble::Stopped) => return,
+                Ok(()) | Err(Trouble::Stopped) => return,
                 Err(Trouble::Kafka(error)) => {
                     self.complain(&error);
                     if self.rest(self.settings.retry_interval).is_err() {
@@ -182,9 +182,10 @@ impl Job {
         if labels.is_empty() {
             return Ok(());
         }
-        let learned = labels.len();
+        let frauds = labels.iter().filter(|label| label.as_label().is_fraud).count();
+        let honest = labels.len() - frauds;
         self.offer(&Letter::Batch(labels.into()))?;
-        (self.on_event)(Event::Learned(learned));
+        (self.on_event)(Event::Learned { frauds, honest });
         Ok(())
     }
 

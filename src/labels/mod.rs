@@ -17,7 +17,6 @@ mod inbox;
 mod owned;
 mod reading;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 pub use follower::Follower;
@@ -25,6 +24,7 @@ pub use inbox::Inbox;
 pub use owned::OwnedLabel;
 
 use crate::codec::Reason;
+pub use crate::codec::SchemaAnswer;
 use crate::kafka::{Connection, Error as KafkaError, Start};
 use crate::state::MEMORY_MS;
 
@@ -71,25 +71,19 @@ impl Settings {
     }
 }
 
-/// What is known of a schema id.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SchemaAnswer {
-    /// The schema, as JSON.
-    Known(Arc<str>),
-    /// There is no such schema.
-    Unknown,
-    /// Nobody can tell yet: ask again.
-    Pending,
-}
-
 /// Tells the writer schema of an id without waiting.
 pub type Lookup = Box<dyn Fn(u32) -> SchemaAnswer + Send>;
 
 /// What an observer of the follower is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// So many verdicts were handed to every worker.
-    Learned(usize),
+    /// Verdicts were handed to every worker.
+    Learned {
+        /// Those that say fraud.
+        frauds: usize,
+        /// Those that say that it was none.
+        honest: usize,
+    },
     /// A record is no verdict.
     Rejected {
         /// Why.
