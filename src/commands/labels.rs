@@ -1,13 +1,13 @@
 //! `labels`: analysts' verdicts from a file to the topic that every worker follows.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::failure::UsageError;
 use super::framing;
 use super::interrupt::Interrupt;
 use super::kafka::{PATIENCE, connection, new_topics};
@@ -16,8 +16,10 @@ use super::progress::Progress;
 use crate::batch::{Format, Source, Summary, Target, read_labels};
 use crate::clock::now_millis;
 use crate::codec::{Framing, LABEL_SCHEMA, encode_label};
-use crate::config::Settings;
+use crate::config::{SchemaRegistry, Settings};
+use crate::health::Health;
 use crate::kafka::{Outgoing, Producer, ensure_topics};
+use crate::registry::Schemas;
 use crate::transaction::Label;
 
 /// How long a record waits for company: nobody waits for a single verdict.
@@ -84,6 +86,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<
     let subject = format!("{topic}-value");
     let registry = &settings.schema_registry;
     let named = (subject.as_str(), LABEL_SCHEMA);
+    let register = |subject: &str, json: &str| register(registry, subject, json);
     let framing = framing::choose(arguments.schema_id, registry, named, &register)?;
     ensure_topics(&connection, &[topic], new_topics(stream), PATIENCE)?;
     let producer = Producer::new(&connection, LINGER)?;
@@ -101,10 +104,10 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<
     report(&summary, sent, topic, arguments.json)
 }
 
-/// Without a client for the registry the id has to be given.
-fn register(subject: &str, _json: &str) -> anyhow::Result<u32> {
-    let message = format!("with schema_registry.url, name the id of {subject} with --schema-id");
-    Err(UsageError(message).into())
+fn register(registry: &SchemaRegistry, subject: &str, json: &str) -> anyhow::Result<u32> {
+    let schemas = Schemas::start(registry, Arc::new(Health::new(0)))?;
+    let registered = schemas.register(subject, json);
+    registered.context("the verdicts' schema has no id; --schema-id names one without asking")
 }
 
 /// Encodes and produces.

@@ -19,10 +19,11 @@ mod interrupt;
 mod kafka;
 mod labels;
 mod letter_text;
-mod logging;
 mod models;
 mod output;
 mod progress;
+mod run;
+mod schemas;
 mod score;
 
 use std::path::PathBuf;
@@ -31,12 +32,14 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::config::{Environment, LogFormat, Settings, load};
+use crate::telemetry::Logging;
 
 /// Fraud detection on Kafka: velocity windows per customer, ONNX scoring, alerts with reasons.
 #[derive(Debug, Parser)]
 #[command(name = "synfinance", version, propagate_version = true)]
 #[command(after_help = "Examples:\n  \
     synfinance demo\n  \
+    synfinance run\n  \
     synfinance score payments.csv --output scored.csv\n  \
     synfinance --config site.yaml config check\n\n\
     Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration.")]
@@ -61,6 +64,8 @@ enum LogFormatArgument {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the service: score a topic's transactions, publish alerts, answer probes
+    Run(run::Arguments),
     /// See everything work: generated payments with fraud among them, alerts, a summary
     Demo(demo::Arguments),
     /// Write labelled synthetic transactions to a file
@@ -72,6 +77,9 @@ enum Command {
     /// Look into model files
     #[command(subcommand)]
     Models(models::Arguments),
+    /// Check producers' schemas, register schemas
+    #[command(subcommand)]
+    Schemas(schemas::Arguments),
     /// Tell the workers what analysts found out
     #[command(subcommand)]
     Labels(labels::Arguments),
@@ -101,13 +109,18 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Some(LogFormatArgument::Json) => LogFormat::Json,
         None => settings.telemetry.format,
     };
-    logging::start(&settings.telemetry.level, format);
+    let logging = Logging::start(&settings.telemetry, format)?;
     match cli.command {
+        Command::Run(arguments) => {
+            let reread = || Ok(load(Environment::of_process(), &cli.config)?.settings);
+            run::run(&arguments, settings, &logging, &reread)
+        }
         Command::Demo(arguments) => demo::run(&arguments, settings),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Score(arguments) => score::run(&arguments, settings),
         Command::Features(arguments) => features::run(&arguments, settings),
         Command::Models(arguments) => models::run(&arguments),
+        Command::Schemas(arguments) => schemas::run(&arguments, settings),
         Command::Labels(arguments) => labels::run(&arguments, settings),
         Command::DeadLetters(arguments) => dead_letters::run(&arguments, settings),
         Command::Config(arguments) => config::run(&arguments, &loaded),

@@ -23,7 +23,8 @@ pub use follower::Follower;
 pub use inbox::Inbox;
 pub use owned::OwnedLabel;
 
-use crate::codec::{Reason, SchemaAnswer};
+use crate::codec::Reason;
+pub use crate::codec::SchemaAnswer;
 use crate::kafka::{Connection, Error as KafkaError, Start};
 use crate::state::MEMORY_MS;
 
