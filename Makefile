@@ -4,14 +4,15 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo build test lint bench fuzz train deny advisories clean rust
+.PHONY: help demo build test lint bench bench-stream fuzz train deny advisories clean rust
 
 BINARY := target/release/synfinance
 PYTHON = $$(.ci/setup python tests/requirements.txt)
+SERVERS = $$(.ci/setup servers)
 TRAIN_PYTHON = $$(.ci/setup python models/train/requirements.txt)
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo: build ## The whole product in one process: payments, fraud, alerts, a summary
 	@$(BINARY) demo $(ARGS)
@@ -19,8 +20,9 @@ demo: build ## The whole product in one process: payments, fraud, alerts, a summ
 build: rust ## The optimised binary, target/release/synfinance
 	@cargo build --release --locked
 
-test: rust deny ## All tests, and the licences and sources of dependencies
-	@python=$(PYTHON); SYNFINANCE_PYTHON="$$python" cargo test --locked $(ARGS)
+test: rust deny ## All tests, on real servers too, and the licences and sources of dependencies
+	@python=$(PYTHON); cache=$(SERVERS); \
+		SYNFINANCE_PYTHON="$$python" SYNFINANCE_CACHE="$$cache" cargo test --locked $(ARGS)
 
 lint: rust ## Format and clippy, warnings are errors
 	@cargo fmt --check
@@ -28,6 +30,10 @@ lint: rust ## Format and clippy, warnings are errors
 
 bench: rust ## Benchmarks; see benches/results for figures with machine and command
 	@cargo bench --locked $(ARGS)
+
+bench-stream: build ## Throughput, latency and idle cost on a real broker; see benches/stream/run.py
+	@python=$(PYTHON); cache=$(SERVERS); \
+		SYNFINANCE_CACHE="$$cache" "$$python" benches/stream/run.py $(ARGS)
 
 fuzz: rust ## Random bytes for the decoder, FUZZ_SECONDS=60; needs cargo-fuzz
 	@command -v cargo-fuzz >/dev/null || \

@@ -36,6 +36,8 @@ pub mod engine;
 
 pub mod worker;
 
+pub mod labels;
+
 pub mod batch;
 
 pub mod generate;
@@ -44,11 +46,15 @@ pub mod kafka;
 
 pub mod registry;
 
+pub mod dead_letters;
+
 pub mod demo;
 
 pub mod telemetry;
 
 pub mod http;
+
+pub mod service;
 
 pub mod config;
 

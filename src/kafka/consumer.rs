@@ -55,7 +55,7 @@ pub enum Rebalance {
 }
 
 /// A record, in librdkafka's memory as long as this value lives.
-pub struct Record<'a>(BorrowedMessage<'a>);
+pub struct Record<'a>(pub(super) BorrowedMessage<'a>);
 
 impl Record<'_> {
     /// The partition that it was read from.

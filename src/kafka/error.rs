@@ -119,6 +119,47 @@ pub enum Error {
         /// What librdkafka says.
         source: Box<KafkaError>,
     },
+    /// The brokers do not answer.
+    #[error("brokers {brokers} have not answered within {seconds} s, check stream.brokers")]
+    Unreachable {
+        /// As configured.
+        brokers: String,
+        /// The deadline.
+        seconds: f64,
+        /// What librdkafka says, if anything.
+        source: Option<Box<KafkaError>>,
+    },
+    /// Topics are not there.
+    #[error(
+        "topic missing at {brokers}: {topics}; create what is missing, correct stream.topics, or \
+         set stream.create_topics to true"
+    )]
+    MissingTopics {
+        /// Their names.
+        topics: String,
+        /// As configured.
+        brokers: String,
+    },
+    /// A topic cannot be created.
+    #[error("cannot create topic {topic} at {brokers}, create it there or check the permissions")]
+    CreateTopic {
+        /// The topic.
+        topic: String,
+        /// As configured.
+        brokers: String,
+        /// What librdkafka says.
+        source: Box<KafkaError>,
+    },
+    /// A topic may not be seen, or its name cannot be one.
+    #[error("topic {topic} at {brokers} is refused, check stream.topics and the permissions")]
+    Topic {
+        /// The topic.
+        topic: String,
+        /// As configured.
+        brokers: String,
+        /// What librdkafka says.
+        source: Box<KafkaError>,
+    },
     /// The in-process cluster does not start.
     #[error("the in-process cluster cannot {action}")]
     Mock {

@@ -1,0 +1,185 @@
+"""A broker and the service as child processes that do not outlive this one, and what they cost."""
+
+import http.client
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+TICKS = os.sysconf("SC_CLK_TCK")
+START = 60  # seconds until a server must answer
+CLUSTER = "c3luZmluYW5jZS1iZW5jaA"
+GUARD = 'read -r _; kill -KILL "$1"; sleep 1; rm -rf "$2"'
+
+
+def free_port():
+    """A port below those that clients get from the kernel."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+
+
+def eventually(what, ask):
+    until = time.monotonic() + START
+    while True:
+        answer = ask()
+        if answer:
+            return answer
+        if time.monotonic() > until:
+            sys.exit(f"{what}: not within {START} s")
+        time.sleep(0.01)
+
+
+class Process:
+    """A child in a directory of its own. A shell that reads from a pipe of this process kills it when
+    the pipe closes, however this process ends."""
+
+    def __init__(self, name, command, directory):
+        self.name = name
+        self.directory = directory
+        self.log = directory / f"{name}.log"
+        self.began = time.time()
+        with self.log.open("ab") as log:
+            self.child = subprocess.Popen(
+                command,
+                cwd=directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.guard = subprocess.Popen(
+            ["sh", "-c", GUARD, "guard", str(self.child.pid), str(directory)],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def check(self):
+        if self.child.poll() is not None:
+            tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-40:])
+            sys.exit(f"{self.name} ended with {self.child.returncode}\n{tail}")
+
+    def cpu_seconds(self):
+        fields = Path(f"/proc/{self.child.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def memory_mb(self, what):
+        """`VmHWM`: the most so far; `VmRSS`: now."""
+        for line in Path(f"/proc/{self.child.pid}/status").read_text().splitlines():
+            if line.startswith(what):
+                return int(line.split()[1]) / 1_024
+        return 0.0
+
+    def stop(self):
+        """SIGTERM, and SIGKILL after a minute; the exit code."""
+        self.guard.kill()
+        self.guard.wait()
+        if self.child.poll() is None:
+            self.child.send_signal(signal.SIGTERM)
+            try:
+                self.child.wait(60)
+            except subprocess.TimeoutExpired:
+                self.child.kill()
+        code = self.child.wait()
+        shutil.rmtree(self.directory, ignore_errors=True)
+        return code
+
+
+def cache():
+    named = os.environ.get("SYNFINANCE_CACHE")
+    general = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(named) if named else general / "synfinance"
+
+
+PROPERTIES = """process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={directory}/data
+auto.create.topics.enable=false
+log.retention.hours=-1
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+group.initial.rebalance.delay.ms=0
+"""
+
+
+def start_broker():
+    """One Kafka broker from the cache with default settings but for what one node needs."""
+    from confluent_kafka.admin import AdminClient
+
+    places = sorted(cache().glob("kafka-*"))
+    if not places:
+        sys.exit(f"there is no Kafka in {cache()}: run make bench-stream, or .ci/setup servers")
+    directory = Path(tempfile.mkdtemp(prefix="synfinance-bench-"))
+    port = free_port()
+    text = PROPERTIES.format(port=port, controller=free_port(), directory=directory)
+    (directory / "server.properties").write_text(text)
+    java = ["java", "-Xmx1g", "-cp", f"{places[-1]}/libs/*"]
+    form = ["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", "server.properties"]
+    subprocess.run([*java, *form], cwd=directory, check=True, capture_output=True)
+    command = [*java, "kafka.Kafka", "server.properties"]
+    process = Process("kafka", command, directory)
+    process.brokers = f"127.0.0.1:{port}"
+    admin = AdminClient({"bootstrap.servers": process.brokers, "log_level": 0})
+
+    def answers():
+        process.check()
+        try:
+            return admin.list_topics(timeout=1)
+        except Exception:
+            return None
+
+    eventually("kafka answers", answers)
+    return process
+
+
+class Service(Process):
+    """`synfinance run` with a configuration, and its sidecar."""
+
+    def __init__(self, binary, config):
+        directory = Path(tempfile.mkdtemp(prefix="synfinance-bench-"))
+        self.port = free_port()
+        config = {**config, "http": {"address": "127.0.0.1", "port": self.port}}
+        file = directory / "config.yaml"
+        file.write_text(json.dumps(config))
+        command = [str(binary), "--config", str(file), "run"]
+        super().__init__("synfinance", command, directory)
+        self.connection = None
+
+    def get(self, path):
+        """Status and text, or nothing while nobody answers. One connection for all requests."""
+        self.check()
+        try:
+            if self.connection is None:
+                self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+            self.connection.request("GET", path)
+            answer = self.connection.getresponse()
+            return answer.status, answer.read().decode()
+        except (OSError, http.client.HTTPException):
+            self.connection = None
+            return None, ""
+
+    def wait_ready(self):
+        """Seconds from its start until it said that it was ready."""
+        eventually("the service is ready", lambda: self.get("/readyz")[0] == 200)
+        return time.time() - self.began
+
+    def metric(self, name):
+        """A metric, its series added up."""
+        lines = self.get("/metrics")[1].splitlines()
+        series = (line.rsplit(" ", 1) for line in lines if line.startswith(name))
+        return sum(float(value) for label, value in series if label[len(name) :][:1] in ("", "{"))

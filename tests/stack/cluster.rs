@@ -1,0 +1,74 @@
+//! What tests ask of a cluster: topics, ends, committed offsets. The only user of rdkafka here.
+//!
+//! Records are produced and consumed by another client (`produce.py`, `consume.py`).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+/// How long an answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn config(brokers: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers).set_log_level(RDKafkaLogLevel::Emerg);
+    config
+}
+
+/// Whether brokers answer within a second.
+pub fn answers(brokers: &str) -> Result<(), String> {
+    let consumer: BaseConsumer = config(brokers).create().expect("a consumer");
+    let metadata = consumer.fetch_metadata(None, Duration::from_secs(1));
+    metadata.map(drop).map_err(|error| error.to_string())
+}
+
+/// Creates a topic that takes records of up to 8 MB.
+pub fn create_topic(brokers: &str, topic: &str, partitions: i32) {
+    let admin: AdminClient<DefaultClientContext> = config(brokers).create().expect("a client");
+    let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1))
+        .set("max.message.bytes", "8000000");
+    let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let results = runtime.block_on(admin.create_topics([&new], &options));
+    for result in results.expect("an answer of the brokers") {
+        result.unwrap_or_else(|(topic, error)| panic!("{topic} cannot be created: {error}"));
+    }
+}
+
+/// How many partitions a topic has; `None` if it does not exist.
+pub fn partitions(brokers: &str, topic: &str) -> Option<usize> {
+    let consumer: BaseConsumer = config(brokers).create().expect("a consumer");
+    let metadata = consumer.fetch_metadata(None, PATIENCE).expect("metadata");
+    let found = metadata.topics().iter().find(|found| found.name() == topic);
+    found.map(|topic| topic.partitions().len()).filter(|&count| count > 0)
+}
+
+/// The offset of a topic's next record, by partition.
+pub fn ends(brokers: &str, topic: &str) -> BTreeMap<i32, i64> {
+    let consumer: BaseConsumer = config(brokers).create().expect("a consumer");
+    let count = partitions(brokers, topic).unwrap_or_else(|| panic!("{topic} does not exist"));
+    let end = |partition| {
+        let marks = consumer.fetch_watermarks(topic, partition, PATIENCE);
+        (partition, marks.expect("watermarks").1)
+    };
+    (0..i32::try_from(count).expect("few partitions")).map(end).collect()
+}
+
+/// What a group has committed, by partition; 0 where it has not.
+pub fn committed(brokers: &str, group: &str, topic: &str) -> Result<BTreeMap<i32, i64>, String> {
+    let count = partitions(brokers, topic).unwrap_or_else(|| panic!("{topic} does not exist"));
+    let consumer: BaseConsumer = config(brokers).set("group.id", group).create().expect("client");
+    let mut list = TopicPartitionList::new();
+    list.add_partition_range(topic, 0, i32::try_from(count).expect("few partitions") - 1);
+    let list = consumer.committed_offsets(list, PATIENCE).map_err(|error| error.to_string())?;
+    let offset = |element: &Offset| match element {
+        Offset::Offset(offset) => *offset,
+        _ => 0,
+    };
+    Ok(list.elements().iter().map(|e| (e.partition(), offset(&e.offset()))).collect())
+}
