@@ -225,7 +225,7 @@ impl Outbox {
         let patience = self.patience;
         let Some(transaction) = &mut self.transaction else { return Ok(()) };
         let cause = &error as &dyn std::error::Error;
-        tracing::warn!(error = cause, "a transaction is aborted and its records are sent again");
+        tracing::info!(error = cause, "a transaction is aborted and its records are sent again");
         if transaction.is_open {
             self.producer.abort(patience)?;
         }
