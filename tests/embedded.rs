@@ -69,6 +69,10 @@ impl Score for Tens {
     fn met(&self) -> Met {
         Met::default()
     }
+
+    fn state_bytes(&self) -> usize {
+        0
+    }
 }
 
 fn model() -> ModelName {

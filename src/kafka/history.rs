@@ -63,11 +63,16 @@ pub fn beginnings(
     let asker = Asker::new(connection, group_id, topic, patience)?;
     let committed: BTreeMap<i32, i64> = asker.committed(partitions)?.into_iter().collect();
     let mut beginnings = Vec::with_capacity(partitions.len());
+    let mut firsts = BTreeMap::new();
     for &partition in partitions {
         let (low, high) = asker.ends(partition)?;
-        beginnings.push(without_memory(partition, committed.get(&partition).copied(), low, high));
+        let begins = without_memory(partition, committed.get(&partition).copied(), low, high);
+        if begins.judged_until > low {
+            firsts.insert(partition, low);
+        }
+        beginnings.push(begins);
     }
-    asker.look_back(&mut beginnings, memory)?;
+    asker.look_back(&mut beginnings, &firsts, memory)?;
     Ok(beginnings)
 }
 
@@ -145,19 +150,18 @@ impl<'a> Asker<'a> {
         ends.map_err(|source| self.error(source))
     }
 
-    /// Moves the beginnings back to where the memory before them begins.
-    fn look_back(&self, beginnings: &mut [Beginning], memory: Duration) -> Result<(), Error> {
-        let mut firsts = BTreeMap::new();
-        for beginning in beginnings.iter() {
-            let (low, _) = self.ends(beginning.partition)?;
-            if beginning.judged_until > low {
-                firsts.insert(beginning.partition, low);
-            }
-        }
+    /// Moves the beginnings of partitions in `firsts`, which has their first offsets, back to where
+    /// the memory before them begins.
+    fn look_back(
+        &self,
+        beginnings: &mut [Beginning],
+        firsts: &BTreeMap<i32, i64>,
+        memory: Duration,
+    ) -> Result<(), Error> {
         if firsts.is_empty() {
             return Ok(());
         }
-        let times = self.times(beginnings, &firsts).map_err(|source| self.error(source))?;
+        let times = self.times(beginnings, firsts).map_err(|source| self.error(source))?;
         let memory_ms = i64::try_from(memory.as_millis()).unwrap_or(i64::MAX);
         let since = |&(partition, time): &(i32, i64)| (partition, time.saturating_sub(memory_ms));
         let begins = self.offsets_since(times.iter().map(since))?;

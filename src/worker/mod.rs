@@ -175,6 +175,8 @@ pub enum Event<'a> {
     },
     /// How far behind a partition is; once a second.
     Lag(Lag),
+    /// What is remembered takes so many bytes, about; once a second.
+    StateBytes(usize),
     /// The partition is gone.
     Gone(i32),
     /// A partition waits for the writer schema with this id.

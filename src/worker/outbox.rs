@@ -239,6 +239,7 @@ impl Outbox {
     /// visible.
     pub(super) fn close(&mut self, partitions: &[i32]) -> Result<(), Error> {
         self.tasks.remove(partitions);
+        self.flights.orphan(partitions);
         let patience = self.patience;
         let Some(transaction) = &mut self.transaction else { return Ok(()) };
         let is_gone = |sent: &Sent| partitions.contains(&sent.flight.partition);

@@ -54,6 +54,9 @@ pub trait Score {
 
     /// What it has met and holds.
     fn met(&self) -> Met;
+
+    /// Memory of what it remembers in bytes, about; asked once a second.
+    fn state_bytes(&self) -> usize;
 }
 
 impl<S: Score> Score for &mut S {
@@ -80,6 +83,10 @@ impl<S: Score> Score for &mut S {
 
     fn met(&self) -> Met {
         (**self).met()
+    }
+
+    fn state_bytes(&self) -> usize {
+        (**self).state_bytes()
     }
 }
 
@@ -113,6 +120,10 @@ impl Score for Engine {
             customers: self.customer_count(),
             frauds: self.fraud_count(),
         }
+    }
+
+    fn state_bytes(&self) -> usize {
+        Self::state_bytes(self)
     }
 }
 
