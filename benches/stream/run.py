@@ -58,7 +58,7 @@ class Bench:
         self.arguments = arguments
         self.broker = broker
         self.brokers = broker.brokers
-        self.admin = AdminClient({"bootstrap.servers": self.brokers})
+        self.admin = AdminClient({"bootstrap.servers": self.brokers, "log_level": 2})
         self.created = 0
 
     def topics(self, *names, partitions=None):
@@ -105,6 +105,7 @@ class Bench:
         return Consumer(
             {
                 "bootstrap.servers": self.brokers,
+                "log_level": 2,
                 "group.id": group,
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,

@@ -146,6 +146,7 @@ def producer(brokers, **more):
     return Producer(
         {
             "bootstrap.servers": brokers,
+            "log_level": 2,
             "partitioner": "murmur2_random",
             "queue.buffering.max.messages": 1_000_000,
             "queue.buffering.max.kbytes": 1 << 20,
@@ -209,7 +210,7 @@ def live(arguments):
             merchant_id, trade, known = pieces.merchants[merchant[number]]
             now = time.time_ns()
             mark = b"m" if number >= warm else b"w"
-            identity = b"%c%08x-%019d-live-00" % (mark, number, now)
+            identity = b"%c%08x-%019d-live-0" % (mark, number, now)
             value = b"".join(
                 (HEADER, length, identity, customer_id, merchant_id, varint(now // 1_000_000))
                 + (amount[number], trade, pieces.payments[payment[number]], known, place)

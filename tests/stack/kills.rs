@@ -45,10 +45,10 @@ fn killed(delivery: &str, isolation: &str) -> Verdict {
         std::thread::sleep(moment(round));
         let victim = (round % 2) as usize;
         pair.remove(victim).kill();
-        if round % 4 == 2 {
+        if round % 3 == 2 {
             pair.remove(0).kill();
         }
-        if round % 4 == 3 {
+        if round % 2 == 1 {
             let starting = Service::spawn(&config);
             std::thread::sleep(moment(round) + Duration::from_millis(200));
             starting.kill();
