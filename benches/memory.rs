@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use synfinance::engine::{Context, Engine};
+use synfinance::engine::{Context, Engine, WHOLE};
 use synfinance::features::calendar::Calendar;
 use synfinance::features::catalog::FeatureId;
 use synfinance::features::cities::Cities;
@@ -39,7 +39,7 @@ fn main() {
             play(&mut engine, round, first..(first + BATCH).min(CUSTOMERS));
         }
     }
-    let customers = engine.customers();
+    let customers = engine.customers(WHOLE).expect("customers");
     let remembered: usize = customers.iter().map(|customer| customer.state.columns.len()).sum();
     let heap: usize = customers.iter().map(|customer| customer.state.heap_bytes()).sum();
     let resident = resident_bytes() - before;

@@ -13,6 +13,13 @@ pub fn now_millis() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// Microseconds since 1970-01-01T00:00:00Z by the system's clock; 0 when that is set before 1970.
+#[expect(clippy::disallowed_methods, reason = "the clock itself")]
+pub fn now_micros() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
 /// Measures how long something takes; never goes backwards.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(Instant);

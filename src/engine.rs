@@ -18,6 +18,7 @@ use crate::state::customers::Customers;
 use crate::state::hash::{hash30, hash32, hash64};
 use crate::state::labels::KnownFrauds;
 use crate::state::observation::{Incoming, Observation};
+use crate::state::partitions::Partitions;
 use crate::transaction::{Label, Transaction};
 
 mod scoring;
@@ -48,11 +49,14 @@ pub struct Counts {
     pub folded: u64,
 }
 
+/// The partition of transactions that come from no topic.
+pub const WHOLE: i32 = 0;
+
 /// One engine: the state of the customers that it owns, a model, and room for a batch.
 /// `Send` and not shared: one for each shard or worker.
 pub struct Engine {
     context: Arc<Context>,
-    customers: Customers,
+    partitions: Partitions,
     frauds: KnownFrauds,
     counts: Counts,
     plan: Plan,
@@ -82,7 +86,7 @@ impl Engine {
         rows: &mut Vec<f64>,
         seen: &mut Vec<Seen>,
     ) -> Result<(), EngineError> {
-        self.remember(batch)?;
+        self.remember(batch, |_| WHOLE)?;
         let stride = self.plan.columns().len();
         let mut computed = self.values.chunks_exact(stride);
         rows.clear();
@@ -107,9 +111,39 @@ impl Engine {
         &self.plan.columns()[..self.width]
     }
 
-    /// The customers that are remembered.
-    pub fn customers(&self) -> &Customers {
-        &self.customers
+    /// The customers that are remembered of a partition ([`WHOLE`] outside Kafka), if any are.
+    pub fn customers(&self, partition: i32) -> Option<&Customers> {
+        self.partitions.of(partition)
+    }
+
+    /// How many customers are remembered, all partitions together.
+    pub fn customer_count(&self) -> usize {
+        self.partitions.customers()
+    }
+
+    /// How many frauds are known.
+    pub fn fraud_count(&self) -> usize {
+        self.frauds.len()
+    }
+
+    /// Remembers a transaction of `partition` that has been judged before, and judges nothing: what
+    /// rebuilds lost state. The state is the same as after scoring it. How it was taken is not
+    /// counted again.
+    pub fn restore(&mut self, transaction: &Transaction<'_>, partition: i32) {
+        let (incoming, _) = incoming(&self.context, transaction);
+        let hash = hash64(transaction.customer_id);
+        let state = self.partitions.of_mut(partition).state_mut(transaction.customer_id, hash);
+        state.remember(&incoming, &self.context.bounds, |_, _| ());
+    }
+
+    /// Forgets all customers, and keeps the known frauds.
+    pub fn forget_customers(&mut self) {
+        self.partitions = Partitions::default();
+    }
+
+    /// Forgets the customers of a partition that this engine does not have any more.
+    pub fn forget(&mut self, partition: i32) {
+        self.partitions.forget(partition);
     }
 
     /// What was met so far.
@@ -118,11 +152,16 @@ impl Engine {
     }
 
     /// Remembers a batch and leaves its rows in `values`, complete with the forest's columns.
-    fn remember(&mut self, batch: &[Transaction<'_>]) -> Result<(), EngineError> {
+    /// `partition_of` tells where the transaction at a place of the batch comes from.
+    fn remember(
+        &mut self,
+        batch: &[Transaction<'_>],
+        partition_of: impl Fn(usize) -> i32,
+    ) -> Result<(), EngineError> {
         self.values.clear();
         self.seen.clear();
-        for transaction in batch {
-            let seen = self.remember_one(transaction);
+        for (place, transaction) in batch.iter().enumerate() {
+            let seen = self.remember_one(transaction, partition_of(place));
             self.seen.push(seen);
         }
         if let Some(forest) = &mut self.forest {
@@ -132,10 +171,11 @@ impl Engine {
     }
 
     #[inline]
-    fn remember_one(&mut self, transaction: &Transaction<'_>) -> Seen {
+    fn remember_one(&mut self, transaction: &Transaction<'_>, partition: i32) -> Seen {
         let (incoming, local) = incoming(&self.context, transaction);
         let customer = hash64(transaction.customer_id);
-        let state = self.customers.state_mut(transaction.customer_id, customer);
+        let customers = self.partitions.of_mut(partition);
+        let state = customers.state_mut(transaction.customer_id, customer);
         let (plan, row, values) = (&self.plan, &mut self.row, &mut self.values);
         let frauds = &self.frauds;
         let read = |state: &CustomerState, observation: &Observation| {

@@ -1,11 +1,11 @@
 //! How the process is, as its parts report it and as the probes ask for it.
 //!
-//! Three questions are easily mixed up, and each mix-up is an outage: *alive* (can this process make
-//! progress at all, or is it to be restarted?), *ready* (does it do its work now?), and *healthy*
-//! (is everything around it as it should be?). A broker that is away makes a process unready and
-//! unhealthy and must not get it restarted; a thread that hangs must. So threads only [beat], parts
-//! that cannot work yet say what they wait for, and checks of the surroundings stand for themselves.
-//! Nobody who reports ever waits for somebody who asks.
+//! Three questions are easily mixed up, and each mix-up is an outage: *alive* (can this process
+//! make progress at all, or is it to be restarted?), *ready* (does it do its work now?), and
+//! *healthy* (is everything around it as it should be?). A broker that is away makes a process
+//! unready and unhealthy and must not get it restarted; a thread that hangs must. So threads only
+//! [beat], parts that cannot work yet say what they wait for, and checks of the surroundings stand
+//! for themselves. Nobody who reports ever waits for somebody who asks.
 //!
 //! [beat]: Health::beat
 

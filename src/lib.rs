@@ -16,6 +16,8 @@ pub mod limits;
 
 pub mod clock;
 
+pub mod retry;
+
 pub mod health;
 
 pub mod transaction;
@@ -34,13 +36,25 @@ pub mod engine;
 
 pub mod worker;
 
+pub mod labels;
+
 pub mod batch;
 
 pub mod generate;
 
 pub mod kafka;
 
+pub mod registry;
+
+pub mod dead_letters;
+
 pub mod demo;
+
+pub mod telemetry;
+
+pub mod http;
+
+pub mod service;
 
 pub mod config;
 

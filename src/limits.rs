@@ -3,6 +3,8 @@
 //! What an operator may want to change is a configuration key; what keeps the process safe whatever
 //! arrives is here.
 
+use std::time::Duration;
+
 use crate::state::Bounds;
 use crate::transaction::Amount;
 
@@ -31,3 +33,35 @@ pub const MAX_KNOWN_FRAUDS: usize = 1_000_000;
 /// Most ids of one customer that are known again without an entry of their own: out of order, too
 /// late or folded within the horizon for duplicates.
 pub const MAX_STRAGGLERS: usize = 4_096;
+
+/// Most models that metrics tell apart; alerts of further ones are counted together.
+pub const MAX_MODELS_COUNTED: usize = 32;
+
+/// Most log lines that wait for the log file; further ones are dropped and counted.
+pub const MAX_WAITING_LOG_LINES: usize = 16_384;
+
+/// Most spans that wait for the collector; further ones are dropped.
+pub const MAX_WAITING_SPANS: usize = 4_096;
+
+/// Most spans sent to the collector at once.
+pub const MAX_SENT_SPANS: usize = 512;
+
+const _: () = assert!(MAX_SENT_SPANS <= MAX_WAITING_SPANS);
+
+/// Most connections to the sidecar; further ones are closed at once.
+pub const MAX_HTTP_CONNECTIONS: usize = 256;
+
+/// Longest body of a request to the sidecar in bytes.
+pub const MAX_HTTP_BODY_BYTES: usize = 10_000_000;
+
+/// Longest wait for a request's headers, and for a TLS handshake.
+pub const HTTP_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest time for a response.
+pub const HTTP_REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Longest time in which a connection moves no byte.
+pub const HTTP_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+const _: () = assert!(HTTP_HEADER_TIMEOUT.as_secs() < HTTP_REQUEST_TIMEOUT.as_secs());
+const _: () = assert!(HTTP_REQUEST_TIMEOUT.as_secs() < HTTP_IDLE_TIMEOUT.as_secs());

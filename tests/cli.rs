@@ -35,7 +35,7 @@ fn stderr(output: &Output) -> String {
 
 #[test]
 fn every_command_has_help_with_an_example() {
-    let commands: [&[&str]; 10] = [
+    let commands: [&[&str]; 13] = [
         &[],
         &["demo"],
         &["generate"],
@@ -43,6 +43,9 @@ fn every_command_has_help_with_an_example() {
         &["features"],
         &["models"],
         &["models", "inspect"],
+        &["schemas"],
+        &["schemas", "check"],
+        &["schemas", "register"],
         &["config"],
         &["config", "check"],
         &["config", "show"],
@@ -51,7 +54,7 @@ fn every_command_has_help_with_an_example() {
         let output = run(&[command, &["--help"]].concat());
         let text = stdout(&output);
         assert_eq!(output.status.code(), Some(0), "{command:?}");
-        let is_group = matches!(command, ["models"] | ["config"]);
+        let is_group = matches!(command, ["models"] | ["schemas"] | ["config"]);
         assert!(is_group || text.contains("Example"), "{command:?} has no example:\n{text}");
         assert!(output.stderr.is_empty(), "{command:?}");
     }
@@ -59,7 +62,7 @@ fn every_command_has_help_with_an_example() {
 
 #[test]
 fn wrong_questions_exit_with_2_and_say_what_is_allowed() {
-    let cases: [(&[&str], &str); 15] = [
+    let cases: [(&[&str], &str); 19] = [
         (&["dmo"], "unrecognized subcommand 'dmo'"),
         (&["--wobble"], "unexpected argument '--wobble'"),
         (&["--log-format", "xml", "config", "check"], "[possible values: text, json]"),
@@ -74,6 +77,10 @@ fn wrong_questions_exit_with_2_and_say_what_is_allowed() {
         (&["features"], "<INPUT>"),
         (&["features", "--list", "--features", "amont"], "did you mean amount"),
         (&["features", "a.csv", "-o", "b.csv", "--label-delay", "7"], "--label-delay is \"7\""),
+        (&["schemas", "register"], "schema_registry.url is not set"),
+        (&["schemas", "register", "a.avsc"], "--subject"),
+        (&["schemas", "register", "--subject", "a"], "<FILE>"),
+        (&["schemas", "check", "a.avsc", "--as", "alert"], "possible values: transaction, label"),
         (&["score", "a.csv", "--output", "b.csv", "--threshold", "1.5"], "--threshold is 1.5"),
     ];
     for (arguments, expected) in cases {

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use synfinance::clock::now_millis;
 use synfinance::codec::{
-    ALERT_SCHEMA, Reason, TRANSACTION_SCHEMA, encode_transaction, frame_confluent, read_alert,
+    ALERT_SCHEMA, Framing, Reason, TRANSACTION_SCHEMA, encode_transaction, frame_confluent,
+    read_alert,
 };
 use synfinance::decision::{Severity, alert_id};
 use synfinance::demo;
@@ -22,8 +23,10 @@ use synfinance::kafka::committed_offsets;
 use synfinance::kafka::{
     Assignment, Connection, Consumer, Headers, MockCluster, Outgoing, Producer,
 };
-use synfinance::transaction::{RawTransaction, Transaction};
-use synfinance::worker::{self, Counts, Event, ModelName, Score, Settings, Topics};
+use synfinance::transaction::{Label, RawTransaction, Transaction};
+use synfinance::worker::{
+    self, Counts, Delivery, Event, Met, ModelName, Schemas, Score, Settings, Topics,
+};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -42,6 +45,7 @@ impl Score for Tens {
     fn score(
         &mut self,
         batch: &[Transaction<'_>],
+        _: &[i32],
         decisions: &mut Vec<Option<Decision>>,
     ) -> Result<(), EngineError> {
         decisions.clear();
@@ -54,8 +58,16 @@ impl Score for Tens {
         Ok(())
     }
 
-    fn late(&self) -> u64 {
-        0
+    fn restore(&mut self, transaction: &Transaction<'_>, _: i32) {
+        self.seen.lock().unwrap().insert(transaction.transaction_id.to_owned());
+    }
+
+    fn forget(&mut self, _: i32) {}
+
+    fn learn(&mut self, _: &Label<'_>) {}
+
+    fn met(&self) -> Met {
+        Met::default()
     }
 }
 
@@ -87,13 +99,16 @@ fn settings(connection: &Connection, assignment: Assignment) -> Settings {
         group_id: "g".to_owned(),
         assignment,
         topics: Topics::default(),
-        schemas: vec![(1, TRANSACTION_SCHEMA.to_owned()), (2, ALERT_SCHEMA.to_owned())],
-        alert_schema: 2,
+        schemas: Schemas::of(&[(1, TRANSACTION_SCHEMA), (2, ALERT_SCHEMA)]),
+        framing: Framing::Confluent(2),
+        delivery: Delivery::AtLeastOnce,
         model: model(),
         batch_records: 500,
         batch_wait: Duration::from_millis(20),
         commit_interval: Duration::from_millis(50),
+        memory: Duration::from_secs(31 * 86_400),
         patience: PATIENCE,
+        shutdown_deadline: PATIENCE,
     }
 }
 
@@ -138,7 +153,7 @@ fn work(
 ) -> Counts {
     let mut own = 0;
     let mut observe = |event: Event<'_>| {
-        if let Event::Counted(counts) = event {
+        if let Event::Counted(counts, _) = event {
             let done = counts.handled() - counts.duplicates;
             let new = done - std::mem::replace(&mut own, done);
             if total.fetch_add(new, Ordering::SeqCst) + new >= until {
@@ -146,7 +161,8 @@ fn work(
             }
         }
     };
-    worker::run(settings, scorer, &|| now_millis() * 1_000, stop, &mut observe).unwrap()
+    let clock = || now_millis() * 1_000;
+    worker::run(settings, scorer, &clock, stop, &mut |_| (), &mut observe).unwrap()
 }
 
 fn work_alone(settings: &Settings, until: u64) -> Counts {
@@ -173,7 +189,7 @@ fn read<T>(
         taken.extend(records.iter().map(&mut take));
         drop(records);
         while consumer.rebalance().is_some() {
-            consumer.complete().unwrap();
+            consumer.complete(&[]).unwrap();
         }
         extra_looks -= usize::from(taken.len() >= count);
     }
@@ -206,7 +222,7 @@ fn every_transaction_is_scored_and_every_alert_published_once() {
     let counts = work_alone(&settings(&connection, Assignment::Cooperative), 20_000);
     assert_eq!((counts.received, counts.scored), (20_000, 20_000));
     assert_eq!((counts.duplicates, counts.miskeyed), (0, 0));
-    assert_eq!((counts.alerts, counts.acknowledged_alerts), (2_000, 2_000));
+    assert_eq!((counts.alerts_total(), counts.acknowledged_alerts), (2_000, 2_000));
     assert_eq!(counts.alert_latency.total(), 2_000);
     let found = alerts(&connection, 2_000);
     assert_eq!(found.len(), 2_000);

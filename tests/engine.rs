@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use synfinance::engine::{Context, Counts, Decision, Engine, Seen};
+use synfinance::engine::{Context, Counts, Decision, Engine, Seen, WHOLE};
 use synfinance::features::calendar::Calendar;
 use synfinance::features::catalog::{CATALOG, FeatureId};
 use synfinance::features::cities::Cities;
@@ -70,7 +70,7 @@ fn play(transactions: &[Transaction<'_>], bounds: Bounds, batch: usize) -> Outco
         snapshot::encode(&customer.state, &mut bytes);
         bytes
     };
-    let states = engine.customers().iter().map(bytes).collect();
+    let states = engine.customers(WHOLE).unwrap().iter().map(bytes).collect();
     (all, states, engine.counts())
 }
 

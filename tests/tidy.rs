@@ -18,7 +18,7 @@ const MAX_FUNCTION_LINES: usize = 70;
 const MAX_COLUMNS: usize = 100;
 
 /// Outside crates and the one place of `src` each may be named in.
-const CRATE_HOMES: [(&str, &[&str]); 20] = [
+const CRATE_HOMES: [(&str, &[&str]); 29] = [
     ("anyhow", &["src/commands/", "src/main.rs"]),
     ("apache_avro", &["src/codec/"]),
     ("arrow_array", &["src/batch/"]),
@@ -29,16 +29,25 @@ const CRATE_HOMES: [(&str, &[&str]); 20] = [
     ("arrow_schema", &["src/batch/"]),
     ("arrow_select", &["src/batch/"]),
     ("axum", &["src/http/"]),
+    ("axum_server", &["src/http/"]),
     ("backoff", &["src/retry.rs"]),
     ("clap", &["src/commands/", "src/main.rs"]),
     ("indicatif", &["src/commands/"]),
     ("moka", &["src/state/"]),
+    ("opentelemetry", &["src/telemetry/"]),
+    ("opentelemetry_otlp", &["src/telemetry/"]),
+    ("opentelemetry_sdk", &["src/telemetry/"]),
     ("parquet", &["src/batch/"]),
     ("prometheus", &["src/telemetry/"]),
     ("rdkafka", &["src/kafka/"]),
+    ("schema_registry_converter", &["src/registry/"]),
     ("signal_hook", &["src/commands/"]),
     ("sqlx", &["src/database/"]),
+    ("tracing_appender", &["src/telemetry/"]),
+    ("tracing_opentelemetry", &["src/telemetry/"]),
+    ("tracing_subscriber", &["src/telemetry/"]),
     ("tract_onnx", &["src/model/"]),
+    ("ureq", &[]),
 ];
 
 /// The scoring path.

@@ -1,8 +1,9 @@
-//! Rows of a file one by one, for commands that only read: `evaluate`, `backtest`, `labels send`.
+//! Rows of a file one by one, for commands that only read: `evaluate`, `backtest`.
 //!
 //! Such a command knows which columns it wants and as what. [`read_records`] converts them block by
 //! block and shows one row at a time, borrowed; [`read_transactions`] shows rows as transactions.
 
+use arrow_array::ArrayRef;
 use arrow_schema::Schema;
 
 use super::Error;
@@ -10,7 +11,7 @@ use super::columns::{ColumnMap, find, no_such_column};
 use super::format::Source;
 use super::input;
 use super::job::{Opened, Wanted, open};
-use super::rows::{Block, Fields, Rejection};
+use super::rows::{Fields, Rejection};
 use super::values::{Lookup, NumberColumn, TextColumn, TimeColumn, VerdictColumn, is_scalar};
 use crate::transaction::Transaction;
 
@@ -52,7 +53,8 @@ pub type Record<'a> = Result<(u64, &'a [Cell<'a>]), &'a Rejection>;
 pub type EachTransaction<'a> =
     dyn FnMut(Result<&Transaction<'_>, &Rejection>) -> Result<(), Error> + 'a;
 
-enum Column {
+/// A column converted to the shape asked for.
+pub(super) enum Column {
     Text(TextColumn),
     Number(NumberColumn),
     Time(TimeColumn),
@@ -82,7 +84,7 @@ pub fn read_records(
         let columns = places
             .iter()
             .zip(shapes)
-            .map(|(place, shape)| Column::new(&block, *place, shape))
+            .map(|(place, shape)| Column::new(block.batch.column(*place), shape))
             .collect::<Result<Vec<Column>, Error>>()?;
         for row in 0..block.batch.num_rows() {
             let cells: Vec<Cell<'_>> = columns.iter().map(|column| column.cell(row)).collect();
@@ -115,7 +117,8 @@ pub fn read_transactions(
     Ok(())
 }
 
-fn wanted_place(schema: &Schema, name: &str) -> Result<usize, Error> {
+/// Where a column is, if it holds single values.
+pub(super) fn wanted_place(schema: &Schema, name: &str) -> Result<usize, Error> {
     let place = find(schema, name)?.ok_or_else(|| no_such_column(schema, name, "input"))?;
     let data_type = schema.field(place).data_type();
     if is_scalar(data_type) {
@@ -126,8 +129,7 @@ fn wanted_place(schema: &Schema, name: &str) -> Result<usize, Error> {
 }
 
 impl Column {
-    fn new(block: &Block, place: usize, shape: Shape) -> Result<Self, Error> {
-        let column = block.batch.column(place);
+    pub(super) fn new(column: &ArrayRef, shape: Shape) -> Result<Self, Error> {
         Ok(match shape {
             Shape::Text => Self::Text(TextColumn::text(column)?),
             Shape::Number => Self::Number(NumberColumn::number(column)?),
@@ -136,7 +138,7 @@ impl Column {
         })
     }
 
-    fn cell(&self, row: usize) -> Cell<'_> {
+    pub(super) fn cell(&self, row: usize) -> Cell<'_> {
         match self {
             Self::Text(column) => shown(column.get(row), Cell::Text),
             Self::Number(column) => shown(column.get(row), Cell::Number),

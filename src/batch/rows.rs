@@ -251,7 +251,7 @@ impl Fields {
 }
 
 /// An invalid field in words, with times that a person can read.
-fn invalid_message(invalid: &InvalidField) -> String {
+pub(super) fn invalid_message(invalid: &InvalidField) -> String {
     match invalid {
         InvalidField::TimeTooOld { millis } => format!(
             "event_time is {}, before 2000-01-01; seconds instead of milliseconds?",

@@ -20,6 +20,7 @@ use super::reasons::reasons_json;
 use super::rows::{DUPLICATE, Rejection};
 use super::shards::{Division, Prepared, run};
 use super::{Error, Scorer, Summary};
+use crate::codec::Reason;
 use crate::decision::Severity;
 use crate::engine::{Decision, EngineError};
 use crate::transaction::Transaction;
@@ -125,6 +126,10 @@ impl ScoredShare {
             self.rejected.push(duplicate(prepared, row, transaction));
             return;
         };
+        if !decision.is_scored() {
+            self.rejected.push(not_scored(prepared, row, transaction));
+            return;
+        }
         self.scores.push((row, decision.score));
         if let Some(severity) = decision.severity {
             self.alerts.push((row, severity, reasons_json(&decision.reasons)));
@@ -138,6 +143,16 @@ pub(super) fn duplicate(prepared: &Prepared, row: u32, transaction: &Transaction
         row: prepared.block.numbers.of(row as usize),
         reason: DUPLICATE,
         message: format!("transaction_id {} was seen before", transaction.transaction_id),
+        place: Some(row as usize),
+    }
+}
+
+/// A row whose features the model answers with no number.
+fn not_scored(prepared: &Prepared, row: u32, transaction: &Transaction<'_>) -> Rejection {
+    Rejection {
+        row: prepared.block.numbers.of(row as usize),
+        reason: Reason::NotScored.word(),
+        message: format!("the model gives {} no score", transaction.transaction_id),
         place: Some(row as usize),
     }
 }

@@ -5,6 +5,8 @@
 //! schema it has not seen is an outcome ([`Decoded::NeedsSchema`]), and the caller decides when to
 //! ask, how often, and what waits meanwhile.
 
+use std::sync::Arc;
+
 use super::compile::compile;
 use super::framing::{SchemaName, split};
 use super::plan::Program;
@@ -36,6 +38,17 @@ pub enum DecodedLabel<'a> {
     Rejected(Rejected),
     /// As [`Decoded::NeedsSchema`].
     NeedsSchema(u32),
+}
+
+/// What somebody who can ask for schemas knows of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SchemaAnswer {
+    /// The schema, as JSON.
+    Known(Arc<str>),
+    /// There is none under this id.
+    Unknown,
+    /// It has been asked for and there is no answer yet; nothing can be said about its records.
+    Pending,
 }
 
 /// A producer's schema, resolved to all that is read.

@@ -61,6 +61,26 @@ fn unknown(value: &[u8]) -> Rejected {
     Rejected::new(Reason::UnknownFraming, message)
 }
 
+/// What stands before a datum that is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// Confluent's header with the registry's id of the schema.
+    Confluent(u32),
+    /// The header of Avro's single-object encoding with the schema's [`super::fingerprint()`].
+    SingleObject(u64),
+}
+
+impl Framing {
+    /// Appends the header.
+    #[inline]
+    pub fn write(self, out: &mut Vec<u8>) {
+        match self {
+            Self::Confluent(id) => frame_confluent(id, out),
+            Self::SingleObject(fingerprint) => frame_single_object(fingerprint, out),
+        }
+    }
+}
+
 /// Writes Confluent's header: the datum of schema `id` follows.
 pub fn frame_confluent(id: u32, out: &mut Vec<u8>) {
     out.push(CONFLUENT_MAGIC);

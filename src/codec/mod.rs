@@ -28,9 +28,9 @@ mod skip;
 mod table;
 
 pub use alert_reader::{AlertView, ReasonView, read_alert};
-pub use decoder::{Decoded, DecodedLabel, Decoder};
+pub use decoder::{Decoded, DecodedLabel, Decoder, SchemaAnswer};
 pub use encode::{encode_alert, encode_label, encode_transaction};
-pub use framing::{frame_confluent, frame_single_object};
+pub use framing::{Framing, frame_confluent, frame_single_object};
 pub use rejected::{Reason, Rejected};
 pub use report::{FieldReport, Outcome, Report, Target, schema_report, schema_report_for};
 pub use schema::{SchemaError, fingerprint};

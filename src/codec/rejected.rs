@@ -8,7 +8,7 @@ use crate::transaction::InvalidField;
 /// Why a record cannot be scored. The words are part of the stream's contract.
 ///
 /// The variants stand in the order in which they are checked: the first that applies is the
-/// record's reason. Within the datum (the last three) the first fault in the datum's own order
+/// record's reason. Within the datum (the three before the last) the first fault in the datum's own order
 /// counts, and values are checked after the whole datum has been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reason {
@@ -29,11 +29,13 @@ pub enum Reason {
     MalformedAvro,
     /// A well-formed value that no transaction can have.
     InvalidField,
+    /// Decoded and remembered, but the model answers its features with no number.
+    NotScored,
 }
 
 impl Reason {
     /// All of them, in the order in which they are checked.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Empty,
         Self::TooLarge,
         Self::UnknownFraming,
@@ -41,6 +43,7 @@ impl Reason {
         Self::MissingField,
         Self::MalformedAvro,
         Self::InvalidField,
+        Self::NotScored,
     ];
 
     /// The stable word: a metric's label and the dead letter's `error.reason`.
@@ -53,6 +56,7 @@ impl Reason {
             Self::MissingField => "missing_field",
             Self::MalformedAvro => "malformed_avro",
             Self::InvalidField => "invalid_field",
+            Self::NotScored => "not_scored",
         }
     }
 }
@@ -107,7 +111,8 @@ mod tests {
                 "unknown_schema",
                 "missing_field",
                 "malformed_avro",
-                "invalid_field"
+                "invalid_field",
+                "not_scored"
             ]
         );
         assert!(Reason::ALL.is_sorted());

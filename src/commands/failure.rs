@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use super::output;
-use crate::batch;
 use crate::config::ConfigError;
+use crate::{batch, http, registry, telemetry};
 
 /// Something was asked for that cannot be; the text names the flag and what is allowed.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +35,10 @@ fn is_usage(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.is::<ConfigError>()
             || cause.is::<UsageError>()
+            || cause.is::<telemetry::Error>()
+            || cause.downcast_ref().is_some_and(http::Error::is_configuration)
             || of_batch(cause) == Some(batch::ErrorKind::Usage)
+            || cause.downcast_ref().is_some_and(registry::Error::is_usage)
     })
 }
 

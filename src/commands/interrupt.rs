@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
 /// Exit code after a second signal.
@@ -41,9 +41,32 @@ impl Interrupt {
         &self.0
     }
 
+    /// The same for threads that outlive the caller.
+    pub(super) fn shared(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
+
     /// `Err` once the process was asked to end; for `?` in a loop.
     pub(super) fn check(&self) -> Result<(), Interrupted> {
         if self.0.load(Ordering::Relaxed) { Err(Interrupted) } else { Ok(()) }
+    }
+}
+
+/// Whether the process was told to look at its configuration again: SIGHUP.
+#[derive(Debug)]
+pub(super) struct Hangup(Arc<AtomicBool>);
+
+impl Hangup {
+    /// Listens from now on.
+    pub(super) fn listen() -> anyhow::Result<Self> {
+        let raised = Arc::new(AtomicBool::new(false));
+        flag::register(SIGHUP, Arc::clone(&raised)).context("listening to SIGHUP")?;
+        Ok(Self(raised))
+    }
+
+    /// Whether the signal came since the last call.
+    pub(super) fn was_raised(&self) -> bool {
+        self.0.swap(false, Ordering::Relaxed)
     }
 }
 

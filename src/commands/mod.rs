@@ -7,17 +7,23 @@
 
 mod alert_line;
 mod config;
+mod dead_letters;
 pub mod demo;
 mod engines;
 mod failure;
 mod features;
 mod files;
+mod framing;
 mod generate;
 mod interrupt;
-mod logging;
+mod kafka;
+mod labels;
+mod letter_text;
 mod models;
 mod output;
 mod progress;
+mod run;
+mod schemas;
 mod score;
 
 use std::path::PathBuf;
@@ -26,12 +32,14 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::config::{Environment, LogFormat, Settings, load};
+use crate::telemetry::Logging;
 
 /// Fraud detection on Kafka: velocity windows per customer, ONNX scoring, alerts with reasons.
 #[derive(Debug, Parser)]
 #[command(name = "synfinance", version, propagate_version = true)]
 #[command(after_help = "Examples:\n  \
     synfinance demo\n  \
+    synfinance run\n  \
     synfinance score payments.csv --output scored.csv\n  \
     synfinance --config site.yaml config check\n\n\
     Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration.")]
@@ -56,6 +64,8 @@ enum LogFormatArgument {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the service: score a topic's transactions, publish alerts, answer probes
+    Run(run::Arguments),
     /// See everything work: generated payments with fraud among them, alerts, a summary
     Demo(demo::Arguments),
     /// Write labelled synthetic transactions to a file
@@ -67,6 +77,15 @@ enum Command {
     /// Look into model files
     #[command(subcommand)]
     Models(models::Arguments),
+    /// Check producers' schemas, register schemas
+    #[command(subcommand)]
+    Schemas(schemas::Arguments),
+    /// Tell the workers what analysts found out
+    #[command(subcommand)]
+    Labels(labels::Arguments),
+    /// Look at records that could not be scored, and replay them
+    #[command(subcommand)]
+    DeadLetters(dead_letters::Arguments),
     /// Check or show the configuration
     #[command(subcommand)]
     Config(config::Arguments),
@@ -90,13 +109,20 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Some(LogFormatArgument::Json) => LogFormat::Json,
         None => settings.telemetry.format,
     };
-    logging::start(&settings.telemetry.level, format);
+    let logging = Logging::start(&settings.telemetry, format)?;
     match cli.command {
+        Command::Run(arguments) => {
+            let reread = || Ok(load(Environment::of_process(), &cli.config)?.settings);
+            run::run(&arguments, settings, &logging, &reread)
+        }
         Command::Demo(arguments) => demo::run(&arguments, settings),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Score(arguments) => score::run(&arguments, settings),
         Command::Features(arguments) => features::run(&arguments, settings),
         Command::Models(arguments) => models::run(&arguments),
+        Command::Schemas(arguments) => schemas::run(&arguments, settings),
+        Command::Labels(arguments) => labels::run(&arguments, settings),
+        Command::DeadLetters(arguments) => dead_letters::run(&arguments, settings),
         Command::Config(arguments) => config::run(&arguments, &loaded),
     }
 }

@@ -39,6 +39,7 @@ fn summary_json(summary: &Summary) -> Value {
         "threshold": summary.threshold,
         "features": summary.features,
         "kind": kind_json(&summary.kind),
+        "has_baseline": summary.has_baseline,
         "baseline_score": summary.baseline_score,
         "examples_checked": summary.examples_checked,
         "trained_at": summary.trained_at,
@@ -70,7 +71,13 @@ fn text(summary: &Summary) -> String {
         format!("model      {} {}", summary.name, summary.version),
         format!("kind       {kind}"),
         format!("threshold  {}", summary.threshold),
-        format!("baseline   scores {}", summary.baseline_score),
+        match summary.has_baseline {
+            true => format!("baseline   scores {}", summary.baseline_score),
+            false => format!(
+                "baseline   none in the file: reasons compare with zeros, which score {}",
+                summary.baseline_score
+            ),
+        },
         format!("examples   {} checked, all agree", summary.examples_checked),
     ];
     lines.extend(summary.trained_at.iter().map(|time| format!("trained    {time}")));

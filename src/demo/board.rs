@@ -120,7 +120,7 @@ impl Board {
 
     pub(super) fn counted(&self, worker: usize, counts: &Counts) {
         // Alerts first: whoever sees a transaction handled sees its alert.
-        self.workers[worker].alerts.store(counts.alerts, Ordering::Release);
+        self.workers[worker].alerts.store(counts.alerts_total(), Ordering::Release);
         self.workers[worker].handled.store(counts.handled(), Ordering::Release);
     }
 

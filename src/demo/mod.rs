@@ -18,11 +18,12 @@ use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
 use crate::clock::{Stopwatch, now_millis};
-use crate::codec::{ALERT_SCHEMA, AlertView, Rejected, TRANSACTION_SCHEMA};
+use crate::codec::{ALERT_SCHEMA, AlertView, Framing, Rejected, TRANSACTION_SCHEMA};
 use crate::engine::EngineError;
 use crate::generate::{self, SettingsError};
 use crate::kafka::{Assignment, Connection, Error as KafkaError, MockCluster};
-use crate::worker::{self, Counts, Event, ModelName, Score, Topics};
+use crate::state::MEMORY_MS;
+use crate::worker::{self, Counts, Delivery, Event, ModelName, Schemas, Score, Topics};
 
 use board::Board;
 pub use board::Progress;
@@ -192,16 +193,19 @@ fn worker_settings(
         group_id: "synfinance".to_owned(),
         assignment: Assignment::default(),
         topics: topics.clone(),
-        schemas: vec![
-            (TRANSACTION_SCHEMA_ID, TRANSACTION_SCHEMA.to_owned()),
-            (ALERT_SCHEMA_ID, ALERT_SCHEMA.to_owned()),
-        ],
-        alert_schema: ALERT_SCHEMA_ID,
+        schemas: Schemas::of(&[
+            (TRANSACTION_SCHEMA_ID, TRANSACTION_SCHEMA),
+            (ALERT_SCHEMA_ID, ALERT_SCHEMA),
+        ]),
+        framing: Framing::Confluent(ALERT_SCHEMA_ID),
         model: settings.model.clone(),
+        delivery: Delivery::AtLeastOnce,
         batch_records: settings.batch_records,
         batch_wait: Duration::from_millis(20),
         commit_interval: Duration::from_millis(500),
+        memory: Duration::from_millis(MEMORY_MS.unsigned_abs()),
         patience: settings.patience,
+        shutdown_deadline: settings.patience,
     }
 }
 
@@ -214,12 +218,14 @@ fn work<S: Score>(
 ) -> Result<Counts, Error> {
     let scorer = make()?;
     let mut observe = |event: Event<'_>| match event {
-        Event::Assigned(partitions) => board.assigned(index, partitions),
-        Event::Counted(counts) => board.counted(index, counts),
+        Event::Assigned(tasks) => board.assigned(index, tasks.len()),
+        Event::Counted(counts, _) => board.counted(index, counts),
         Event::Leaving => board.leave_together(index),
+        _ => {}
     };
-    let counts =
-        worker::run(settings, scorer, &|| clock.micros(), board.stop_workers(), &mut observe)?;
+    let micros = || clock.micros();
+    let stop = board.stop_workers();
+    let counts = worker::run(settings, scorer, &micros, stop, &mut |_| (), &mut observe)?;
     Ok(counts)
 }
 

@@ -122,7 +122,7 @@ impl<'a> Watch<'a> {
                     self.assigned -= partitions.len().min(self.assigned);
                 }
             }
-            self.consumer.complete()?;
+            self.consumer.complete(&[])?;
         }
         Ok(())
     }

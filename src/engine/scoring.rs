@@ -2,26 +2,35 @@
 
 use std::sync::Arc;
 
-use super::{Context, Counts, Engine, Seen};
+use super::{Context, Counts, Engine, Seen, WHOLE};
 use crate::decision::{Reason, Severity};
 use crate::features::catalog::FeatureId;
 use crate::features::feature::Feature;
 use crate::features::plan::Plan;
 use crate::features::row::Row;
 use crate::model::{Model, ScoreError, Scorer, contributions};
-use crate::state::customers::Customers;
 use crate::state::labels::KnownFrauds;
+use crate::state::partitions::Partitions;
 use crate::transaction::Transaction;
 
 /// What a scored transaction is held to be.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
-    /// Fraud probability, 0 to 1.
+    /// Fraud probability, 0 to 1; NaN if the model gives this row no number, see
+    /// [`Decision::is_scored`].
     pub score: f64,
     /// From the threshold on: how far above; `None` is no alert.
     pub severity: Option<Severity>,
     /// For alerts: what raised the score most, strongest first, at most five. Empty otherwise.
     pub reasons: Vec<Reason>,
+}
+
+impl Decision {
+    /// Whether the model gave a score. Without one the transaction is remembered and not judged:
+    /// nobody knows whether it is fraud.
+    pub fn is_scored(&self) -> bool {
+        !self.score.is_nan()
+    }
 }
 
 /// Why an engine cannot go on with a model. The transactions are not to blame.
@@ -71,6 +80,16 @@ impl Judge {
     }
 }
 
+impl Judge {
+    /// Scores the matrix. A row that gets no number has NaN, and the others hold.
+    fn score(&mut self) -> Result<(), ScoreError> {
+        match self.scorer.score(&self.matrix, &mut self.scores) {
+            Err(ScoreError::NotFinite { .. }) | Ok(()) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 /// The model that decides.
 pub(super) struct Decider {
     judge: Judge,
@@ -96,9 +115,10 @@ impl Forest {
         for row in values.chunks_exact(stride) {
             judge.matrix.extend(self.inputs.iter().map(|&at| row[at] as f32));
         }
-        judge.scorer.score(&judge.matrix, &mut judge.scores)?;
+        judge.score()?;
         for (row, &probability) in values.chunks_exact_mut(stride).zip(&judge.scores) {
-            let probability = f64::from(probability);
+            // Neither normal nor isolated, where the forest gives no number.
+            let probability = if probability.is_nan() { 0.5 } else { f64::from(probability) };
             self.score_at.into_iter().for_each(|at| row[at] = 2.0 * probability - 1.0);
             self.probability_at.into_iter().for_each(|at| row[at] = probability);
         }
@@ -137,7 +157,7 @@ impl Engine {
         };
         Ok(Self {
             context,
-            customers: Customers::default(),
+            partitions: Partitions::default(),
             frauds: KnownFrauds::default(),
             counts: Counts::default(),
             plan,
@@ -161,15 +181,28 @@ impl Engine {
         batch: &[Transaction<'_>],
         decisions: &mut Vec<Option<Decision>>,
     ) -> Result<(), EngineError> {
+        self.score_of(batch, |_| WHOLE, decisions)
+    }
+
+    /// As [`Engine::score`] for transactions of several partitions; `partition_of` tells where the
+    /// transaction at a place of the batch comes from.
+    ///
+    /// # Errors
+    /// As [`Engine::score`].
+    pub fn score_of(
+        &mut self,
+        batch: &[Transaction<'_>],
+        partition_of: impl Fn(usize) -> i32,
+        decisions: &mut Vec<Option<Decision>>,
+    ) -> Result<(), EngineError> {
         decisions.clear();
         if self.decider.is_none() {
             return Err(EngineError::NoModel);
         }
-        self.remember(batch)?;
+        self.remember(batch, partition_of)?;
         let decider = self.decider.as_mut().ok_or(EngineError::NoModel)?;
         decider.fill_matrix(&self.values, self.plan.columns().len(), self.width);
-        let judge = &mut decider.judge;
-        judge.scorer.score(&judge.matrix, &mut judge.scores)?;
+        decider.judge.score()?;
         let mut row = 0;
         for seen in &self.seen {
             let decision = match seen {
@@ -211,7 +244,8 @@ impl Decider {
     #[inline]
     fn decide(&mut self, row: usize, columns: &[FeatureId]) -> Result<Decision, EngineError> {
         let score = self.judge.scores[row];
-        let severity = Severity::of(f64::from(score), self.threshold);
+        let is_scored = !score.is_nan();
+        let severity = Severity::of(f64::from(score), self.threshold).filter(|_| is_scored);
         let reasons = match severity {
             Some(_) => self.explain(row, score, columns)?,
             None => Vec::new(),

@@ -12,7 +12,7 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use super::Error;
 
 /// Properties that are not the operator's.
-const RESERVED: [&str; 10] = [
+const RESERVED: [&str; 11] = [
     "acks",
     "auto.offset.reset",
     "bootstrap.servers",
@@ -23,6 +23,7 @@ const RESERVED: [&str; 10] = [
     "group.id",
     "request.required.acks",
     "test.mock.num.brokers",
+    "transactional.id",
 ];
 
 /// Where a cluster is and how to talk to it.
@@ -31,6 +32,9 @@ pub struct Connection {
     brokers: String,
     properties: BTreeMap<String, String>,
 }
+
+/// librdkafka's name of the static member's id.
+const INSTANCE_ID: &str = "group.instance.id";
 
 impl Connection {
     /// A cluster at `brokers` (`host:port`, separated by commas) with further librdkafka
@@ -51,6 +55,22 @@ impl Connection {
     /// As configured.
     pub fn brokers(&self) -> &str {
         &self.brokers
+    }
+
+    /// The same for the worker of this number. Static membership (`group.instance.id`) is of one
+    /// member each, so the number is put behind the configured id.
+    #[must_use]
+    pub fn of_worker(&self, number: usize) -> Self {
+        let mut own = self.clone();
+        if let Some(id) = own.properties.get_mut(INSTANCE_ID) {
+            id.push_str(&format!("-{number}"));
+        }
+        own
+    }
+
+    /// The static member's id, if membership is static.
+    pub fn instance_id(&self) -> Option<&str> {
+        self.properties.get(INSTANCE_ID).map(String::as_str)
     }
 
     /// The configuration of a client: `defaults`, over them the operator's properties, over them
@@ -108,6 +128,14 @@ mod tests {
         assert_eq!(get("a"), Some("1"));
         assert_eq!(get("enable.idempotence"), Some("true"));
         assert_eq!(get("bootstrap.servers"), Some("h:9092"));
+    }
+
+    #[test]
+    fn static_members_are_numbered() {
+        let shared = connection("group.instance.id", "pod-7").unwrap();
+        assert_eq!(shared.of_worker(1).instance_id(), Some("pod-7-1"));
+        let dynamic = connection("linger.ms", "7").unwrap();
+        assert_eq!(dynamic.of_worker(1), dynamic);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! happen with [`Consumer::complete`]. Offsets are committed by the caller and never by librdkafka.
 
 use std::collections::VecDeque;
+use std::ffi::CString;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -17,7 +18,6 @@ use rdkafka::consumer::{
 };
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
-use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
@@ -55,7 +55,7 @@ pub enum Rebalance {
 }
 
 /// A record, in librdkafka's memory as long as this value lives.
-pub struct Record<'a>(BorrowedMessage<'a>);
+pub struct Record<'a>(pub(super) BorrowedMessage<'a>);
 
 impl Record<'_> {
     /// The partition that it was read from.
@@ -113,6 +113,8 @@ struct Events {
     requests: Mutex<VecDeque<Request>>,
     /// Nobody will answer any more: give up partitions at once.
     is_leaving: AtomicBool,
+    /// A commit that nobody waited for has failed.
+    has_failed_commit: AtomicBool,
 }
 
 impl Events {
@@ -150,6 +152,7 @@ impl ConsumerContext for Events {
 
     fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
         if let Err(error) = result {
+            self.has_failed_commit.store(true, Ordering::Release);
             log::passing(&error, "offsets were not committed, the next commit covers them");
         }
     }
@@ -183,8 +186,15 @@ impl Consumer {
         assignment: Assignment,
     ) -> Result<Self, Error> {
         let brokers = connection.brokers().to_owned();
-        let defaults =
-            [("partition.assignment.strategy", assignment.strategy()), ("fetch.wait.max.ms", "50")];
+        // A worker reads faster than it works: what is read ahead only takes memory. And a queue
+        // that is full is looked at again soon, not after the second that is the default.
+        let defaults = [
+            ("partition.assignment.strategy", assignment.strategy()),
+            ("fetch.wait.max.ms", "100"),
+            ("fetch.queue.backoff.ms", "2"),
+            ("queued.min.messages", "20000"),
+            ("queued.max.messages.kbytes", "16384"),
+        ];
         let fixed = [
             ("group.id", group_id),
             ("auto.offset.reset", "earliest"),
@@ -242,18 +252,92 @@ impl Consumer {
         })
     }
 
-    /// Lets the rebalance that [`Self::rebalance`] told of happen.
+    /// Lets the rebalance that [`Self::rebalance`] told of happen. Partitions that are assigned
+    /// are read from the offsets in `starts`; those that it does not name from what is committed.
     ///
     /// # Errors
     /// [`Error::Rebalance`] if librdkafka refuses.
-    pub fn complete(&self) -> Result<(), Error> {
+    pub fn complete(&self, starts: &[(i32, i64)]) -> Result<(), Error> {
         let request = self.inner.context().requests().pop_front();
-        request.map_or(Ok(()), |(kind, partitions)| {
-            answer(&self.inner, kind, &partitions).map_err(|source| Error::Rebalance {
-                topic: self.topic.clone(),
-                source: source.into(),
+        let Some((kind, mut partitions)) = request else { return Ok(()) };
+        starts
+            .iter()
+            .try_for_each(|&(partition, offset)| {
+                partitions.set_partition_offset(&self.topic, partition, Offset::Offset(offset))
             })
-        })
+            .and_then(|()| answer(&self.inner, kind, &partitions))
+            .map_err(|source| self.rebalance_error(source))
+    }
+
+    /// Reads nothing more of these partitions for now; what has been read ahead of them is dropped
+    /// and read again. The member goes on polling, so the group does not miss it.
+    ///
+    /// # Errors
+    /// [`Error::Rebalance`] if librdkafka refuses.
+    pub fn pause(&self, partitions: &[i32]) -> Result<(), Error> {
+        let paused = self.inner.pause(&self.list(partitions));
+        paused.map_err(|source| self.rebalance_error(source))
+    }
+
+    /// Reads on from where [`Self::pause`] stopped.
+    ///
+    /// # Errors
+    /// [`Error::Rebalance`] if librdkafka refuses.
+    pub fn resume(&self, partitions: &[i32]) -> Result<(), Error> {
+        let resumed = self.inner.resume(&self.list(partitions));
+        resumed.map_err(|source| self.rebalance_error(source))
+    }
+
+    /// The offset behind the newest record of a partition as of the last answer to a fetch; asks
+    /// nobody. `None` before the first answer.
+    #[expect(unsafe_code, reason = "rdkafka has no safe name for what the client already knows")]
+    pub fn end_offset(&self, partition: i32) -> Option<i64> {
+        let topic = CString::new(self.topic.as_str()).ok()?;
+        let (mut low, mut high) = (-1, -1);
+        // SAFETY: the client lives as long as `inner`, the topic is a C string that outlives the
+        // call, and both numbers are written before it returns.
+        let code = unsafe {
+            rdkafka::bindings::rd_kafka_get_watermark_offsets(
+                self.inner.client().native_ptr(),
+                topic.as_ptr(),
+                partition,
+                &raw mut low,
+                &raw mut high,
+            )
+        };
+        let is_known = code == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0;
+        is_known.then_some(high)
+    }
+
+    /// Whether a commit that nobody waited for has failed since the last call.
+    pub fn has_failed_commit(&self) -> bool {
+        self.inner.context().has_failed_commit.swap(false, Ordering::AcqRel)
+    }
+
+    /// Which member of which generation of the group this is, for a transaction's offsets.
+    pub(super) fn group_metadata(&self) -> Option<rdkafka::consumer::ConsumerGroupMetadata> {
+        self.inner.group_metadata()
+    }
+
+    /// Offsets as a transaction takes them.
+    pub(super) fn offsets(&self, offsets: &[(i32, i64)]) -> KafkaResult<TopicPartitionList> {
+        let mut list = TopicPartitionList::with_capacity(offsets.len());
+        offsets.iter().try_for_each(|&(partition, offset)| {
+            list.add_partition_offset(&self.topic, partition, Offset::Offset(offset))
+        })?;
+        Ok(list)
+    }
+
+    fn list(&self, partitions: &[i32]) -> TopicPartitionList {
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for partition in partitions {
+            list.add_partition(&self.topic, *partition);
+        }
+        list
+    }
+
+    fn rebalance_error(&self, source: KafkaError) -> Error {
+        Error::Rebalance { topic: self.topic.clone(), source: source.into() }
     }
 
     /// Commits the offsets to read next, by partition, without waiting; a failure is logged, and
@@ -277,13 +361,8 @@ impl Consumer {
         if offsets.is_empty() {
             return Ok(());
         }
-        let mut list = TopicPartitionList::with_capacity(offsets.len());
-        offsets
-            .iter()
-            .try_for_each(|&(partition, offset)| {
-                list.add_partition_offset(&self.topic, partition, Offset::Offset(offset))
-            })
-            .and_then(|()| self.inner.commit(&list, mode))
+        self.offsets(offsets)
+            .and_then(|list| self.inner.commit(&list, mode))
             .map_err(|source| self.offsets_error("commit", source))
     }
 
@@ -310,44 +389,6 @@ impl Consumer {
             source: source.into(),
         })
     }
-}
-
-/// Committed offsets of a group, by partition; without those that have none. Asked from outside: no
-/// member joins, nothing is rebalanced.
-///
-/// # Errors
-/// [`Error::Create`], or [`Error::Offsets`] if the brokers do not answer within `patience`.
-pub fn committed_offsets(
-    connection: &Connection,
-    group_id: &str,
-    topic: &str,
-    partitions: &[i32],
-    patience: Duration,
-) -> Result<Vec<(i32, i64)>, Error> {
-    let brokers = connection.brokers().to_owned();
-    let asker: BaseConsumer = connection
-        .client(&[], &[("group.id", group_id), ("enable.auto.commit", "false")])
-        .create()
-        .map_err(|source| Error::Create {
-            role: "consumer",
-            brokers: brokers.clone(),
-            source: source.into(),
-        })?;
-    let mut asked = TopicPartitionList::with_capacity(partitions.len());
-    for partition in partitions {
-        asked.add_partition(topic, *partition);
-    }
-    let answered = asker.committed_offsets(asked, patience).map_err(|source| Error::Offsets {
-        action: "read",
-        topic: topic.to_owned(),
-        brokers,
-        source: source.into(),
-    })?;
-    let offset = |element: &TopicPartitionListElem<'_>| match element.offset() {
-        Offset::Offset(offset) => Some((element.partition(), offset)),
-        _ => None,
-    };
-    Ok(answered.elements().iter().filter_map(offset).collect())
 }
 
 impl Drop for Consumer {

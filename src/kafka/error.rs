@@ -88,6 +88,12 @@ pub enum Error {
         /// What librdkafka says.
         source: Box<KafkaError>,
     },
+    /// A record is larger than its topic takes.
+    #[error("a record is larger than topic {topic} takes, raise its max.message.bytes")]
+    Oversized {
+        /// The topic.
+        topic: String,
+    },
     /// Records wait longer than the deadline for the brokers.
     #[error(
         "{waiting} records for {brokers} are unacknowledged after {seconds} s, check the brokers"
@@ -99,6 +105,60 @@ pub enum Error {
         brokers: String,
         /// The deadline.
         seconds: u64,
+    },
+    /// A transaction cannot be begun, committed or aborted.
+    #[error(
+        "cannot {action} a transaction at {brokers}, check the brokers and the permissions of the \
+         transactional id; a worker with the same id ends this one"
+    )]
+    Transaction {
+        /// Begin, commit or abort.
+        action: &'static str,
+        /// As configured.
+        brokers: String,
+        /// What librdkafka says.
+        source: Box<KafkaError>,
+    },
+    /// The brokers do not answer.
+    #[error("brokers {brokers} have not answered within {seconds} s, check stream.brokers")]
+    Unreachable {
+        /// As configured.
+        brokers: String,
+        /// The deadline.
+        seconds: f64,
+        /// What librdkafka says, if anything.
+        source: Option<Box<KafkaError>>,
+    },
+    /// Topics are not there.
+    #[error(
+        "topic missing at {brokers}: {topics}; create what is missing, correct stream.topics, or \
+         set stream.create_topics to true"
+    )]
+    MissingTopics {
+        /// Their names.
+        topics: String,
+        /// As configured.
+        brokers: String,
+    },
+    /// A topic cannot be created.
+    #[error("cannot create topic {topic} at {brokers}, create it there or check the permissions")]
+    CreateTopic {
+        /// The topic.
+        topic: String,
+        /// As configured.
+        brokers: String,
+        /// What librdkafka says.
+        source: Box<KafkaError>,
+    },
+    /// A topic may not be seen, or its name cannot be one.
+    #[error("topic {topic} at {brokers} is refused, check stream.topics and the permissions")]
+    Topic {
+        /// The topic.
+        topic: String,
+        /// As configured.
+        brokers: String,
+        /// What librdkafka says.
+        source: Box<KafkaError>,
     },
     /// The in-process cluster does not start.
     #[error("the in-process cluster cannot {action}")]

@@ -9,17 +9,30 @@
 //!
 //! What can be retried is retried inside; an [`Error`] means that this client cannot go on.
 
+mod admin;
 mod connection;
 mod consumer;
+mod copier;
 mod error;
 mod headers;
+mod history;
 mod log;
 mod mock;
+mod positions;
 mod producer;
+mod raw_headers;
+mod reader;
+mod transaction;
 
+pub use admin::{NewTopics, ensure_topics, partitions_of};
 pub use connection::Connection;
-pub use consumer::{Assignment, Consumer, Rebalance, Record, committed_offsets};
+pub use consumer::{Assignment, Consumer, Rebalance, Record};
+pub use copier::{Copier, Destination};
 pub use error::Error;
 pub use headers::Headers;
+pub use history::{Beginning, beginnings, committed_offsets};
 pub use mock::MockCluster;
-pub use producer::{Outgoing, Producer};
+pub use producer::{Outgoing, Oversized, Producer};
+pub use raw_headers::RawHeader;
+pub use reader::{Reader, Start};
+pub use transaction::Setback;

@@ -15,7 +15,7 @@ use rdkafka::message::Message as _;
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
 
 use super::{Connection, Error, Headers, log};
-use crate::clock::Stopwatch;
+use crate::clock::{Stopwatch, pause};
 
 /// A record to be produced; the partition follows from the key.
 #[derive(Debug, Default)]
@@ -30,23 +30,40 @@ pub struct Outgoing<'a> {
     pub headers: Option<Headers>,
 }
 
-/// One poll waits this long at most; short, because librdkafka's poll waits its whole time.
-const POLL: Duration = Duration::from_millis(1);
+/// Between two looks at what was reported. Polling with a time-out instead would wait its whole
+/// time whatever comes, and spin through the last millisecond of it.
+const LOOK: Duration = Duration::from_micros(250);
 
 /// A producer of one thread.
 pub struct Producer {
-    inner: BaseProducer<Deliveries>,
-    brokers: String,
+    pub(super) inner: BaseProducer<Deliveries>,
+    pub(super) brokers: String,
 }
 
 /// What delivery reports leave behind.
 #[derive(Default)]
-struct Deliveries(Mutex<Reports>);
+pub(super) struct Deliveries(Mutex<Reports>);
 
 #[derive(Default)]
 struct Reports {
     acknowledged: Vec<usize>,
+    oversized: Vec<Oversized>,
     failed: Option<(String, KafkaError)>,
+}
+
+/// A record that its topic does not take for its size.
+#[derive(Debug)]
+pub struct Oversized {
+    /// The caller's number of it.
+    pub sequence: usize,
+    /// Where it was to go.
+    pub topic: String,
+    /// Its key.
+    pub key: Option<Vec<u8>>,
+    /// The bytes of its value.
+    pub value_bytes: usize,
+    /// Its headers.
+    pub headers: Headers,
 }
 
 impl Deliveries {
@@ -72,6 +89,16 @@ impl ProducerContext for Deliveries {
         let mut reports = self.reports();
         match result {
             Ok(_) => reports.acknowledged.push(sequence),
+            Err((error, message)) if is_too_large(error) => {
+                let mut owned = message.detach();
+                reports.oversized.push(Oversized {
+                    sequence,
+                    topic: owned.topic().to_owned(),
+                    key: owned.key().map(<[u8]>::to_vec),
+                    value_bytes: owned.payload().map_or(0, <[u8]>::len),
+                    headers: Headers::from_native(owned.detach_headers().unwrap_or_default()),
+                });
+            }
             Err((error, message)) => {
                 let failure = || (message.topic().to_owned(), error.clone());
                 reports.failed.get_or_insert_with(failure);
@@ -86,12 +113,45 @@ impl Producer {
     /// # Errors
     /// [`Error::Create`] if librdkafka refuses the properties.
     pub fn new(connection: &Connection, linger: Duration) -> Result<Self, Error> {
+        // Brokers that are away come back: a record waits for them as long as it takes.
+        Self::create(connection, linger, &[("message.timeout.ms", "0")], &[])
+    }
+
+    /// A producer whose records become visible when their transaction is committed. Whoever had
+    /// this `id` before is fenced off, and what it left open is aborted; that takes up to
+    /// `patience`.
+    ///
+    /// # Errors
+    /// [`Error::Create`] if librdkafka refuses the properties, and [`Error::Transaction`] if the
+    /// brokers do not let it begin.
+    pub fn transactional(
+        connection: &Connection,
+        linger: Duration,
+        id: &str,
+        patience: Duration,
+    ) -> Result<Self, Error> {
+        let defaults = [("transaction.timeout.ms", "15000")];
+        let fixed = [("transactional.id", id)];
+        let producer = Self::create(connection, linger, &defaults, &fixed)?;
+        producer.start_transactions(patience)?;
+        Ok(producer)
+    }
+
+    fn create(
+        connection: &Connection,
+        linger: Duration,
+        defaults: &[(&str, &str)],
+        fixed: &[(&str, &str)],
+    ) -> Result<Self, Error> {
         let linger = linger.as_millis().to_string();
         // What was read must be producible again as a dead letter, so the brokers set the limit.
-        let defaults = [("linger.ms", linger.as_str()), ("message.max.bytes", "67108864")];
-        let fixed = [("enable.idempotence", "true"), ("acks", "all")];
+        let mut own_defaults =
+            vec![("linger.ms", linger.as_str()), ("message.max.bytes", "67108864")];
+        own_defaults.extend_from_slice(defaults);
+        let mut own_fixed = vec![("enable.idempotence", "true"), ("acks", "all")];
+        own_fixed.extend_from_slice(fixed);
         let inner = connection
-            .client(&defaults, &fixed)
+            .client(&own_defaults, &own_fixed)
             .create_with_context(Deliveries::default())
             .map_err(|source| Error::Create {
                 role: "producer",
@@ -126,11 +186,13 @@ impl Producer {
                 return Err(self.refused(topic, source));
             }
             native = back;
-            self.inner.poll(POLL);
+            self.inner.poll(Duration::ZERO);
+            pause(LOOK);
         }
     }
 
-    /// Appends the sequence numbers that were acknowledged since the last call; does not wait.
+    /// Appends the sequence numbers that were acknowledged since the last call; does not wait. What
+    /// was too large is to be had from [`Self::oversized`].
     ///
     /// # Errors
     /// [`Error::Undelivered`] once a record could not be delivered: it would be lost if the caller
@@ -153,6 +215,11 @@ impl Producer {
         }
     }
 
+    /// Records that their topics did not take for their size, since the last call.
+    pub fn oversized(&self) -> Vec<Oversized> {
+        std::mem::take(&mut self.inner.context().reports().oversized)
+    }
+
     /// Records that are handed over and not yet reported.
     pub fn in_flight(&self) -> usize {
         usize::try_from(self.inner.in_flight_count()).unwrap_or(0)
@@ -165,7 +232,11 @@ impl Producer {
     /// [`Error::Unacknowledged`] if that takes longer than `patience`.
     pub fn flush(&self, patience: Duration) -> Result<(), Error> {
         let waited = Stopwatch::start();
-        while self.inner.flush(POLL).is_err() {
+        while self.inner.flush(Duration::ZERO).is_err() {
+            self.poll_all();
+            if self.in_flight() == 0 {
+                continue;
+            }
             self.check_alive()?;
             if waited.elapsed() > patience {
                 return Err(Error::Unacknowledged {
@@ -174,8 +245,23 @@ impl Producer {
                     seconds: patience.as_secs(),
                 });
             }
+            pause(LOOK);
         }
         Ok(())
+    }
+
+    /// Takes in what is reported by now; one call of librdkafka's poll takes one report.
+    fn poll_all(&self) {
+        let mut before = usize::MAX;
+        while self.in_flight() < before {
+            before = self.in_flight();
+            self.inner.poll(Duration::ZERO);
+        }
+    }
+
+    /// Forgets what was reported so far, failures included: after a transaction was aborted.
+    pub(super) fn forget_reports(&self) {
+        *self.inner.context().reports() = Reports::default();
     }
 
     fn check_alive(&self) -> Result<(), Error> {
@@ -192,6 +278,10 @@ impl Producer {
             source: source.into(),
         }
     }
+}
+
+fn is_too_large(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge)
 }
 
 fn native(record: Outgoing<'_>, sequence: usize) -> BaseRecord<'_, [u8], [u8], usize> {

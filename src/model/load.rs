@@ -66,6 +66,7 @@ impl Model {
             threshold: manifest.threshold,
             features: manifest.features.clone(),
             kind,
+            has_baseline: manifest.has_baseline,
             baseline_score,
             examples_checked: manifest.examples.len(),
             trained_at: manifest.trained_at.clone(),

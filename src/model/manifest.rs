@@ -29,8 +29,11 @@ pub struct Manifest {
     pub features: Vec<String>,
     /// The score from which a transaction is an alert, 0 to 1.
     pub threshold: f64,
-    /// Each feature's typical value, in the order of the features; finite.
+    /// Each feature's typical value, in the order of the features; finite. Zeros where the file has
+    /// none: explanations then compare with nothing having happened.
     pub baseline: Vec<f32>,
+    /// Whether the file has a baseline.
+    pub has_baseline: bool,
     /// Rows with the scores they must get; a NaN is a missing value.
     pub examples: Vec<Example>,
     /// When it was trained, as the trainer wrote it.
@@ -80,6 +83,7 @@ impl Manifest {
             version: keys.name(&VERSION)?,
             threshold: keys.threshold()?,
             baseline: keys.baseline(features.len())?,
+            has_baseline: keys.0.contains_key(BASELINE.name),
             examples: keys.examples(features.len())?,
             trained_at: keys.0.get(TRAINED_AT).map(|&text| text.to_owned()),
             metrics: keys.metrics()?,
@@ -174,6 +178,9 @@ impl Keys<'_> {
     }
 
     fn baseline(&self, width: usize) -> Result<Vec<f32>, ManifestError> {
+        if !self.0.contains_key(BASELINE.name) {
+            return Ok(vec![0.0; width]);
+        }
         let list = self.list(&BASELINE)?;
         let row = row(&list, width).map_err(|fault| BASELINE.fault(fault))?;
         match row.iter().position(|value| !value.is_finite()) {
@@ -291,7 +298,6 @@ mod tests {
             ("features", Some(r#"["a", "a"]"#), "names `a` twice"),
             ("threshold", Some("1.5"), "is `1.5`, not a number from 0 to 1: set it like 0.7"),
             ("threshold", Some("NaN"), "not a number from 0 to 1"),
-            ("baseline", None, "`baseline` is missing"),
             ("baseline", Some("[1]"), "has 1 values for 2 features"),
             ("baseline", Some("[1, null]"), "has no finite number at place 1"),
             ("baseline", Some("[1, 1e300]"), "has no finite number at place 1"),
@@ -305,6 +311,13 @@ mod tests {
             let error = read(&[(key, value)]).unwrap_err().to_string();
             assert!(error.contains(expected), "{key} = {value:?}: {error}");
         }
+    }
+
+    #[test]
+    fn without_a_baseline_explanations_compare_with_zero() {
+        let manifest = read(&[("baseline", None)]).unwrap();
+        assert_eq!((manifest.baseline, manifest.has_baseline), (vec![0.0, 0.0], false));
+        assert!(read(&[]).unwrap().has_baseline);
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub struct Summary {
     pub features: Vec<String>,
     /// What the file computes, and how that is run.
     pub kind: ModelKind,
+    /// Whether the file has a baseline; without one reasons compare with zeros.
+    pub has_baseline: bool,
     /// Score of the baseline row.
     pub baseline_score: f32,
     /// How many examples were checked at load; all agreed.

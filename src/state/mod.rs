@@ -12,7 +12,7 @@
 //! [`symbols`], [`totals`], [`folded`] and [`beyond`] (what has no place there), [`distances`],
 //! [`detectors`] and [`anomalies`] (which transactions stood out), [`observation`] (one transaction
 //! against the past), [`customer`] (all of it, transaction by transaction), [`customers`] (the
-//! index), [`labels`] (known frauds), [`snapshot`] (bytes).
+//! index) and [`partitions`] (one index for each), [`labels`] (known frauds), [`snapshot`] (bytes).
 
 pub mod anomalies;
 pub mod beyond;
@@ -26,6 +26,7 @@ pub mod geo;
 pub mod hash;
 pub mod labels;
 pub mod observation;
+pub mod partitions;
 mod reading;
 pub mod snapshot;
 pub mod symbols;

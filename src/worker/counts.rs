@@ -2,6 +2,7 @@
 
 use super::Histogram;
 use crate::codec::Reason;
+use crate::decision::Severity;
 
 /// Counts since the worker started. `received = scored + duplicates + dead letters`, once a batch
 /// is done.
@@ -13,14 +14,14 @@ pub struct Counts {
     pub scored: u64,
     /// Transactions whose id had been seen before.
     pub duplicates: u64,
-    /// Scored and not remembered, because they came too late.
-    pub late: u64,
+    /// Records that had been judged before and were only remembered again; not among the received.
+    pub restored: u64,
     /// Records whose key is not their customer_id; they are scored.
     pub miskeyed: u64,
     /// Records that could not be scored, by [`Reason`]'s place.
     pub dead_letters: [u64; Reason::ALL.len()],
-    /// Alerts produced.
-    pub alerts: u64,
+    /// Alerts produced, by severity's place.
+    pub alerts: [u64; Severity::ALL.len()],
     /// Alerts that the brokers have.
     pub acknowledged_alerts: u64,
     /// From a record's Kafka timestamp to its score.
@@ -45,9 +46,21 @@ impl Counts {
         self.dead_letters.iter().sum()
     }
 
+    /// Alerts produced.
+    pub fn alerts_total(&self) -> u64 {
+        self.alerts.iter().sum()
+    }
+
     /// Records that are done with.
     pub fn handled(&self) -> u64 {
         self.scored + self.duplicates + self.dead_letters_total()
+    }
+
+    /// Becomes the same in all that grows, without the distributions, which are large.
+    pub fn take_over(&mut self, other: &Self) {
+        let score_latency = std::mem::take(&mut self.score_latency);
+        let alert_latency = std::mem::take(&mut self.alert_latency);
+        *self = Self { score_latency, alert_latency, ..*other };
     }
 
     /// Adds another worker's.
@@ -55,12 +68,14 @@ impl Counts {
         self.received += other.received;
         self.scored += other.scored;
         self.duplicates += other.duplicates;
-        self.late += other.late;
+        self.restored += other.restored;
         self.miskeyed += other.miskeyed;
         for (own, other) in self.dead_letters.iter_mut().zip(other.dead_letters) {
             *own += other;
         }
-        self.alerts += other.alerts;
+        for (own, other) in self.alerts.iter_mut().zip(other.alerts) {
+            *own += other;
+        }
         self.acknowledged_alerts += other.acknowledged_alerts;
         self.score_latency.add(&other.score_latency);
         self.alert_latency.add(&other.alert_latency);
@@ -80,7 +95,7 @@ mod tests {
         counts.add(&other);
         assert_eq!(counts.dead_letters(Reason::Empty), 2);
         assert_eq!(counts.dead_letters(Reason::InvalidField), 1);
-        assert_eq!(counts.dead_letters_total(), 8);
-        assert_eq!(counts.handled(), 6 + 2 + 8);
+        assert_eq!(counts.dead_letters_total(), 9);
+        assert_eq!(counts.handled(), 6 + 2 + 9);
     }
 }

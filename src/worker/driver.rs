@@ -3,40 +3,36 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::flights::{Flight, Flights};
-use super::step::{Arrived, Publish, Score, Step, latency};
-use super::tasks::Tasks;
-use super::{Counts, Error, Settings};
+use super::outbox::Outbox;
+use super::pauses::Pauses;
+use super::step::{Arrived, Score, Step, latency};
+use super::{Delivery, Error, Event, Lag, Settings, Verdicts};
 use crate::clock::{Stopwatch, pause};
-use crate::kafka::{Consumer, Headers, Outgoing, Producer, Rebalance, Record};
+use crate::kafka::{Consumer, Headers, Producer, Record};
 
-/// How long an alert waits for company: short, because somebody waits for the alert.
-const LINGER: Duration = Duration::from_millis(1);
+/// How long a record waits for company on its way out: not at all, because somebody waits for the
+/// alert. Under load batches form by themselves while the one before is on its way.
+const LINGER: Duration = Duration::ZERO;
 
-/// How long a worker with acknowledgements to come waits for a record.
+/// How long a worker with acknowledgements or schemas to come waits for a record.
 const BUSY_WAIT: Duration = Duration::from_millis(1);
 
 /// Time between warnings about miskeyed records.
 const WARN_INTERVAL: Duration = Duration::from_secs(60);
 
+/// Time between two looks at how far behind the partitions are.
+const LAG_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Time after which a schema that nobody knew is asked for again.
+const ASK_AGAIN_INTERVAL: Duration = Duration::from_secs(30);
+
 /// How often the last commit is tried, and how long apart.
 const LAST_COMMITS: u32 = 3;
 const LAST_COMMIT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What an observer of a worker is told.
-#[derive(Debug, Clone, Copy)]
-pub enum Event<'a> {
-    /// The worker has so many partitions now.
-    Assigned(usize),
-    /// Something was counted.
-    Counted(&'a Counts),
-    /// All is flushed and committed; the worker leaves the group when the observer returns.
-    Leaving,
-}
-
 /// Works until `stop` is set, then finishes what is in hand, flushes, commits and leaves the group.
-/// `clock` tells microseconds since the epoch; `observe` is called between batches and must be
-/// quick.
+/// `clock` tells microseconds since the epoch; `verdicts` hands out what analysts have said;
+/// `observe` is called between batches and must be quick.
 ///
 /// # Errors
 /// [`Error`] if it cannot go on. It leaves the group then as well, without committing.
@@ -45,63 +41,52 @@ pub fn run<S: Score>(
     scorer: S,
     clock: &dyn Fn() -> i64,
     stop: &AtomicBool,
+    verdicts: &mut Verdicts<'_>,
     observe: &mut dyn FnMut(Event<'_>),
-) -> Result<Counts, Error> {
-    let Settings { connection, group_id, assignment, topics, .. } = settings;
+) -> Result<super::Counts, Error> {
+    let Settings { connection, group_id, assignment, topics, patience, .. } = settings;
+    // The producer first: beginning transactions may wait for another one's to end.
+    let (producer, is_transactional) = match &settings.delivery {
+        Delivery::AtLeastOnce => (Producer::new(connection, LINGER)?, false),
+        Delivery::ExactlyOnce { transactional_id: id } => {
+            (Producer::transactional(connection, LINGER, id, *patience)?, true)
+        }
+    };
     let consumer = Consumer::join(connection, group_id, &topics.transactions, *assignment)?;
     let mut worker = Worker {
         settings,
         consumer: &consumer,
         step: Step::new(settings, scorer),
-        edge: Edge {
-            producer: Producer::new(connection, LINGER)?,
-            tasks: Tasks::default(),
-            flights: Flights::default(),
-            patience: settings.patience,
-        },
-        sequences: Vec::new(),
+        outbox: Outbox::new(producer, is_transactional, *patience),
+        pauses: Pauses::default(),
+        restoring: Vec::new(),
         clock,
         since_commit: Stopwatch::start(),
+        since_lag: Stopwatch::start(),
+        since_asking: Stopwatch::start(),
+        caught_up_ms: Vec::new(),
         miskeyed: Miskeyed::default(),
     };
-    worker.work(stop, observe)?;
+    worker.work(stop, verdicts, observe)?;
     Ok(worker.step.counts)
 }
 
 /// A worker between its consumer and its producer.
-struct Worker<'a, S> {
-    settings: &'a Settings,
-    consumer: &'a Consumer,
-    step: Step<S>,
-    edge: Edge,
-    sequences: Vec<usize>,
+pub(super) struct Worker<'a, S> {
+    pub(super) settings: &'a Settings,
+    pub(super) consumer: &'a Consumer,
+    pub(super) step: Step<S>,
+    pub(super) outbox: Outbox,
+    pub(super) pauses: Pauses,
+    /// Partitions that are being restored, and since when.
+    pub(super) restoring: Vec<(i32, Stopwatch)>,
     clock: &'a dyn Fn() -> i64,
     since_commit: Stopwatch,
+    since_lag: Stopwatch,
+    since_asking: Stopwatch,
+    /// When each partition was last seen without unread records.
+    caught_up_ms: Vec<(i32, i64)>,
     miskeyed: Miskeyed,
-}
-
-/// Where the step publishes to.
-struct Edge {
-    producer: Producer,
-    tasks: Tasks,
-    flights: Flights,
-    patience: Duration,
-}
-
-impl Publish for Edge {
-    fn publish(
-        &mut self,
-        source: &impl Arrived,
-        is_alert: bool,
-        record: Outgoing<'_>,
-    ) -> Result<(), Error> {
-        let (partition, offset) = (source.partition(), source.offset());
-        self.tasks.expect(partition, offset)?;
-        let timestamp_ms = source.timestamp_ms();
-        let flight = Flight { partition, offset, timestamp_ms, is_alert };
-        let sequence = self.flights.depart(flight);
-        Ok(self.producer.send(record, sequence, self.patience)?)
-    }
 }
 
 impl Arrived for Record<'_> {
@@ -131,136 +116,302 @@ impl Arrived for Record<'_> {
 }
 
 impl<'a, S: Score> Worker<'a, S> {
-    fn work(&mut self, stop: &AtomicBool, observe: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
+    fn work(
+        &mut self,
+        stop: &AtomicBool,
+        verdicts: &mut Verdicts<'_>,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Error> {
         let mut records: Vec<Record<'a>> = Vec::new();
         while !stop.load(Ordering::Acquire) {
-            self.consumer.take(self.settings.batch_records, self.wait(), &mut records)?;
-            let has_news = self.process(&records)? | self.settle()?;
-            records.clear();
-            if has_news {
-                observe(Event::Counted(&self.step.counts));
+            observe(Event::Beat);
+            verdicts(&mut |label| self.step.scorer.learn(label));
+            let limit = records.len() + self.settings.batch_records;
+            self.consumer.take(limit, self.wait(), &mut records)?;
+            let has_records = self.process(&mut records, observe)?;
+            if self.settle(observe)? | has_records {
+                observe(Event::Counted(&self.step.counts, self.step.scorer.met()));
             }
+            self.make_room(observe)?;
             if self.since_commit.elapsed() >= self.settings.commit_interval {
-                self.commit()?;
-                self.miskeyed.warn(self.step.counts.miskeyed);
+                self.commit(observe)?;
             }
-            if self.rebalance()? {
-                observe(Event::Assigned(self.edge.tasks.len()));
-            }
+            self.rebalance(&mut records, stop, observe)?;
+            self.now_and_then(observe);
         }
-        self.rebalance()?;
-        self.drain()?;
-        self.commit_last();
-        observe(Event::Counted(&self.step.counts));
+        self.finish(&mut records, stop, observe)
+    }
+
+    /// Ends orderly: what is in hand is published, acknowledged and committed.
+    fn finish(
+        &mut self,
+        records: &mut Vec<Record<'a>>,
+        stop: &AtomicBool,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Error> {
+        self.rebalance(records, stop, observe)?;
+        // What was acknowledged is committed even if not everything was.
+        let drained = self.drain(self.settings.shutdown_deadline, observe);
+        self.commit_last(observe)?;
+        drained?;
+        observe(Event::Counted(&self.step.counts, self.step.scorer.met()));
         observe(Event::Leaving);
         Ok(())
     }
 
     /// How long to wait for the first record of a batch.
     fn wait(&self) -> Duration {
-        let wait = self.settings.batch_wait;
-        if self.edge.flights.is_empty() { wait } else { wait.min(BUSY_WAIT) }
+        let is_busy = self.pauses.has_waiting()
+            || !self.outbox.is_transactional() && self.outbox.in_flight() > 0;
+        let until_commit = if self.outbox.is_transactional() && self.outbox.in_flight() > 0 {
+            self.settings.commit_interval.saturating_sub(self.since_commit.elapsed())
+        } else {
+            Duration::MAX
+        };
+        let wait = if is_busy { BUSY_WAIT } else { self.settings.batch_wait };
+        wait.min(self.settings.batch_wait).min(until_commit)
     }
 
-    /// Whether there was anything.
-    fn process(&mut self, records: &[Record<'_>]) -> Result<bool, Error> {
+    /// Works on a batch and leaves what waits for a schema in `records`; whether anything was done.
+    fn process(
+        &mut self,
+        records: &mut Vec<Record<'a>>,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) -> Result<bool, Error> {
         if records.is_empty() {
             return Ok(false);
         }
-        self.step.run(records, self.clock, &mut self.edge)?;
-        for record in records {
-            self.edge.tasks.receive(record.partition(), record.offset())?;
+        let _span =
+            tracing::info_span!(target: "synfinance::batch", "batch", records = records.len())
+                .entered();
+        let restored = self.step.counts.restored;
+        let (transactions, duration) = self.step.run(records, self.clock, &mut self.outbox)?;
+        if transactions > 0 {
+            observe(Event::Batch { transactions, duration });
         }
-        Ok(true)
+        let mut held = self.step.held.iter().peekable();
+        let mut is_restored = false;
+        for (place, record) in records.iter().enumerate() {
+            if held.next_if(|held| held.place == place).is_some() {
+                continue;
+            }
+            let (partition, offset) = (record.partition(), record.offset());
+            is_restored |= self.outbox.tasks.receive(partition, offset, record.timestamp_ms())?;
+        }
+        let done = (records.len() - self.step.held.len()) as u64;
+        self.step.counts.received += done - (self.step.counts.restored - restored);
+        if is_restored {
+            self.tell_restored(observe);
+        }
+        self.hold(records, observe)?;
+        Ok(done > 0)
+    }
+
+    /// Keeps the records that wait for a schema and pauses their partitions.
+    fn hold(
+        &mut self,
+        records: &mut Vec<Record<'a>>,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Error> {
+        if self.step.held.is_empty() && !self.pauses.has_waiting() {
+            records.clear();
+            return Ok(());
+        }
+        let before = std::mem::take(&mut self.pauses.waiting);
+        for held in &self.step.held {
+            self.pauses.waiting.insert(held.partition);
+            if let Some(schema) = held.schema.filter(|_| !before.contains(&held.partition)) {
+                observe(Event::WaitsForSchema(held.partition, schema));
+            }
+        }
+        if !self.pauses.has_waiting() {
+            observe(Event::HasSchemas);
+        }
+        let mut held = self.step.held.iter().map(|held| held.place).peekable();
+        let mut place = 0;
+        records.retain(|_| {
+            let is_held = held.next_if(|held| *held == place).is_some();
+            place += 1;
+            is_held
+        });
+        self.pauses.apply(self.consumer, &self.outbox.tasks.partitions())
+    }
+
+    /// Stops reading while too much is in flight.
+    fn make_room(&mut self, observe: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
+        if self.outbox.is_transactional() && self.outbox.is_full() {
+            self.commit(observe)?;
+        }
+        let is_full =
+            if self.pauses.is_full { !self.outbox.has_room() } else { self.outbox.is_full() };
+        if is_full == self.pauses.is_full {
+            return Ok(());
+        }
+        self.pauses.is_full = is_full;
+        observe(Event::InFlight(self.outbox.in_flight(), is_full));
+        self.pauses.apply(self.consumer, &self.outbox.tasks.partitions())
     }
 
     /// Takes acknowledgements in; whether there were any.
-    fn settle(&mut self) -> Result<bool, Error> {
-        if self.edge.flights.is_empty() {
-            return Ok(false);
-        }
-        self.edge.producer.acknowledged(&mut self.sequences)?;
-        let now = (self.clock)();
-        let has_news = !self.sequences.is_empty();
-        for sequence in self.sequences.drain(..) {
-            let Some(flight) = self.edge.flights.arrive(sequence) else {
-                let message = format!("record {sequence} was acknowledged and not in flight");
-                return Err(Error::Impossible(message));
-            };
-            self.edge.tasks.acknowledge(flight.partition, flight.offset)?;
-            if flight.is_alert {
-                let counts = &mut self.step.counts;
-                counts.acknowledged_alerts += 1;
-                if let Some(latency) = latency(flight.timestamp_ms, now) {
-                    counts.alert_latency.record(latency);
-                }
-            }
-        }
-        Ok(has_news)
+    fn settle(&mut self, observe: &mut dyn FnMut(Event<'_>)) -> Result<bool, Error> {
+        let now = self.clock;
+        let counts = &mut self.step.counts;
+        self.outbox.settle(&mut |flight| acknowledged(counts, flight.timestamp_ms, now(), observe))
     }
 
-    /// Waits for all acknowledgements.
-    fn drain(&mut self) -> Result<(), Error> {
-        self.edge.producer.flush(self.settings.patience)?;
-        self.settle()?;
-        if self.edge.flights.is_empty() {
+    /// Waits for all acknowledgements, if nothing is in a transaction.
+    pub(super) fn drain(
+        &mut self,
+        patience: Duration,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Error> {
+        let now = self.clock;
+        let counts = &mut self.step.counts;
+        let mut arrived = |flight: super::flights::Flight| {
+            acknowledged(counts, flight.timestamp_ms, now(), observe);
+        };
+        self.outbox.drain(patience, &mut arrived)
+    }
+
+    fn commit(&mut self, observe: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
+        self.since_commit = Stopwatch::start();
+        if self.outbox.is_transactional() {
+            self.commit_transaction(observe)?;
             return Ok(());
         }
-        Err(Error::Impossible("records are in flight after everything was flushed".to_owned()))
+        if self.consumer.has_failed_commit() {
+            self.outbox.tasks.uncommit();
+            observe(Event::Committed(false));
+        }
+        let offsets = self.outbox.tasks.due();
+        if !offsets.is_empty() {
+            self.consumer.commit(&offsets)?;
+            self.outbox.tasks.commit(&offsets);
+            observe(Event::Committed(true));
+        }
+        Ok(())
     }
 
-    fn commit(&mut self) -> Result<(), Error> {
-        self.since_commit = Stopwatch::start();
-        let offsets = self.edge.tasks.due();
-        self.consumer.commit(&offsets)?;
-        self.edge.tasks.commit(&offsets);
-        Ok(())
+    fn commit_transaction(&mut self, observe: &mut dyn FnMut(Event<'_>)) -> Result<bool, Error> {
+        let now = self.clock;
+        let counts = &mut self.step.counts;
+        let had_work = self.outbox.in_flight() > 0 || !self.outbox.tasks.due().is_empty();
+        let is_committed = self.outbox.commit_transaction(self.consumer, &mut |flight| {
+            acknowledged(counts, flight.timestamp_ms, now(), observe);
+        })?;
+        if had_work {
+            observe(Event::Committed(is_committed));
+            observe(Event::Counted(&self.step.counts, self.step.scorer.met()));
+        }
+        Ok(is_committed)
     }
 
     /// Commits all that can be and waits for the answer. A failure costs repeated records, no lost
     /// ones, and is no reason to stop less orderly.
-    fn commit_last(&mut self) {
-        let offsets = self.edge.tasks.all();
+    pub(super) fn commit_last(&mut self, observe: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
         for attempt in 1..=LAST_COMMITS {
-            match self.consumer.commit_now(&offsets) {
-                Ok(()) => return,
-                Err(error) if attempt == LAST_COMMITS => {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::warn!(error, "offsets were not committed, records will be read again");
-                }
-                Err(_) => pause(LAST_COMMIT_PAUSE),
+            let is_committed = if self.outbox.is_transactional() {
+                self.commit_transaction(observe)?
+            } else {
+                self.commit_now()
+            };
+            if is_committed {
+                return Ok(());
+            }
+            if attempt < LAST_COMMITS {
+                pause(LAST_COMMIT_PAUSE);
+            }
+        }
+        tracing::warn!("offsets were not committed, records will be read again");
+        observe(Event::Committed(false));
+        Ok(())
+    }
+
+    fn commit_now(&mut self) -> bool {
+        let offsets = self.outbox.tasks.all();
+        match self.consumer.commit_now(&offsets) {
+            Ok(()) => {
+                self.outbox.tasks.commit(&offsets);
+                true
+            }
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::debug!(error, "a last commit failed");
+                false
             }
         }
     }
 
-    /// Answers the group; whether there was anything to answer.
-    fn rebalance(&mut self) -> Result<bool, Error> {
-        let mut is_changed = false;
-        while let Some(rebalance) = self.consumer.rebalance() {
-            is_changed = true;
-            match rebalance {
-                Rebalance::Assign(partitions) => {
-                    tracing::info!(?partitions, "partitions assigned");
-                    self.edge.tasks.assign(&partitions);
-                }
-                Rebalance::Revoke(partitions) => {
-                    tracing::info!(?partitions, "partitions revoked");
-                    self.drain()?;
-                    self.commit_last();
-                    self.edge.tasks.remove(&partitions);
-                }
-                Rebalance::Lose(partitions) => {
-                    tracing::warn!(
-                        ?partitions,
-                        "partitions lost, their records will be read again"
-                    );
-                    self.drain()?;
-                    self.edge.tasks.remove(&partitions);
-                }
-            }
-            self.consumer.complete()?;
+    /// What is looked at about once a second.
+    fn now_and_then(&mut self, observe: &mut dyn FnMut(Event<'_>)) {
+        if self.since_asking.elapsed() >= ASK_AGAIN_INTERVAL {
+            self.since_asking = Stopwatch::start();
+            self.step.ask_again();
         }
-        Ok(is_changed)
+        if self.since_lag.elapsed() < LAG_INTERVAL {
+            return;
+        }
+        self.since_lag = Stopwatch::start();
+        self.miskeyed.warn(self.step.counts.miskeyed);
+        observe(Event::InFlight(self.outbox.in_flight(), self.pauses.is_full));
+        let now_ms = (self.clock)() / 1_000;
+        for task in self.outbox.tasks.iter() {
+            let Some(end) = self.consumer.end_offset(task.partition) else { continue };
+            let records = (end - task.next).max(0);
+            let caught_up = &mut self.caught_up_ms;
+            let place = caught_up.iter().position(|(partition, _)| *partition == task.partition);
+            let place = place.unwrap_or_else(|| {
+                caught_up.push((task.partition, 0));
+                caught_up.len() - 1
+            });
+            if records == 0 {
+                caught_up[place].1 = now_ms;
+            }
+            // Older than the newest that was taken it cannot be, nor older than the moment at which
+            // there was none.
+            let oldest = task.newest_ms.unwrap_or(0).max(caught_up[place].1);
+            let oldest_ms = (records > 0 && oldest > 0).then_some(oldest);
+            observe(Event::Lag(Lag { partition: task.partition, records, oldest_ms }));
+        }
+    }
+
+    /// Partitions are gone: nothing is known of them any more.
+    pub(super) fn forget(&mut self, partitions: &[i32], observe: &mut dyn FnMut(Event<'_>)) {
+        for &partition in partitions {
+            self.step.scorer.forget(partition);
+            observe(Event::Gone(partition));
+        }
+        self.pauses.forget(partitions);
+        self.restoring.retain(|(partition, _)| !partitions.contains(partition));
+        self.caught_up_ms.retain(|(partition, _)| !partitions.contains(partition));
+    }
+
+    fn tell_restored(&mut self, observe: &mut dyn FnMut(Event<'_>)) {
+        let tasks = &self.outbox.tasks;
+        self.restoring.retain(|(partition, since)| {
+            let is_restoring =
+                tasks.iter().any(|task| task.partition == *partition && task.is_restoring());
+            if !is_restoring {
+                let duration = since.elapsed();
+                tracing::info!(partition, ?duration, "partition restored");
+                observe(Event::Restored { partition: *partition, duration });
+            }
+            is_restoring
+        });
+        observe(Event::Assigned(&self.outbox.tasks));
+    }
+}
+
+fn acknowledged(
+    counts: &mut super::Counts,
+    timestamp_ms: Option<i64>,
+    now: i64,
+    observe: &mut dyn FnMut(Event<'_>),
+) {
+    counts.acknowledged_alerts += 1;
+    if let Some(latency) = latency(timestamp_ms, now) {
+        counts.alert_latency.record(latency);
+        observe(Event::Acknowledged(latency));
     }
 }
 

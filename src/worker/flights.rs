@@ -44,6 +44,11 @@ impl Flights {
         Some(flight)
     }
 
+    /// How many numbers are given out from the oldest that has not arrived.
+    pub fn len(&self) -> usize {
+        self.ring.len()
+    }
+
     /// Whether everything has arrived.
     pub fn is_empty(&self) -> bool {
         self.ring.is_empty()

@@ -4,7 +4,13 @@
 //! again. The simple loop, read, score, produce, commit what was read, breaks the promise, because
 //! a producer returns long before the brokers have the alert. Here an offset is committed only when
 //! every alert and dead letter before it is acknowledged ([`progress`]), so that a crash at any
-//! moment repeats records and loses none.
+//! moment repeats records and loses none; or, exactly once, offsets and alerts become visible in
+//! one transaction (`outbox`).
+//!
+//! A committed offset does not bring back what was remembered. A partition that is assigned is
+//! therefore read from as far back as customers are remembered, and records that were judged before
+//! are only remembered again ([`tasks`]): the next score is the one that an undisturbed run would
+//! have given.
 //!
 //! The loop ([`run`]) takes what has arrived, never waiting to fill a batch: batches are of one
 //! record when idle and large under load, so latency and throughput come from the same rule. What
@@ -16,19 +22,26 @@ pub mod counts;
 mod driver;
 pub mod flights;
 pub mod histogram;
+mod outbox;
+mod pauses;
 pub mod progress;
+mod rebalance;
 pub mod step;
 pub mod tasks;
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use counts::Counts;
-pub use driver::{Event, run};
+pub use driver::run;
 pub use histogram::Histogram;
-pub use step::{Score, Step};
+pub use step::{Met, Score, Step};
 
+use crate::codec::{Framing, SchemaAnswer};
 use crate::engine::EngineError;
 use crate::kafka::{Assignment, Connection, Error as KafkaError};
+use crate::transaction::Label;
 
 /// What a worker is told.
 #[derive(Debug, Clone)]
@@ -42,19 +55,25 @@ pub struct Settings {
     /// Names of the topics.
     pub topics: Topics,
     /// Writer schemas by registry id.
-    pub schemas: Vec<(u32, String)>,
-    /// The registry's id of the schema that alerts are written with.
-    pub alert_schema: u32,
+    pub schemas: Schemas,
+    /// What stands before an alert's datum.
+    pub framing: Framing,
     /// The model behind the scores, as alerts name it.
     pub model: ModelName,
+    /// What subscribers may see after a crash.
+    pub delivery: Delivery,
     /// Most records scored as one batch, at least 1.
     pub batch_records: usize,
     /// How long an idle worker waits for a record before it looks around.
     pub batch_wait: Duration,
     /// Time between commits.
     pub commit_interval: Duration,
-    /// How long a full queue or missing acknowledgements are waited for.
+    /// How far before the committed offset a new partition is read again to remember it.
+    pub memory: Duration,
+    /// How long a full queue, missing acknowledgements or the brokers' answers are waited for.
     pub patience: Duration,
+    /// How long finishing may take when the worker is told to end.
+    pub shutdown_deadline: Duration,
 }
 
 /// Names of topics.
@@ -66,6 +85,8 @@ pub struct Topics {
     pub alerts: String,
     /// Where records go that cannot be scored.
     pub dead_letters: String,
+    /// Where the decision about every transaction goes; `None`: nowhere.
+    pub scored: Option<String>,
 }
 
 impl Default for Topics {
@@ -74,7 +95,42 @@ impl Default for Topics {
             transactions: "transactions".to_owned(),
             alerts: "fraud-alerts".to_owned(),
             dead_letters: "transactions-dlq".to_owned(),
+            scored: None,
         }
+    }
+}
+
+/// What subscribers may see after a crash or a rebalance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    /// No alert is lost; one may come twice, with the same id.
+    AtLeastOnce,
+    /// Alerts and offsets are one Kafka transaction.
+    ExactlyOnce {
+        /// No other worker may have the same at the same time.
+        transactional_id: String,
+    },
+}
+
+/// Who knows writer schemas by id. Asking never waits.
+#[derive(Clone)]
+pub struct Schemas(pub Arc<dyn Fn(u32) -> SchemaAnswer + Send + Sync>);
+
+impl Schemas {
+    /// A table that knows these schemas and no other.
+    pub fn of(table: &[(u32, &str)]) -> Self {
+        let table: Vec<(u32, Arc<str>)> =
+            table.iter().map(|(id, json)| (*id, Arc::from(*json))).collect();
+        Self(Arc::new(move |id| {
+            let found = table.iter().find(|(known, _)| *known == id);
+            found.map_or(SchemaAnswer::Unknown, |(_, json)| SchemaAnswer::Known(json.clone()))
+        }))
+    }
+}
+
+impl fmt::Debug for Schemas {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Schemas")
     }
 }
 
@@ -88,6 +144,66 @@ pub struct ModelName {
     /// The score from which it alerts, 0 to 1.
     pub threshold: f64,
 }
+
+/// What an observer of a worker is told. Everything comes from the worker's own thread, between
+/// batches, so an observer must be quick.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// The worker is alive; once a turn of its loop.
+    Beat,
+    /// A batch was scored.
+    Batch {
+        /// Its transactions.
+        transactions: usize,
+        /// From records to decisions.
+        duration: Duration,
+    },
+    /// An alert is acknowledged, so many microseconds after the Kafka timestamp of its record.
+    Acknowledged(u64),
+    /// Something was counted.
+    Counted(&'a Counts, Met),
+    /// The worker has these partitions now; after every rebalance and every restored partition.
+    Assigned(&'a tasks::Tasks),
+    /// The group has moved partitions of this worker.
+    Rebalanced,
+    /// A partition is restored.
+    Restored {
+        /// Which.
+        partition: i32,
+        /// Since it was assigned.
+        duration: Duration,
+    },
+    /// How far behind a partition is; once a second.
+    Lag(Lag),
+    /// The partition is gone.
+    Gone(i32),
+    /// A partition waits for the writer schema with this id.
+    WaitsForSchema(i32, u32),
+    /// No partition waits for a schema any more.
+    HasSchemas,
+    /// Offsets were committed, or not.
+    Committed(bool),
+    /// So many records are produced and not acknowledged; whether reading is paused for it.
+    InFlight(usize, bool),
+    /// All is flushed and committed; the worker leaves the group when the observer returns.
+    Leaving,
+}
+
+/// How far behind a partition is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lag {
+    /// The partition.
+    pub partition: i32,
+    /// Records that are not taken yet.
+    pub records: i64,
+    /// When the oldest of them was produced, in milliseconds since the epoch, as far as this can be
+    /// known before it is read; `None` without any.
+    pub oldest_ms: Option<i64>,
+}
+
+/// Who has analysts' verdicts for a worker: hands out those that have come since the last call, and
+/// never waits.
+pub type Verdicts<'a> = dyn FnMut(&mut dyn FnMut(&Label<'_>)) + 'a;
 
 /// Why a worker stopped before it was told to. Nothing is lost: what was not acknowledged is not
 /// committed.

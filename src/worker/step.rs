@@ -4,43 +4,115 @@
 //! so a test or a simulation runs the same code. A record that cannot be scored is published
 //! unchanged as a dead letter, whatever its bytes are, and the batch goes on without it.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
-use super::{Counts, Error, ModelName, Settings, Topics};
-use crate::codec::{Decoded, Decoder, Rejected, encode_alert, frame_confluent};
+use super::{Counts, Error, ModelName, Schemas, Settings, Topics};
+use crate::clock::Stopwatch;
+use crate::codec::{Decoded, Decoder, Framing, Reason, Rejected, SchemaAnswer, encode_alert};
 use crate::decision::{Alert, Severity};
 use crate::engine::{Decision, Engine, EngineError};
 use crate::kafka::{Headers, Outgoing};
-use crate::transaction::Transaction;
+use crate::transaction::{Label, Transaction};
+
+/// What a scorer has met and holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Met {
+    /// Transactions that were scored and not remembered, because they came too late.
+    pub late: u64,
+    /// Transactions that were folded into hourly sums.
+    pub folded: u64,
+    /// Customers that are remembered.
+    pub customers: usize,
+    /// Frauds that are known.
+    pub frauds: usize,
+}
 
 /// What scores a batch: the engine, or something simpler in tests.
 pub trait Score {
     /// One entry of `decisions` (cleared first) for each transaction in order; `None` for one whose
-    /// id was seen before.
+    /// id was seen before. `partitions` has the partition of each.
     ///
     /// # Errors
     /// The scorer cannot go on; no transaction is to blame.
     fn score(
         &mut self,
         batch: &[Transaction<'_>],
+        partitions: &[i32],
         decisions: &mut Vec<Option<Decision>>,
     ) -> Result<(), EngineError>;
 
-    /// How many transactions were scored and not remembered so far.
-    fn late(&self) -> u64;
+    /// Remembers a transaction that was judged before.
+    fn restore(&mut self, transaction: &Transaction<'_>, partition: i32);
+
+    /// Forgets all of a partition.
+    fn forget(&mut self, partition: i32);
+
+    /// Takes a verdict in.
+    fn learn(&mut self, label: &Label<'_>);
+
+    /// What it has met and holds.
+    fn met(&self) -> Met;
+}
+
+impl<S: Score> Score for &mut S {
+    fn score(
+        &mut self,
+        batch: &[Transaction<'_>],
+        partitions: &[i32],
+        decisions: &mut Vec<Option<Decision>>,
+    ) -> Result<(), EngineError> {
+        (**self).score(batch, partitions, decisions)
+    }
+
+    fn restore(&mut self, transaction: &Transaction<'_>, partition: i32) {
+        (**self).restore(transaction, partition);
+    }
+
+    fn forget(&mut self, partition: i32) {
+        (**self).forget(partition);
+    }
+
+    fn learn(&mut self, label: &Label<'_>) {
+        (**self).learn(label);
+    }
+
+    fn met(&self) -> Met {
+        (**self).met()
+    }
 }
 
 impl Score for Engine {
     fn score(
         &mut self,
         batch: &[Transaction<'_>],
+        partitions: &[i32],
         decisions: &mut Vec<Option<Decision>>,
     ) -> Result<(), EngineError> {
-        Self::score(self, batch, decisions)
+        self.score_of(batch, |place| partitions[place], decisions)
     }
 
-    fn late(&self) -> u64 {
-        self.counts().late
+    fn restore(&mut self, transaction: &Transaction<'_>, partition: i32) {
+        Self::restore(self, transaction, partition);
+    }
+
+    fn forget(&mut self, partition: i32) {
+        Self::forget(self, partition);
+    }
+
+    fn learn(&mut self, label: &Label<'_>) {
+        Self::learn(self, label);
+    }
+
+    fn met(&self) -> Met {
+        let counts = self.counts();
+        Met {
+            late: counts.late,
+            folded: counts.folded,
+            customers: self.customer_count(),
+            frauds: self.fraud_count(),
+        }
     }
 }
 
@@ -60,8 +132,22 @@ pub trait Arrived {
     fn headers(&self) -> Headers;
 }
 
-/// Where alerts and dead letters go.
+/// What is published about a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It is suspicious.
+    Alert,
+    /// It cannot be scored.
+    DeadLetter,
+    /// It was scored, where every decision is wanted.
+    Scored,
+}
+
+/// What surrounds a step: which records were judged before, and where what follows goes.
 pub trait Publish {
+    /// Whether the record was judged before it was read this time; then it is only remembered.
+    fn was_judged(&mut self, source: &impl Arrived) -> bool;
+
     /// Publishes a record that follows from `source`, whose offset must not be committed before it
     /// is acknowledged.
     ///
@@ -70,47 +156,73 @@ pub trait Publish {
     fn publish(
         &mut self,
         source: &impl Arrived,
-        is_alert: bool,
+        kind: Kind,
         record: Outgoing<'_>,
     ) -> Result<(), Error>;
+}
+
+/// A record that cannot be decoded yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// Its place in the batch.
+    pub place: usize,
+    /// Its partition.
+    pub partition: i32,
+    /// The schema that is asked for; `None` if the record only stands behind such a one.
+    pub schema: Option<u32>,
 }
 
 /// A batch's way, with the room for it.
 pub struct Step<S> {
     decoder: Decoder,
-    scorer: S,
+    schemas: Schemas,
+    /// What scores.
+    pub scorer: S,
     topics: Topics,
     model: ModelName,
-    alert_schema: u32,
+    framing: Framing,
     /// What was done so far.
     pub counts: Counts,
+    /// Records of the last batch that wait for a schema, in order. Nothing was done about them.
+    pub held: Vec<Held>,
+    partitions: Vec<i32>,
     decisions: Vec<Option<Decision>>,
     value: Vec<u8>,
 }
 
+/// What the bytes of a record came to.
+enum Read<'a> {
+    Transaction(Transaction<'a>),
+    Rejected(Rejected),
+    Needs(u32),
+}
+
 impl<S: Score> Step<S> {
-    /// A step that scores with `scorer` and knows the schemas of `settings`. A schema that cannot
-    /// be read rejects its records; the log says so once.
+    /// A step that scores with `scorer`.
     pub fn new(settings: &Settings, scorer: S) -> Self {
-        let mut decoder = Decoder::new();
-        for (id, json) in &settings.schemas {
-            if let Err(error) = decoder.insert_schema(*id, json) {
-                tracing::warn!(id, %error, "records with this schema id are dead letters");
-            }
-        }
         Self {
-            decoder,
+            decoder: Decoder::new(),
+            schemas: settings.schemas.clone(),
             scorer,
             topics: settings.topics.clone(),
             model: settings.model.clone(),
-            alert_schema: settings.alert_schema,
+            framing: settings.framing,
             counts: Counts::default(),
+            held: Vec::new(),
+            partitions: Vec::new(),
             decisions: Vec::new(),
             value: Vec::new(),
         }
     }
 
-    /// Takes records in order of arrival. `clock` tells microseconds since the epoch.
+    /// Schemas that were unknown are asked for again: somebody may have registered them.
+    pub fn ask_again(&mut self) {
+        self.decoder.forget_unknown();
+    }
+
+    /// Takes records in order of arrival. `clock` tells microseconds since the epoch. A record
+    /// whose schema is still asked for is left over, with all that follow in its partition
+    /// ([`Self::held`]). Returns how many transactions were scored and how long that took.
     ///
     /// # Errors
     /// [`Error`]: nothing of the batch may be committed.
@@ -119,42 +231,77 @@ impl<S: Score> Step<S> {
         records: &[R],
         clock: &dyn Fn() -> i64,
         out: &mut impl Publish,
-    ) -> Result<(), Error> {
+    ) -> Result<(usize, Duration), Error> {
         let now_ms = clock() / 1_000;
-        self.counts.received += records.len() as u64;
         let mut sources = Vec::with_capacity(records.len());
         let mut batch = Vec::with_capacity(records.len());
-        for record in records {
-            match self.decode(record.value().unwrap_or_default(), now_ms) {
-                Ok(transaction) => {
+        self.held.clear();
+        self.partitions.clear();
+        for (place, record) in records.iter().enumerate() {
+            let partition = record.partition();
+            if !self.held.is_empty() && self.held.iter().any(|held| held.partition == partition) {
+                self.held.push(Held { place, partition, schema: None });
+                continue;
+            }
+            match self.read(record.value().unwrap_or_default(), now_ms) {
+                Read::Transaction(transaction) if out.was_judged(record) => {
+                    self.counts.restored += 1;
+                    self.scorer.restore(&transaction, partition);
+                }
+                Read::Transaction(transaction) => {
                     let is_keyed = record.key() == Some(transaction.customer_id.as_bytes());
                     self.counts.miskeyed += u64::from(!is_keyed);
                     sources.push(record);
+                    self.partitions.push(partition);
                     batch.push(transaction);
                 }
-                Err(rejected) => self.bury(record, &rejected, now_ms, out)?,
+                Read::Rejected(_) if out.was_judged(record) => self.counts.restored += 1,
+                Read::Rejected(rejected) => self.bury(record, &rejected, now_ms, out)?,
+                Read::Needs(id) => self.held.push(Held { place, partition, schema: Some(id) }),
             }
         }
         if batch.is_empty() {
-            return Ok(());
+            return Ok((0, Duration::ZERO));
         }
-        self.scorer.score(&batch, &mut self.decisions)?;
+        let started = Stopwatch::start();
+        self.scorer.score(&batch, &self.partitions, &mut self.decisions)?;
+        let duration = started.elapsed();
         if self.decisions.len() != batch.len() {
             let (decided, asked) = (self.decisions.len(), batch.len());
             let message = format!("{decided} decisions about {asked} transactions");
             return Err(Error::Impossible(message));
         }
-        self.tell(&sources, &batch, clock, out)
+        self.tell(&sources, &batch, clock, out)?;
+        Ok((batch.len(), duration))
     }
 
-    /// A transaction, or why there is none. Without a registry an id outside the table is unknown.
-    fn decode<'a>(&mut self, value: &'a [u8], now_ms: i64) -> Result<Transaction<'a>, Rejected> {
+    #[inline]
+    fn read<'a>(&mut self, value: &'a [u8], now_ms: i64) -> Read<'a> {
         loop {
             match self.decoder.decode(value, now_ms) {
-                Decoded::Transaction(transaction) => return Ok(transaction),
-                Decoded::Rejected(rejected) => return Err(rejected),
-                Decoded::NeedsSchema(id) => self.decoder.mark_unknown(id),
+                Decoded::Transaction(transaction) => return Read::Transaction(transaction),
+                Decoded::Rejected(rejected) => return Read::Rejected(rejected),
+                Decoded::NeedsSchema(id) if !self.learn_schema(id) => return Read::Needs(id),
+                Decoded::NeedsSchema(_) => {}
             }
+        }
+    }
+
+    /// Asks for a schema; whether there is an answer.
+    #[cold]
+    fn learn_schema(&mut self, id: u32) -> bool {
+        match (self.schemas.0)(id) {
+            SchemaAnswer::Known(json) => {
+                if let Err(error) = self.decoder.insert_schema(id, &json) {
+                    tracing::warn!(id, %error, "records with this schema id are dead letters");
+                }
+                true
+            }
+            SchemaAnswer::Unknown => {
+                self.decoder.mark_unknown(id);
+                true
+            }
+            SchemaAnswer::Pending => false,
         }
     }
 
@@ -182,10 +329,10 @@ impl<S: Score> Step<S> {
             value: record.value(),
             headers: Some(headers),
         };
-        out.publish(record, false, letter)
+        out.publish(record, Kind::DeadLetter, letter)
     }
 
-    /// Counts decisions and publishes alerts.
+    /// Counts decisions and publishes what follows from them.
     fn tell<R: Arrived>(
         &mut self,
         sources: &[&R],
@@ -200,25 +347,36 @@ impl<S: Score> Step<S> {
                 self.counts.duplicates += 1;
                 continue;
             };
+            if !decision.is_scored() {
+                let message = "the model answers its features with no number";
+                let rejected = Rejected::new(Reason::NotScored, message);
+                self.bury(source, &rejected, now / 1_000, out)?;
+                continue;
+            }
             self.counts.scored += 1;
             if let Some(latency) = latency(source.timestamp_ms(), now) {
                 self.counts.score_latency.record(latency);
             }
             if let Some(severity) = decision.severity {
-                self.alert(source, transaction, (decision, severity), now / 1_000, out)?;
+                self.counts.alerts[severity as usize] += 1;
+                self.publish(source, transaction, decision, (Kind::Alert, now / 1_000), out)?;
+            }
+            if self.topics.scored.is_some() {
+                self.publish(source, transaction, decision, (Kind::Scored, now / 1_000), out)?;
             }
         }
         self.decisions = decisions;
-        self.counts.late = self.scorer.late();
         Ok(())
     }
 
-    fn alert(
+    /// Publishes a decision in the alerts' schema. Below the threshold that has no severity of its
+    /// own: whoever reads every decision compares score and threshold.
+    fn publish(
         &mut self,
         source: &impl Arrived,
         transaction: &Transaction<'_>,
-        (decision, severity): (&Decision, Severity),
-        now_ms: i64,
+        decision: &Decision,
+        (kind, now_ms): (Kind, i64),
         out: &mut impl Publish,
     ) -> Result<(), Error> {
         let alert = Alert {
@@ -226,7 +384,7 @@ impl<S: Score> Step<S> {
             scored_at: now_ms,
             score: decision.score,
             threshold: self.model.threshold,
-            severity,
+            severity: decision.severity.unwrap_or(Severity::Low),
             model_name: &self.model.name,
             model_version: &self.model.version,
             reasons: &decision.reasons,
@@ -235,16 +393,19 @@ impl<S: Score> Step<S> {
             source_offset: source.offset(),
         };
         self.value.clear();
-        frame_confluent(self.alert_schema, &mut self.value);
+        self.framing.write(&mut self.value);
         encode_alert(&alert, &mut self.value);
-        self.counts.alerts += 1;
+        let topic = match (kind, &self.topics.scored) {
+            (Kind::Scored, Some(scored)) => scored,
+            _ => &self.topics.alerts,
+        };
         let record = Outgoing {
-            topic: &self.topics.alerts,
+            topic,
             key: Some(transaction.customer_id.as_bytes()),
             value: Some(&self.value),
             headers: None,
         };
-        out.publish(source, true, record)
+        out.publish(source, kind, record)
     }
 }
 

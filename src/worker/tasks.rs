@@ -1,39 +1,74 @@
-//! The partitions a worker has, and what may be committed of them.
+//! The partitions a worker has, what is still to be restored and what may be committed of them.
 //!
-//! A partition is *assigned* (it may be read), *running* (there are records) and gone again.
-//! Whatever does not fit, a record of a partition that is not assigned, an acknowledgement that
-//! nobody waits for, an offset that goes back, is an impossible state: the worker stops without
-//! committing, because a wrong committed offset is lost data.
-
-use std::collections::BTreeMap;
+//! The life of a task:
+//!
+//! | stage | what happens | ends with |
+//! | --- | --- | --- |
+//! | *restoring* | records that were judged before are remembered again, without alerts | the first record that was not |
+//! | *running* | records are judged, alerts published, offsets committed | revocation or loss |
+//! | *draining* | nothing is read; what is in hand is acknowledged and committed | everything acknowledged, or the deadline |
+//! | *closed* | all that is remembered is forgotten | a new assignment |
+//!
+//! A partition that is lost skips draining's commit: somebody else may have it already. Whatever
+//! does not fit, a record of a partition that is not assigned, an acknowledgement that nobody waits
+//! for, an offset that goes back, is an impossible state: the worker stops without committing,
+//! because a wrong committed offset is lost data.
 
 use super::Error;
 use super::progress::Progress;
 
-/// Partitions and their progress.
+/// Partitions and their progress. A worker has few, and asks mostly for the one it asked for last.
 #[derive(Debug, Default)]
 pub struct Tasks {
-    tasks: BTreeMap<i32, Task>,
+    tasks: Vec<Task>,
+    last: usize,
 }
 
-#[derive(Debug, Default)]
-struct Task {
+/// One partition's work.
+#[derive(Debug)]
+pub struct Task {
+    /// The partition.
+    pub partition: i32,
     progress: Progress,
     committed: Option<i64>,
+    /// Records before this offset have been judged before.
+    judged_until: i64,
+    /// The offset behind the newest record that was taken, or where reading begins.
+    pub next: i64,
+    /// Kafka's timestamp of the newest record that was taken, in milliseconds.
+    pub newest_ms: Option<i64>,
+}
+
+impl Task {
+    /// Whether records are only remembered again so far.
+    pub fn is_restoring(&self) -> bool {
+        self.next < self.judged_until
+    }
+
+    /// How many offsets are still to be restored.
+    pub fn left_to_restore(&self) -> i64 {
+        (self.judged_until - self.next).max(0)
+    }
 }
 
 impl Tasks {
-    /// These partitions may be read from now on. Having one already is no fault: eager groups deal
-    /// out everything again.
-    pub fn assign(&mut self, partitions: &[i32]) {
-        for partition in partitions {
-            self.tasks.entry(*partition).or_default();
-        }
+    /// This partition is read from offset `from` on, and what lies before `judged_until` has been
+    /// judged before. Having it already is no fault: eager groups deal out everything again.
+    pub fn assign(&mut self, partition: i32, from: i64, judged_until: i64) {
+        self.remove(&[partition]);
+        self.tasks.push(Task {
+            partition,
+            progress: Progress::default(),
+            committed: None,
+            judged_until,
+            next: from,
+            newest_ms: None,
+        });
     }
 
     /// These partitions are gone, with all that is remembered of them.
     pub fn remove(&mut self, partitions: &[i32]) {
-        self.tasks.retain(|partition, _| !partitions.contains(partition));
+        self.tasks.retain(|task| !partitions.contains(&task.partition));
     }
 
     /// How many partitions there are.
@@ -46,6 +81,27 @@ impl Tasks {
         self.tasks.is_empty()
     }
 
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Task> {
+        self.tasks.iter()
+    }
+
+    /// Their partitions.
+    pub fn partitions(&self) -> Vec<i32> {
+        self.tasks.iter().map(|task| task.partition).collect()
+    }
+
+    /// Whether the partition is among them.
+    pub fn has(&self, partition: i32) -> bool {
+        self.tasks.iter().any(|task| task.partition == partition)
+    }
+
+    /// Whether this record was judged before it was read this time.
+    #[inline]
+    pub fn was_judged(&mut self, partition: i32, offset: i64) -> bool {
+        self.find(partition).is_some_and(|task| offset < task.judged_until)
+    }
+
     /// As [`Progress::expect`].
     ///
     /// # Errors
@@ -55,25 +111,41 @@ impl Tasks {
         Ok(())
     }
 
-    /// As [`Progress::receive`].
+    /// As [`Progress::receive`]. A record that was judged before leaves the committed offset alone.
+    /// Whether it was the last one to be restored.
     ///
     /// # Errors
     /// [`Error::Impossible`] if the partition is not assigned or the offset goes back.
-    pub fn receive(&mut self, partition: i32, offset: i64) -> Result<(), Error> {
-        self.task(partition, offset)?.progress.receive(offset).map_err(|newest| {
-            Error::Impossible(format!(
-                "partition {partition} went back from offset {newest} to {offset}"
-            ))
-        })
+    #[inline]
+    pub fn receive(
+        &mut self,
+        partition: i32,
+        offset: i64,
+        timestamp_ms: Option<i64>,
+    ) -> Result<bool, Error> {
+        let task = self.task(partition, offset)?;
+        if offset < task.next {
+            return Err(went_back(partition, task.next - 1, offset));
+        }
+        let was_restoring = task.is_restoring();
+        task.next = offset + 1;
+        task.newest_ms = timestamp_ms.or(task.newest_ms);
+        if offset >= task.judged_until {
+            let received = task.progress.receive(offset);
+            received.map_err(|newest| went_back(partition, newest, offset))?;
+        }
+        Ok(was_restoring && !task.is_restoring())
     }
 
-    /// As [`Progress::acknowledge`].
+    /// As [`Progress::acknowledge`]. `Ok(false)` if the partition is gone: then nobody waits for
+    /// it.
     ///
     /// # Errors
-    /// [`Error::Impossible`] if nobody waits for it.
-    pub fn acknowledge(&mut self, partition: i32, offset: i64) -> Result<(), Error> {
-        if self.task(partition, offset)?.progress.acknowledge(offset) {
-            return Ok(());
+    /// [`Error::Impossible`] if it was not to be acknowledged.
+    pub fn acknowledge(&mut self, partition: i32, offset: i64) -> Result<bool, Error> {
+        let Some(task) = self.find(partition) else { return Ok(false) };
+        if task.progress.acknowledge(offset) {
+            return Ok(true);
         }
         let message = format!("partition {partition} offset {offset} was acknowledged too often");
         Err(Error::Impossible(message))
@@ -81,9 +153,9 @@ impl Tasks {
 
     /// Partitions whose offset may move, and where to.
     pub fn due(&self) -> Vec<(i32, i64)> {
-        let due = |(&partition, task): (&i32, &Task)| {
+        let due = |task: &Task| {
             let offset = task.progress.committable()?;
-            (task.committed != Some(offset)).then_some((partition, offset))
+            (task.committed != Some(offset)).then_some((task.partition, offset))
         };
         self.tasks.iter().filter_map(due).collect()
     }
@@ -91,70 +163,117 @@ impl Tasks {
     /// Every partition with records, and the offset it may be committed at. Commits that do not
     /// wait can fail unseen, so the last one names all.
     pub fn all(&self) -> Vec<(i32, i64)> {
-        let offset = |(&partition, task): (&i32, &Task)| {
-            task.progress.committable().map(|offset| (partition, offset))
-        };
+        let offset =
+            |task: &Task| task.progress.committable().map(|offset| (task.partition, offset));
         self.tasks.iter().filter_map(offset).collect()
     }
 
     /// These offsets are committed.
     pub fn commit(&mut self, offsets: &[(i32, i64)]) {
         for (partition, offset) in offsets {
-            if let Some(task) = self.tasks.get_mut(partition) {
+            if let Some(task) = self.find(*partition) {
                 task.committed = Some(*offset);
             }
         }
     }
 
+    /// A commit has failed: all offsets are due again.
+    pub fn uncommit(&mut self) {
+        self.tasks.iter_mut().for_each(|task| task.committed = None);
+    }
+
+    #[inline]
+    fn find(&mut self, partition: i32) -> Option<&mut Task> {
+        if self.tasks.get(self.last).is_none_or(|task| task.partition != partition) {
+            self.last = self.tasks.iter().position(|task| task.partition == partition)?;
+        }
+        self.tasks.get_mut(self.last)
+    }
+
+    #[inline]
     fn task(&mut self, partition: i32, offset: i64) -> Result<&mut Task, Error> {
-        self.tasks.get_mut(&partition).ok_or_else(|| {
+        self.find(partition).ok_or_else(|| {
             let message = format!("partition {partition} offset {offset} belongs to no task");
             Error::Impossible(message)
         })
     }
 }
 
+#[cold]
+fn went_back(partition: i32, newest: i64, offset: i64) -> Error {
+    Error::Impossible(format!("partition {partition} went back from offset {newest} to {offset}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn tasks(partitions: &[i32]) -> Tasks {
+        let mut tasks = Tasks::default();
+        partitions.iter().for_each(|&partition| tasks.assign(partition, 0, 0));
+        tasks
+    }
+
     #[test]
     fn what_moved_is_due_until_it_is_committed() {
-        let mut tasks = Tasks::default();
-        tasks.assign(&[0, 1, 2]);
-        tasks.receive(0, 4).unwrap();
-        tasks.receive(1, 9).unwrap();
+        let mut tasks = tasks(&[0, 1, 2]);
+        tasks.receive(0, 4, None).unwrap();
+        tasks.receive(1, 9, None).unwrap();
         tasks.expect(1, 9).unwrap();
         assert_eq!(tasks.due(), [(0, 5), (1, 9)]);
         tasks.commit(&[(0, 5), (1, 9)]);
         assert_eq!(tasks.due(), []);
-        tasks.acknowledge(1, 9).unwrap();
+        assert!(tasks.acknowledge(1, 9).unwrap());
         assert_eq!(tasks.due(), [(1, 10)]);
+        tasks.commit(&[(1, 10)]);
+        tasks.uncommit();
+        assert_eq!(tasks.due(), [(0, 5), (1, 10)]);
     }
 
     #[test]
-    fn assigning_again_forgets_nothing_and_removing_forgets_all() {
+    fn what_was_judged_is_restored_and_never_committed() {
         let mut tasks = Tasks::default();
-        tasks.assign(&[0]);
-        tasks.receive(0, 4).unwrap();
-        tasks.assign(&[0, 1]);
-        assert_eq!((tasks.due(), tasks.len()), (vec![(0, 5)], 2));
-        tasks.remove(&[0]);
-        tasks.assign(&[0]);
+        tasks.assign(3, 10, 13);
+        assert!(tasks.was_judged(3, 12) && !tasks.was_judged(3, 13));
+        assert!(!tasks.receive(3, 10, Some(7)).unwrap());
+        assert_eq!(tasks.iter().next().unwrap().left_to_restore(), 2);
+        assert!(tasks.receive(3, 12, None).unwrap(), "the last one that was judged");
+        assert_eq!((tasks.due(), tasks.all()), (vec![], vec![]));
+        assert!(!tasks.receive(3, 20, None).unwrap());
+        assert_eq!(tasks.due(), [(3, 21)]);
+        assert_eq!(tasks.iter().next().unwrap().newest_ms, Some(7));
+    }
+
+    #[test]
+    fn a_gap_before_the_committed_offset_ends_restoring_too() {
+        let mut tasks = Tasks::default();
+        tasks.assign(3, 10, 13);
+        tasks.receive(3, 11, None).unwrap();
+        assert!(tasks.receive(3, 15, None).unwrap());
+        assert_eq!(tasks.due(), [(3, 16)]);
+    }
+
+    #[test]
+    fn assigning_again_and_removing_forget_all() {
+        let mut tasks = tasks(&[0]);
+        tasks.receive(0, 4, None).unwrap();
+        tasks.assign(0, 2, 2);
+        tasks.assign(1, 0, 0);
         assert_eq!((tasks.due(), tasks.len()), (vec![], 2));
+        tasks.remove(&[0]);
+        assert_eq!((tasks.partitions(), tasks.has(0)), (vec![1], false));
+        assert!(!tasks.acknowledge(0, 4).unwrap(), "nobody waits for it any more");
     }
 
     #[test]
     fn what_cannot_be_is_an_error() {
-        let mut tasks = Tasks::default();
-        tasks.assign(&[0]);
-        tasks.receive(0, 4).unwrap();
+        let mut tasks = tasks(&[0]);
+        tasks.receive(0, 4, None).unwrap();
         for impossible in [
-            tasks.receive(0, 4),
-            tasks.receive(1, 0),
-            tasks.expect(1, 0),
+            tasks.receive(0, 4, None),
+            tasks.receive(1, 0, None),
+            tasks.expect(1, 0).map(|()| false),
             tasks.acknowledge(0, 4),
-            tasks.acknowledge(1, 0),
         ] {
             assert!(matches!(impossible, Err(Error::Impossible(_))), "{impossible:?}");
         }

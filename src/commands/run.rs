@@ -1,0 +1,89 @@
+//! `run`: the service, until it is told to end.
+
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use anyhow::Context;
+use clap::Args;
+
+use super::engines;
+use super::interrupt::{Hangup, Interrupt};
+use crate::clock::now_millis;
+use crate::config::Settings;
+use crate::engine::Engine;
+use crate::service;
+use crate::telemetry::Logging;
+use crate::worker::ModelName;
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    synfinance run\n  \
+    SYNFINANCE_ENV=production synfinance --config site.yaml run\n\n\
+    Ends on SIGTERM or SIGINT within stream.shutdown_deadline. SIGHUP reads the configuration again \
+    and takes telemetry.level over.")]
+pub struct Arguments {}
+
+/// Reads the configuration anew, for the level of the log lines.
+pub(super) type Reread<'a> = &'a dyn Fn() -> anyhow::Result<Settings>;
+
+pub(super) fn run(
+    _: &Arguments,
+    settings: &Settings,
+    logging: &Logging,
+    reread: Reread<'_>,
+) -> anyhow::Result<()> {
+    let interrupt = Interrupt::listen()?;
+    let hangup = Hangup::listen()?;
+    let context = engines::context(settings)?;
+    let model = engines::model(None, &settings.models)?;
+    let forest = Some(engines::forest(&settings.models)?);
+    let threshold = settings.decision.threshold;
+    let manifest = model.manifest();
+    let service = service::Settings {
+        stream: settings.stream.clone(),
+        schema_registry: settings.schema_registry.clone(),
+        http: settings.http.clone(),
+        workers: settings.stream.workers.unwrap_or_else(cores),
+        model: ModelName {
+            name: manifest.name.clone(),
+            version: manifest.version.clone(),
+            threshold: threshold.unwrap_or(manifest.threshold),
+        },
+        process: process_name(),
+    };
+    let make: service::Make = Arc::new(move || {
+        Engine::for_scoring(context.clone(), model.clone(), forest.clone(), threshold)
+    });
+    let mut idle = || {
+        if hangup.was_raised() {
+            take_level_over(logging, reread);
+        }
+    };
+    service::run(&service, &make, &interrupt.shared(), &mut idle).context("the service failed")
+}
+
+fn cores() -> usize {
+    available_parallelism().map_or(1, usize::from)
+}
+
+/// A name that no other process has, at any time.
+fn process_name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = host.trim();
+    let host = if host.is_empty() { "host" } else { host };
+    format!("{host}-{}-{}", std::process::id(), now_millis())
+}
+
+/// A configuration that cannot be read leaves everything as it is.
+fn take_level_over(logging: &Logging, reread: Reread<'_>) {
+    let changed = reread().and_then(|settings| {
+        let level = settings.telemetry.level;
+        logging.set_level(&level)?;
+        Ok(level)
+    });
+    match changed {
+        Ok(level) => tracing::info!(level, "log level taken over"),
+        Err(error) => tracing::error!("the configuration was not taken over: {error:#}"),
+    }
+}

@@ -1,0 +1,75 @@
+//! A map by id that forgets what was put in longest ago.
+
+use std::collections::{HashMap, VecDeque};
+
+/// At most so many values of at most so many bytes together.
+pub(super) struct Recent<T> {
+    values: HashMap<u32, (usize, T)>,
+    /// Ids in the order in which they were put in, each once.
+    order: VecDeque<u32>,
+    bytes: usize,
+    max_values: usize,
+    max_bytes: usize,
+}
+
+impl<T> Recent<T> {
+    /// An empty map with its bounds. The newest value stays, even if it is longer than `max_bytes`.
+    pub(super) fn new(max_values: usize, max_bytes: usize) -> Self {
+        Self { values: HashMap::new(), order: VecDeque::new(), bytes: 0, max_values, max_bytes }
+    }
+
+    /// The value under an id.
+    pub(super) fn get(&self, id: u32) -> Option<&T> {
+        self.values.get(&id).map(|(_, value)| value)
+    }
+
+    /// Puts a value of so many bytes in, replacing the id's former one.
+    pub(super) fn insert(&mut self, id: u32, bytes: usize, value: T) {
+        self.remove(id);
+        self.values.insert(id, (bytes, value));
+        self.order.push_back(id);
+        self.bytes += bytes;
+        while self.order.len() > 1
+            && (self.order.len() > self.max_values || self.bytes > self.max_bytes)
+        {
+            let oldest = self.order[0];
+            self.remove(oldest);
+        }
+    }
+
+    /// Takes an id out.
+    pub(super) fn remove(&mut self, id: u32) {
+        if let Some((bytes, _)) = self.values.remove(&id) {
+            self.bytes -= bytes;
+            self.order.retain(|kept| *kept != id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_goes_when_there_are_too_many_or_too_long_ones() {
+        let mut recent = Recent::new(3, 10);
+        let kept =
+            |recent: &Recent<char>| -> String { (0..9).filter_map(|id| recent.get(id)).collect() };
+        for (id, bytes, value, expected) in [
+            (1, 1, 'a', "a"),
+            (2, 1, 'b', "ab"),
+            (1, 2, 'c', "cb"),
+            (3, 1, 'd', "cbd"),
+            (4, 1, 'e', "cde"),
+            (5, 9, 'f', "ef"),
+            (6, 99, 'g', "g"),
+            (7, 1, 'h', "h"),
+        ] {
+            recent.insert(id, bytes, value);
+            assert_eq!(kept(&recent), expected);
+        }
+        recent.remove(7);
+        recent.remove(7);
+        assert_eq!((kept(&recent).as_str(), recent.bytes, recent.order.len()), ("", 0, 0));
+    }
+}

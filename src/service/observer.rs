@@ -1,0 +1,162 @@
+//! What a worker tells, as metrics and health.
+//!
+//! A worker counts for itself, without sharing anything; once a batch the difference to the last
+//! time is added to the process's metrics.
+
+use std::sync::Arc;
+
+use super::Shared;
+use crate::codec::Reason;
+use crate::decision::Severity;
+use crate::health::Health;
+use crate::registry::Schemas;
+use crate::telemetry::{CommitOutcome, Gauge, Lag, Metrics, ModelAlerts, Outcome, Source};
+use crate::worker::{Counts, Event, Met, ModelName};
+
+/// Follows one worker through all its lives.
+pub(super) struct Observer {
+    number: usize,
+    part: String,
+    schemas_part: String,
+    topic: String,
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
+    schemas: Schemas,
+    alerts: ModelAlerts,
+    counts: Counts,
+    met: Met,
+}
+
+impl Observer {
+    pub(super) fn new(number: usize, topic: &str, model: &ModelName, shared: &Shared) -> Self {
+        Self {
+            number,
+            part: format!("worker {number}"),
+            schemas_part: format!("schemas of worker {number}"),
+            topic: topic.to_owned(),
+            health: Arc::clone(&shared.health),
+            metrics: Arc::clone(&shared.metrics),
+            schemas: shared.schemas.clone(),
+            alerts: shared.metrics.model_alerts(&model.name, &model.version),
+            counts: Counts::default(),
+            met: Met::default(),
+        }
+    }
+
+    /// The worker cannot work before `why` is over.
+    pub(super) fn waits(&self, why: &str) {
+        self.health.obstruct(&self.part, why);
+    }
+
+    /// The worker begins anew: it counts from zero.
+    pub(super) fn begins(&mut self, met: Met) {
+        self.counts = Counts::default();
+        self.met = met;
+        self.health.beat(self.number);
+        self.waits("joining the consumer group");
+    }
+
+    /// The worker has ended, and will say why it begins again if it does.
+    pub(super) fn ended(&self) {
+        self.health.rest(self.number);
+        self.health.clear(&self.schemas_part);
+        for gauge in [
+            Gauge::PartitionsAssigned,
+            Gauge::PartitionsRestoring,
+            Gauge::InflightRecords,
+            Gauge::Paused,
+            Gauge::CustomersCached,
+        ] {
+            self.metrics.gauge(self.number, gauge, 0);
+        }
+    }
+
+    /// Takes in what the worker tells.
+    pub(super) fn observe(&mut self, event: Event<'_>) {
+        match event {
+            Event::Beat => self.health.beat(self.number),
+            Event::Batch { transactions, duration } => {
+                self.metrics.batch(transactions as u64, duration.as_secs_f64());
+            }
+            Event::Acknowledged(micros) => self.metrics.alert_latency(micros as f64 / 1e6),
+            Event::Counted(counts, met) => self.counted(counts, met),
+            Event::Assigned(tasks) => {
+                let restoring = tasks.iter().filter(|task| task.is_restoring()).count();
+                self.gauge(Gauge::PartitionsAssigned, tasks.len());
+                self.gauge(Gauge::PartitionsRestoring, restoring);
+                if restoring == 0 {
+                    self.health.clear(&self.part);
+                } else {
+                    let left: i64 = tasks.iter().map(|task| task.left_to_restore()).sum();
+                    self.waits(&format!(
+                        "restoring {restoring} of {} partitions, {left} records to go",
+                        tasks.len()
+                    ));
+                }
+            }
+            Event::Rebalanced => self.metrics.rebalance(),
+            Event::Restored { duration, .. } => self.metrics.restored(duration.as_secs_f64()),
+            Event::Lag(lag) => {
+                let shown = Lag { records: lag.records.unsigned_abs(), oldest_ms: lag.oldest_ms };
+                self.metrics.lag(&self.topic, lag.partition, shown);
+            }
+            Event::Gone(partition) => self.metrics.forget_lag(&self.topic, partition),
+            Event::WaitsForSchema(partition, schema) => self.waits_for_schema(partition, schema),
+            Event::HasSchemas => self.health.clear(&self.schemas_part),
+            Event::Committed(is_committed) => self.metrics.commit(match is_committed {
+                true => CommitOutcome::Committed,
+                false => CommitOutcome::Failed,
+            }),
+            Event::InFlight(records, is_paused) => {
+                self.gauge(Gauge::InflightRecords, records);
+                self.gauge(Gauge::Paused, usize::from(is_paused));
+            }
+            Event::Leaving => self.waits("leaving the consumer group"),
+        }
+    }
+
+    fn waits_for_schema(&self, partition: i32, schema: u32) {
+        let trouble = self.schemas.trouble();
+        let trouble = trouble.as_deref().unwrap_or("it has been asked for");
+        tracing::warn!(partition, schema, trouble, "records wait for their schema");
+        let why = format!("partition {partition} waits for schema {schema}: {trouble}");
+        self.health.obstruct(&self.schemas_part, why);
+    }
+
+    fn gauge(&self, gauge: Gauge, value: usize) {
+        self.metrics.gauge(self.number, gauge, value as u64);
+    }
+
+    fn counted(&mut self, counts: &Counts, met: Met) {
+        let (metrics, before) = (&self.metrics, &self.counts);
+        let alerted = counts.alerts_total() - before.alerts_total();
+        let scored = counts.scored - before.scored;
+        metrics.transactions(Outcome::Scored, scored.saturating_sub(alerted));
+        metrics.transactions(Outcome::Alerted, alerted);
+        metrics.transactions(Outcome::Duplicate, counts.duplicates - before.duplicates);
+        let rejected = counts.dead_letters_total() - before.dead_letters_total();
+        metrics.transactions(Outcome::Rejected, rejected);
+        metrics.predictions(Source::Stream, scored);
+        metrics.miskeyed(counts.miskeyed - before.miskeyed);
+        if rejected > 0 {
+            for reason in Reason::ALL {
+                let count = counts.dead_letters(reason) - before.dead_letters(reason);
+                metrics.dead_letters(reason, count);
+            }
+        }
+        if alerted > 0 {
+            for severity in Severity::ALL {
+                let place = severity as usize;
+                let count = counts.alerts[place] - before.alerts[place];
+                metrics.fraud_detected(severity, count);
+                self.alerts.add(severity, count);
+            }
+        }
+        metrics.late(met.late - self.met.late);
+        metrics.windows_folded(met.folded - self.met.folded);
+        self.gauge(Gauge::CustomersCached, met.customers);
+        self.gauge(Gauge::KnownFrauds, met.frauds);
+        self.met = met;
+        self.counts.take_over(counts);
+    }
+}

@@ -1,0 +1,86 @@
+//! What must be there before anything is read: brokers and topics.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::Shared;
+use crate::clock::pause;
+use crate::config::Stream;
+use crate::health::{Check, Finding};
+use crate::kafka::{self, Connection, NewTopics};
+use crate::retry::Backoff;
+
+/// The name under which the start says what it waits for.
+pub(super) const PART: &str = "start";
+
+/// How long one answer of the brokers is waited for.
+const ANSWER_TIME: Duration = Duration::from_secs(5);
+
+/// Between two looks at whether the process is to end.
+const SLICE: Duration = Duration::from_millis(50);
+
+/// The cluster that the settings name.
+pub(super) fn connection(stream: &Stream) -> Result<Connection, kafka::Error> {
+    let properties =
+        stream.kafka.iter().map(|(key, value)| (key.clone(), value.expose().to_owned()));
+    Connection::new(stream.brokers.join(","), properties.collect())
+}
+
+/// Waits for the brokers and makes sure that all topics are there. `false` if the process is to end
+/// before that.
+pub(super) fn ensure_topics(
+    stream: &Stream,
+    shared: &Shared,
+    stop: &AtomicBool,
+    idle: &mut dyn FnMut(),
+) -> Result<bool, kafka::Error> {
+    let topics = &stream.topics;
+    let mut needed = vec![
+        topics.transactions.as_str(),
+        topics.alerts.as_str(),
+        topics.labels.as_str(),
+        topics.dead_letters.as_str(),
+    ];
+    needed.extend(topics.scored.as_deref());
+    let create = stream.create_topics.then_some(NewTopics { partitions: stream.topic_partitions });
+    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+    while !stop.load(Ordering::Acquire) {
+        match kafka::ensure_topics(&shared.connection, &needed, create, ANSWER_TIME) {
+            Ok(()) => {
+                shared.health.report(Check::Kafka, Finding::Ok);
+                return Ok(true);
+            }
+            Err(error @ kafka::Error::Unreachable { .. }) => {
+                let text = chain(&error);
+                tracing::warn!(error = text, "kafka does not answer, trying again");
+                shared.health.report(Check::Kafka, Finding::Down(text.clone()));
+                shared.health.obstruct(PART, text);
+            }
+            Err(error) => return Err(error),
+        }
+        rest(backoff.next_wait(), stop, idle);
+    }
+    Ok(false)
+}
+
+/// Lets time pass until it is over or the process is to end.
+pub(super) fn rest(duration: Duration, stop: &AtomicBool, idle: &mut dyn FnMut()) {
+    let mut left = duration;
+    while !left.is_zero() && !stop.load(Ordering::Acquire) {
+        let slice = left.min(SLICE);
+        pause(slice);
+        idle();
+        left -= slice;
+    }
+}
+
+/// An error with its causes, for people.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,301 @@
+//! Worker threads: their start, their restarts, their end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use super::observer::Observer;
+use super::start::{chain, rest};
+use super::{Error, Make, Settings, Shared};
+use crate::clock::{Stopwatch, now_micros, now_millis, pause};
+use crate::codec::Framing;
+use crate::config::{Assignment, Delivery};
+use crate::engine::Engine;
+use crate::health::{Check, Finding};
+use crate::kafka;
+use crate::labels::{self, Follower, Inbox};
+use crate::retry::Backoff;
+use crate::state::MEMORY_MS;
+use crate::telemetry::{ErrorKind, LabelOutcome};
+use crate::transaction::DAY_MS;
+use crate::worker::{self, Schemas, Score as _, Topics};
+
+/// How long the brokers' answer to one question is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What ending may take beyond what the workers are allowed.
+const END_MARGIN: Duration = Duration::from_secs(5);
+
+/// Between two looks at the workers.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Between two looks at whether the brokers answer.
+const PROBE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long that answer is waited for.
+const PROBE_TIME: Duration = Duration::from_secs(3);
+
+/// Around how long a worker rests before it is started again.
+const FIRST_REST: Duration = Duration::from_secs(1);
+const LONGEST_REST: Duration = Duration::from_secs(30);
+
+/// How far before the committed offset a partition is read again. A day more than customers are
+/// remembered: payments may be recorded up to a day before they happen.
+const MEMORY: Duration = Duration::from_millis((MEMORY_MS + DAY_MS) as u64);
+
+/// The threads that work.
+struct Crew {
+    workers: Vec<JoinHandle<Result<(), Error>>>,
+    first_error: Option<Error>,
+}
+
+/// Starts the workers and waits until they have ended.
+pub(super) fn run(
+    settings: &Settings,
+    shared: &Shared,
+    framing: Framing,
+    make: &Make,
+    stop: &Arc<AtomicBool>,
+    idle: &mut dyn FnMut(),
+) -> Result<(), Error> {
+    let (follower, inboxes) = follow(settings, shared)?;
+    let mut crew = Crew { workers: Vec::new(), first_error: None };
+    for (number, inbox) in inboxes.into_iter().enumerate() {
+        let worker = Worker {
+            observer: Observer::new(
+                number,
+                &settings.stream.topics.transactions,
+                &settings.model,
+                shared,
+            ),
+            settings: worker_settings(settings, shared, framing, number),
+            shared: shared.clone(),
+            stop: Arc::clone(stop),
+            inbox,
+            number,
+        };
+        worker.observer.waits("starting");
+        let make = Arc::clone(make);
+        let thread = Builder::new().name(format!("worker-{number}"));
+        crew.workers.push(thread.spawn(move || worker.live(&*make))?);
+    }
+    crew.watch(settings, shared, stop, idle);
+    shared.health.obstruct("service", "shutting down");
+    let outcome = crew.end(settings.stream.shutdown_deadline, stop);
+    follower.stop();
+    outcome
+}
+
+fn follow(settings: &Settings, shared: &Shared) -> Result<(Follower, Vec<Inbox>), labels::Error> {
+    let stream = &settings.stream;
+    let followed = labels::Settings::new(
+        shared.connection.clone(),
+        stream.group_id.as_str(),
+        stream.topics.labels.as_str(),
+        now_millis(),
+    );
+    let schemas = shared.schemas.clone();
+    let metrics = Arc::clone(&shared.metrics);
+    let on_event = move |event| match event {
+        labels::Event::Learned { frauds, honest } => {
+            metrics.labels(LabelOutcome::Fraud, frauds as u64);
+            metrics.labels(LabelOutcome::Honest, honest as u64);
+        }
+        labels::Event::Rejected { .. } => metrics.labels(LabelOutcome::Rejected, 1),
+        labels::Event::CaughtUp => tracing::info!("all verdicts are read"),
+    };
+    Follower::start(
+        followed,
+        Box::new(move |id| schemas.lookup(id)),
+        settings.workers,
+        Arc::clone(&shared.health),
+        Box::new(on_event),
+    )
+}
+
+fn worker_settings(
+    settings: &Settings,
+    shared: &Shared,
+    framing: Framing,
+    number: usize,
+) -> worker::Settings {
+    let stream = &settings.stream;
+    let connection = shared.connection.of_worker(number);
+    let delivery = match stream.delivery {
+        Delivery::AtLeastOnce => worker::Delivery::AtLeastOnce,
+        Delivery::ExactlyOnce => {
+            let member = connection.instance_id();
+            let member = member.map_or_else(|| format!("{}-{number}", settings.process), str::to_owned);
+            let transactional_id = format!("{}-{member}", stream.group_id);
+            worker::Delivery::ExactlyOnce { transactional_id }
+        }
+    };
+    let schemas = shared.schemas.clone();
+    worker::Settings {
+        connection,
+        group_id: stream.group_id.clone(),
+        assignment: match stream.assignment {
+            Assignment::Cooperative => kafka::Assignment::Cooperative,
+            Assignment::Eager => kafka::Assignment::Eager,
+        },
+        topics: Topics {
+            transactions: stream.topics.transactions.clone(),
+            alerts: stream.topics.alerts.clone(),
+            dead_letters: stream.topics.dead_letters.clone(),
+            scored: stream.topics.scored.clone(),
+        },
+        schemas: Schemas(Arc::new(move |id| schemas.lookup(id))),
+        framing,
+        model: settings.model.clone(),
+        delivery,
+        batch_records: stream.batch_records,
+        batch_wait: stream.batch_wait,
+        commit_interval: stream.commit_interval,
+        memory: MEMORY,
+        patience: PATIENCE,
+        shutdown_deadline: stream.shutdown_deadline,
+    }
+}
+
+impl Crew {
+    /// Looks after the workers until the process is to end or one of them must not go on.
+    fn watch(
+        &mut self,
+        settings: &Settings,
+        shared: &Shared,
+        stop: &AtomicBool,
+        idle: &mut dyn FnMut(),
+    ) {
+        let mut since_probe = Stopwatch::start();
+        while !stop.load(Ordering::Acquire) {
+            pause(LOOK);
+            idle();
+            self.collect(stop);
+            if since_probe.elapsed() >= PROBE_INTERVAL {
+                probe(settings, shared);
+                since_probe = Stopwatch::start();
+            }
+        }
+    }
+
+    /// Takes in the ends of threads that have ended; an error ends the others.
+    fn collect(&mut self, stop: &AtomicBool) {
+        let mut number = 0;
+        while number < self.workers.len() {
+            if !self.workers[number].is_finished() {
+                number += 1;
+                continue;
+            }
+            let ended = self.workers.swap_remove(number);
+            let outcome = ended.join().unwrap_or(Err(Error::Panicked(number)));
+            if let Err(error) = outcome {
+                tracing::error!(error = chain(&error), "a worker ended, and the process with it");
+                self.first_error.get_or_insert(error);
+                stop.store(true, Ordering::Release);
+            }
+        }
+    }
+
+    /// Waits for all to end, and no longer than they are allowed.
+    fn end(mut self, deadline: Duration, stop: &AtomicBool) -> Result<(), Error> {
+        let waited = Stopwatch::start();
+        while !self.workers.is_empty() && waited.elapsed() < deadline + END_MARGIN {
+            self.collect(stop);
+            pause(Duration::from_millis(2));
+        }
+        match self.first_error {
+            Some(error) => Err(error),
+            None if self.workers.is_empty() => Ok(()),
+            None => Err(Error::Deadline { seconds: (deadline + END_MARGIN).as_secs() }),
+        }
+    }
+}
+
+/// Whether the brokers answer.
+fn probe(settings: &Settings, shared: &Shared) {
+    let topic = &settings.stream.topics.transactions;
+    let finding = match kafka::partitions_of(&shared.connection, topic, PROBE_TIME) {
+        Ok(_) => Finding::Ok,
+        Err(error) => Finding::Down(chain(&error)),
+    };
+    shared.health.report(Check::Kafka, finding);
+}
+
+/// A worker's thread.
+struct Worker {
+    number: usize,
+    settings: worker::Settings,
+    shared: Shared,
+    stop: Arc<AtomicBool>,
+    inbox: Inbox,
+    observer: Observer,
+}
+
+impl Worker {
+    /// Works until the process is to end. What Kafka stops is started again, with the verdicts it
+    /// knows and without its customers.
+    fn live(
+        mut self,
+        make: &(dyn Fn() -> Result<Engine, crate::engine::EngineError> + Send + Sync),
+    ) -> Result<(), Error> {
+        let mut engine = make()?;
+        self.learn_all(&mut engine);
+        let mut backoff = Backoff::new(FIRST_REST, LONGEST_REST);
+        while !self.stop.load(Ordering::Acquire) {
+            let life = Stopwatch::start();
+            let ended = self.work(&mut engine);
+            self.observer.ended();
+            let error = match ended {
+                Ok(_) => return Ok(()),
+                Err(worker::Error::Kafka(error)) => error,
+                Err(source) => {
+                    self.shared.metrics.error(kind(&source));
+                    return Err(Error::Worker { number: self.number, source });
+                }
+            };
+            self.shared.metrics.error(ErrorKind::Consume);
+            if self.stop.load(Ordering::Acquire) {
+                return Err(Error::Worker { number: self.number, source: error.into() });
+            }
+            let text = chain(&error);
+            tracing::error!(worker = self.number, error = text, "a worker starts again");
+            self.observer.waits(&format!("starting again after: {text}"));
+            engine.forget_customers();
+            if life.elapsed() > LONGEST_REST {
+                backoff.reset();
+            }
+            rest(backoff.next_wait(), &self.stop, &mut || ());
+        }
+        Ok(())
+    }
+
+    /// Takes in every verdict that was there at the start: scoring without them would be wrong.
+    fn learn_all(&mut self, engine: &mut Engine) {
+        self.observer.waits("reading the verdicts of analysts");
+        while !self.inbox.is_caught_up() && !self.stop.load(Ordering::Acquire) {
+            if self.inbox.receive(&mut |label| engine.learn(label)) == 0 {
+                pause(Duration::from_millis(1));
+            }
+        }
+    }
+
+    fn work(&mut self, engine: &mut Engine) -> Result<worker::Counts, worker::Error> {
+        let Self { observer, inbox, settings, stop, .. } = self;
+        observer.begins(engine.met());
+        let mut verdicts = |learn: &mut dyn FnMut(&crate::transaction::Label<'_>)| {
+            inbox.receive(learn);
+        };
+        worker::run(settings, engine, &now_micros, stop, &mut verdicts, &mut |event| {
+            observer.observe(event);
+        })
+    }
+}
+
+fn kind(error: &worker::Error) -> ErrorKind {
+    match error {
+        worker::Error::Kafka(_) => ErrorKind::Consume,
+        worker::Error::Engine(_) => ErrorKind::Model,
+        worker::Error::Impossible(_) => ErrorKind::Internal,
+    }
+}

@@ -1,0 +1,156 @@
+//! Partitions come and go.
+//!
+//! What the group asks for has waited for the batch in hand ([`Consumer::rebalance`]), so there is
+//! one clean place for it. A partition that leaves in order is drained and committed first; one
+//! that is lost may be somebody else's already, so nothing of it is committed. Either way it is
+//! forgotten: whoever has it next, this worker included, remembers it from the log.
+//!
+//! [`Consumer::rebalance`]: crate::kafka::Consumer::rebalance
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::driver::Worker;
+use super::step::Score;
+use super::{Error, Event};
+use crate::clock::{Stopwatch, pause};
+use crate::kafka::{Beginning, Rebalance, Record, beginnings};
+
+/// Between two tries to find out where partitions begin.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// How long one answer is waited for.
+const ANSWER_TIME: Duration = Duration::from_secs(10);
+
+impl<S: Score> Worker<'_, S> {
+    /// Answers the group. Records in `held` of partitions that go are dropped.
+    pub(super) fn rebalance(
+        &mut self,
+        held: &mut Vec<Record<'_>>,
+        stop: &AtomicBool,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Error> {
+        while let Some(rebalance) = self.consumer.rebalance() {
+            observe(Event::Rebalanced);
+            match rebalance {
+                Rebalance::Assign(partitions) => self.assign(&partitions, stop, observe)?,
+                Rebalance::Revoke(partitions) => {
+                    tracing::info!(?partitions, "partitions revoked");
+                    self.drain_or_warn(observe);
+                    self.commit_last(observe)?;
+                    self.give_up(&partitions, held, observe)?;
+                }
+                Rebalance::Lose(partitions) => {
+                    tracing::warn!(
+                        ?partitions,
+                        "partitions lost, their records will be read again"
+                    );
+                    self.drain_or_warn(observe);
+                    self.give_up(&partitions, held, observe)?;
+                }
+            }
+            self.pauses.apply(self.consumer, &self.outbox.tasks.partitions())?;
+            observe(Event::Assigned(&self.outbox.tasks));
+        }
+        Ok(())
+    }
+
+    /// Waits for acknowledgements, but not for ever: what is not acknowledged is not committed, and
+    /// whoever has the partition next reads it again.
+    fn drain_or_warn(&mut self, observe: &mut dyn FnMut(Event<'_>)) {
+        if let Err(error) = self.drain(self.settings.patience, observe) {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "partitions go before everything was acknowledged");
+        }
+    }
+
+    fn assign(
+        &mut self,
+        partitions: &[i32],
+        stop: &AtomicBool,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Error> {
+        let begins = self.beginnings(partitions, stop, observe)?;
+        for begin in &begins {
+            let Beginning { partition, from, judged_until, .. } = *begin;
+            tell(begin);
+            self.forget(&[partition], observe);
+            self.outbox.tasks.assign(partition, from, judged_until);
+            if from < judged_until {
+                self.restoring.push((partition, Stopwatch::start()));
+            }
+        }
+        let starts: Vec<(i32, i64)> = begins.iter().map(|b| (b.partition, b.from)).collect();
+        self.consumer.complete(&starts)?;
+        Ok(())
+    }
+
+    /// Where partitions begin. The brokers are asked until they answer or the worker is told to
+    /// end: guessing would judge records twice or lose them.
+    fn beginnings(
+        &mut self,
+        partitions: &[i32],
+        stop: &AtomicBool,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Vec<Beginning>, Error> {
+        let settings = self.settings;
+        let waited = Stopwatch::start();
+        loop {
+            observe(Event::Beat);
+            let asked = beginnings(
+                &settings.connection,
+                &settings.group_id,
+                &settings.topics.transactions,
+                partitions,
+                settings.memory,
+                ANSWER_TIME.min(settings.patience),
+            );
+            match asked {
+                Ok(begins) => return Ok(begins),
+                Err(error)
+                    if stop.load(Ordering::Acquire) || waited.elapsed() > settings.patience =>
+                {
+                    return Err(error.into());
+                }
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, ?partitions, "partitions wait for their offsets");
+                    pause(RETRY_PAUSE);
+                }
+            }
+        }
+    }
+
+    fn give_up(
+        &mut self,
+        partitions: &[i32],
+        held: &mut Vec<Record<'_>>,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Error> {
+        self.outbox.close(partitions)?;
+        held.retain(|record| !partitions.contains(&record.partition()));
+        self.forget(partitions, observe);
+        Ok(self.consumer.complete(&[])?)
+    }
+}
+
+/// Says what an operator should know of where a partition begins.
+fn tell(begin: &Beginning) {
+    let Beginning { partition, from, judged_until, lost, is_cut } = *begin;
+    if lost > 0 {
+        tracing::error!(
+            partition,
+            lost,
+            "records left the topic before they were scored, raise its retention or add workers"
+        );
+    }
+    if is_cut && from < judged_until {
+        tracing::warn!(
+            partition,
+            from,
+            "the topic does not reach back as far as customers are remembered, their windows are \
+             incomplete; raise its retention"
+        );
+    }
+    tracing::info!(partition, from, judged_until, "partition assigned");
+}
