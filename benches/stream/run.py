@@ -203,7 +203,7 @@ class Bench:
         open_partitions = {p.partition for p in self.partitions(topic)}
         consumer.assign([TopicPartition(topic, p, 0) for p in open_partitions])
         while open_partitions:
-            for message in consumer.consume(5_000, 10):
+            for message in consumer.consume(5_000, 0.05):
                 if message.error() is None:
                     yield transaction_id(message.value()), time.time_ns()
                 elif message.error().code() == KafkaError._PARTITION_EOF:
