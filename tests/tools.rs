@@ -510,6 +510,28 @@ fn header_names_that_are_no_text_are_kept() {
     assert_eq!((back.len(), &back[0].3), (1, &expected));
 }
 
+#[test]
+fn a_letter_whose_value_was_left_out_stays_where_it_is() {
+    let (_cluster, connection) = cluster(&DEAD_LETTER_TOPICS);
+    let producer = Producer::new(&connection, Duration::ZERO).unwrap();
+    let from = ("transactions", 0, 1);
+    letter(&producer, (Some(b"k"), None), "empty", from);
+    let headers = Headers::default().with("error.reason", "too_large").with("error.value", "cut");
+    let record = Outgoing {
+        topic: "transactions-dlq",
+        key: Some(b"k"),
+        value: None,
+        headers: Some(headers),
+    };
+    producer.send(record, 0, PATIENCE).unwrap();
+    producer.flush(PATIENCE).unwrap();
+    let stop = AtomicBool::new(false);
+    let topic = topic(&connection, &stop);
+    let done = dead_letters::replay(&topic, &Selection::default(), "transactions", false).unwrap();
+    assert_eq!((done.selected, done.replayed, done.incomplete), (2, 1, 1));
+    assert_eq!(raw(&connection, "transactions").len(), 1);
+}
+
 /// Runs the binary against the cluster.
 fn synfinance(connection: &Connection, arguments: &[&str]) -> Output {
     let directory = tempfile::tempdir().unwrap();
@@ -525,6 +547,20 @@ fn synfinance(connection: &Connection, arguments: &[&str]) -> Output {
 fn texts(output: &Output) -> (String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     (text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn commands_have_help_with_an_example() {
+    let (_cluster, connection) = cluster(&[]);
+    for command in [
+        &["labels", "send"],
+        &["dead-letters", "list"],
+        &["dead-letters", "show"],
+        &["dead-letters", "replay"],
+    ] {
+        let (stdout, _) = texts(&synfinance(&connection, &[&command[..], &["--help"]].concat()));
+        assert!(stdout.contains("Example"), "{command:?}: {stdout}");
+    }
 }
 
 #[test]

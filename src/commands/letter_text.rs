@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::batch::format_time;
 use crate::dead_letters::{Letter, printable};
+use crate::kafka::RawHeader;
 
 /// Most bytes of a value that are shown.
 const MAX_SHOWN_BYTES: usize = 4_096;
@@ -63,7 +64,10 @@ pub(super) fn letter_json(letter: &Letter) -> Value {
 
 /// All of a letter, with as much of its value as is shown.
 pub(super) fn shown_value_json(letter: &Letter, value: Option<&[u8]>) -> Value {
-    let header = |(name, value): &(Vec<u8>, Option<Vec<u8>>)| json!({"name": printable(name), "value": value.as_deref().map(printable)});
+    let header = |(name, value): &RawHeader| {
+        let (name, value) = (printable(name), value.as_deref().map(printable));
+        json!({"name": name, "value": value})
+    };
     let mut json = letter_json(letter);
     json["produced_at"] = json!(letter.timestamp_ms.map(format_time));
     json["headers"] = letter.headers.iter().map(header).collect();

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -37,6 +37,18 @@ pub fn create_topic(brokers: &str, topic: &str, partitions: i32) {
     let results = runtime.block_on(admin.create_topics([&new], &options));
     for result in results.expect("an answer of the brokers") {
         result.unwrap_or_else(|(topic, error)| panic!("{topic} cannot be created: {error}"));
+    }
+}
+
+/// Adds partitions to a topic until it has `partitions`.
+pub fn add_partitions(brokers: &str, topic: &str, partitions: i32) {
+    let admin: AdminClient<DefaultClientContext> = config(brokers).create().expect("a client");
+    let new = NewPartitions::new(topic, usize::try_from(partitions).expect("some"));
+    let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let results = runtime.block_on(admin.create_partitions([&new], &options));
+    for result in results.expect("an answer of the brokers") {
+        result.unwrap_or_else(|(topic, error)| panic!("{topic} does not grow: {error}"));
     }
 }
 

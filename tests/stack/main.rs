@@ -25,3 +25,4 @@ mod labels;
 mod members;
 mod outages;
 mod poison;
+mod topics;
