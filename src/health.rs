@@ -120,8 +120,8 @@ impl Health {
         lock(&self.obstacles).remove(part);
     }
 
-    /// What stands between this process and its work: part and reason, by part, then the checks that
-    /// are down. Empty: it is ready.
+    /// What stands between this process and its work: part and reason, by part, then the checks
+    /// that are down. Empty: it is ready.
     pub fn obstacles(&self) -> Vec<(String, String)> {
         let own = lock(&self.obstacles).clone().into_iter();
         let findings = lock(&self.findings).clone();

@@ -4,9 +4,9 @@
 //!
 //! | stage | what happens | ends with |
 //! | --- | --- | --- |
-//! | *restoring* | records that were judged before are remembered again, without alerts | the first record that was not |
+//! | *restoring* | what was judged before is remembered again | the first record that was not |
 //! | *running* | records are judged, alerts published, offsets committed | revocation or loss |
-//! | *draining* | nothing is read; what is in hand is acknowledged and committed | everything acknowledged, or the deadline |
+//! | *draining* | what is in hand is acknowledged and committed | all of it, or the deadline |
 //! | *closed* | all that is remembered is forgotten | a new assignment |
 //!
 //! A partition that is lost skips draining's commit: somebody else may have it already. Whatever
