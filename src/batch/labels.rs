@@ -87,8 +87,11 @@ pub fn read_labels<E: From<Error>>(
     Ok(summary)
 }
 
+/// Where the wanted columns stand, if they are there.
+type Places = [Option<usize>; WANTED.len()];
+
 /// The file with all its columns, which rejected rows keep, and the places of the wanted ones.
-fn open(source: Source) -> Result<(Box<dyn Blocks>, [Option<usize>; WANTED.len()]), Error> {
+fn open(source: Source) -> Result<(Box<dyn Blocks>, Places), Error> {
     let mut places = [None; WANTED.len()];
     let blocks = input::open(source, &mut |schema: &Schema| {
         for (wanted, place) in WANTED.iter().zip(&mut places) {
