@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::output;
 use crate::config::ConfigError;
-use crate::{batch, http, registry, telemetry};
+use crate::{batch, http, kafka, registry, telemetry};
 
 /// Something was asked for that cannot be; the text names the flag and what is allowed.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +39,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
             || cause.downcast_ref().is_some_and(http::Error::is_configuration)
             || of_batch(cause) == Some(batch::ErrorKind::Usage)
             || cause.downcast_ref().is_some_and(registry::Error::is_usage)
+            || matches!(cause.downcast_ref(), Some(kafka::Error::Reserved { .. }))
     })
 }
 

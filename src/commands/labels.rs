@@ -147,6 +147,10 @@ impl Sender<'_> {
     fn finish(mut self) -> anyhow::Result<u64> {
         self.producer.flush(PATIENCE)?;
         self.settle()?;
+        if self.arrived < self.taken {
+            let lost = self.taken - self.arrived;
+            anyhow::bail!("{lost} verdicts are larger than topic {} takes", self.topic);
+        }
         Ok(self.arrived)
     }
 }

@@ -124,6 +124,8 @@ impl<'a> Asker<'a> {
             ("group.id", group_id),
             ("enable.auto.commit", "false"),
             ("auto.offset.reset", "earliest"),
+            // Offsets of transactions that are still open are waited for.
+            ("isolation.level", "read_committed"),
             ("fetch.message.max.bytes", "65536"),
         ];
         let inner = connection.client(&[], &fixed).create().map_err(|source| Error::Create {
@@ -141,6 +143,10 @@ impl<'a> Asker<'a> {
         }
         let answered = self.inner.committed_offsets(asked, self.patience);
         let answered = answered.map_err(|source| self.error(source))?;
+        // A partition without an answer is not one without a committed offset.
+        for element in answered.elements() {
+            element.error().map_err(|source| self.error(source))?;
+        }
         Ok(answered.elements().iter().filter_map(offset).collect())
     }
 

@@ -60,8 +60,8 @@ pub struct Oversized {
     pub topic: String,
     /// Its key.
     pub key: Option<Vec<u8>>,
-    /// The bytes of its value.
-    pub value_bytes: usize,
+    /// Its value.
+    pub value: Option<Vec<u8>>,
     /// Its headers.
     pub headers: Headers,
 }
@@ -95,7 +95,7 @@ impl ProducerContext for Deliveries {
                     sequence,
                     topic: owned.topic().to_owned(),
                     key: owned.key().map(<[u8]>::to_vec),
-                    value_bytes: owned.payload().map_or(0, <[u8]>::len),
+                    value: owned.payload().map(<[u8]>::to_vec),
                     headers: Headers::from_native(owned.detach_headers().unwrap_or_default()),
                 });
             }
@@ -145,8 +145,12 @@ impl Producer {
     ) -> Result<Self, Error> {
         let linger = linger.as_millis().to_string();
         // What was read must be producible again as a dead letter, so the brokers set the limit.
-        let mut own_defaults =
-            vec![("linger.ms", linger.as_str()), ("message.max.bytes", "67108864")];
+        let mut own_defaults = vec![
+            ("linger.ms", linger.as_str()),
+            ("message.max.bytes", "67108864"),
+            // What waits for brokers that are away is bounded; then reading stops.
+            ("queue.buffering.max.kbytes", "131072"),
+        ];
         own_defaults.extend_from_slice(defaults);
         let mut own_fixed = vec![("enable.idempotence", "true"), ("acks", "all")];
         own_fixed.extend_from_slice(fixed);

@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 const SCHEMA_PAUSE: Duration = Duration::from_millis(20);
 
 /// How long the thread may take to end; it holds nothing that could be lost.
-const END_PATIENCE: Duration = Duration::from_secs(5);
+const END_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Time between warnings about records that are no verdicts.
 const WARN_INTERVAL: Duration = Duration::from_secs(60);
@@ -161,6 +161,10 @@ impl Job {
             reader.take(BATCH_LABELS, WAIT, &mut records)?;
             self.hand_out(&records)?;
             records.clear();
+            if is_caught_up {
+                // A schema that was waited for is there.
+                self.obstacle.clear();
+            }
             if !is_caught_up && reader.caught_up() {
                 is_caught_up = true;
                 self.offer(&Letter::CaughtUp)?;

@@ -33,7 +33,7 @@ use crate::worker::{self, ModelName};
 const LIVENESS_LIMIT: Duration = Duration::from_secs(120);
 
 /// How long the sidecar may take to answer its last requests.
-const SIDECAR_DEADLINE: Duration = Duration::from_secs(2);
+const SIDECAR_DEADLINE: Duration = Duration::from_secs(1);
 
 /// What a service is told.
 #[derive(Debug, Clone)]
@@ -135,7 +135,6 @@ pub fn run(
         liveness_limit: LIVENESS_LIMIT,
     };
     let server = Server::start(&settings.http, Arc::new(state))?;
-    tracing::info!(port = server.port(), "sidecar listens");
     let outcome = serve(settings, make, stop, idle, (health, metrics));
     server.stop(SIDECAR_DEADLINE);
     outcome

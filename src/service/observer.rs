@@ -25,6 +25,8 @@ pub(super) struct Observer {
     alerts: ModelAlerts,
     counts: Counts,
     met: Met,
+    /// The last rebalance dealt something out, even if it was nothing.
+    has_gained: bool,
 }
 
 impl Observer {
@@ -40,6 +42,7 @@ impl Observer {
             alerts: shared.metrics.model_alerts(&model.name, &model.version),
             counts: Counts::default(),
             met: Met::default(),
+            has_gained: false,
         }
     }
 
@@ -85,7 +88,9 @@ impl Observer {
                 let restoring = tasks.iter().filter(|task| task.is_restoring()).count();
                 self.gauge(Gauge::PartitionsAssigned, tasks.len());
                 self.gauge(Gauge::PartitionsRestoring, restoring);
-                if restoring == 0 {
+                if tasks.is_empty() && !self.has_gained {
+                    self.waits("joining the consumer group");
+                } else if restoring == 0 {
                     self.health.clear(&self.part);
                 } else {
                     let left: i64 = tasks.iter().map(|task| task.left_to_restore()).sum();
@@ -95,7 +100,10 @@ impl Observer {
                     ));
                 }
             }
-            Event::Rebalanced => self.metrics.rebalance(),
+            Event::Rebalanced { gains } => {
+                self.has_gained = gains;
+                self.metrics.rebalance();
+            }
             Event::Restored { duration, .. } => self.metrics.restored(duration.as_secs_f64()),
             Event::Lag(lag) => {
                 let shown = Lag { records: lag.records.unsigned_abs(), oldest_ms: lag.oldest_ms };

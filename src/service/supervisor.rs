@@ -24,8 +24,9 @@ use crate::worker::{self, Schemas, Score as _, Topics};
 /// How long the brokers' answer to one question is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What ending may take beyond what the workers are allowed.
-const END_MARGIN: Duration = Duration::from_secs(5);
+/// The share of the deadline in which workers wait for acknowledgements; the rest is for the last
+/// commit, for leaving the group, and for what the process has beside workers.
+const DRAIN_SHARE: f64 = 0.7;
 
 /// Between two looks at the workers.
 const LOOK: Duration = Duration::from_millis(50);
@@ -46,7 +47,8 @@ const MEMORY: Duration = Duration::from_millis((MEMORY_MS + DAY_MS) as u64);
 
 /// The threads that work.
 struct Crew {
-    workers: Vec<JoinHandle<Result<(), Error>>>,
+    /// Their numbers and threads.
+    workers: Vec<(usize, JoinHandle<Result<(), Error>>)>,
     first_error: Option<Error>,
 }
 
@@ -78,7 +80,7 @@ pub(super) fn run(
         worker.observer.waits("starting");
         let make = Arc::clone(make);
         let thread = Builder::new().name(format!("worker-{number}"));
-        crew.workers.push(thread.spawn(move || worker.live(&*make))?);
+        crew.workers.push((number, thread.spawn(move || worker.live(&*make))?));
     }
     crew.watch(settings, shared, stop, idle);
     shared.health.obstruct("service", "shutting down");
@@ -103,7 +105,7 @@ fn follow(settings: &Settings, shared: &Shared) -> Result<(Follower, Vec<Inbox>)
             metrics.labels(LabelOutcome::Honest, honest as u64);
         }
         labels::Event::Rejected { .. } => metrics.labels(LabelOutcome::Rejected, 1),
-        labels::Event::CaughtUp => tracing::info!("all verdicts are read"),
+        labels::Event::CaughtUp => {}
     };
     Follower::start(
         followed,
@@ -155,7 +157,7 @@ fn worker_settings(
         commit_interval: stream.commit_interval,
         memory: MEMORY,
         patience: PATIENCE,
-        shutdown_deadline: stream.shutdown_deadline,
+        shutdown_deadline: stream.shutdown_deadline.mul_f64(DRAIN_SHARE),
     }
 }
 
@@ -182,13 +184,13 @@ impl Crew {
 
     /// Takes in the ends of threads that have ended; an error ends the others.
     fn collect(&mut self, stop: &AtomicBool) {
-        let mut number = 0;
-        while number < self.workers.len() {
-            if !self.workers[number].is_finished() {
-                number += 1;
+        let mut place = 0;
+        while place < self.workers.len() {
+            if !self.workers[place].1.is_finished() {
+                place += 1;
                 continue;
             }
-            let ended = self.workers.swap_remove(number);
+            let (number, ended) = self.workers.swap_remove(place);
             let outcome = ended.join().unwrap_or(Err(Error::Panicked(number)));
             if let Err(error) = outcome {
                 tracing::error!(error = chain(&error), "a worker ended, and the process with it");
@@ -201,14 +203,14 @@ impl Crew {
     /// Waits for all to end, and no longer than they are allowed.
     fn end(mut self, deadline: Duration, stop: &AtomicBool) -> Result<(), Error> {
         let waited = Stopwatch::start();
-        while !self.workers.is_empty() && waited.elapsed() < deadline + END_MARGIN {
+        while !self.workers.is_empty() && waited.elapsed() < deadline {
             self.collect(stop);
             pause(Duration::from_millis(2));
         }
         match self.first_error {
             Some(error) => Err(error),
             None if self.workers.is_empty() => Ok(()),
-            None => Err(Error::Deadline { seconds: (deadline + END_MARGIN).as_secs() }),
+            None => Err(Error::Deadline { seconds: deadline.as_secs() }),
         }
     }
 }
@@ -255,7 +257,7 @@ impl Worker {
                     return Err(Error::Worker { number: self.number, source });
                 }
             };
-            self.shared.metrics.error(ErrorKind::Consume);
+            self.shared.metrics.error(kind_of_kafka(&error));
             if self.stop.load(Ordering::Acquire) {
                 return Err(Error::Worker { number: self.number, source: error.into() });
             }
@@ -293,9 +295,21 @@ impl Worker {
     }
 }
 
+fn kind_of_kafka(error: &kafka::Error) -> ErrorKind {
+    use kafka::Error as Kafka;
+    match error {
+        Kafka::Produce { .. }
+        | Kafka::Undelivered { .. }
+        | Kafka::Oversized { .. }
+        | Kafka::Unacknowledged { .. } => ErrorKind::Produce,
+        Kafka::Offsets { .. } | Kafka::Transaction { .. } => ErrorKind::Commit,
+        _ => ErrorKind::Consume,
+    }
+}
+
 fn kind(error: &worker::Error) -> ErrorKind {
     match error {
-        worker::Error::Kafka(_) => ErrorKind::Consume,
+        worker::Error::Kafka(error) => kind_of_kafka(error),
         worker::Error::Engine(_) => ErrorKind::Model,
         worker::Error::Impossible(_) => ErrorKind::Internal,
     }

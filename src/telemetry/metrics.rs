@@ -269,7 +269,7 @@ const TEXT_BYTES: usize = 32 << 10;
 pub struct ModelAlerts(Counters<Severity>);
 
 impl ModelAlerts {
-    /// The brokers have acknowledged so many alerts of this severity.
+    /// So many alerts of this severity were published.
     pub fn add(&self, severity: Severity, count: u64) {
         self.0.add(severity, count);
     }

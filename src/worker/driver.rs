@@ -149,7 +149,11 @@ impl<'a, S: Score> Worker<'a, S> {
         stop: &AtomicBool,
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), Error> {
-        self.rebalance(records, stop, observe)?;
+        // Nothing may come between what is in hand and its commit.
+        if let Err(error) = self.rebalance(records, stop, observe) {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "a rebalance is not answered any more");
+        }
         // What was acknowledged is committed even if not everything was.
         let drained = self.drain(self.settings.shutdown_deadline, observe);
         self.commit_last(observe)?;
@@ -317,7 +321,9 @@ impl<'a, S: Score> Worker<'a, S> {
     /// Commits all that can be and waits for the answer. A failure costs repeated records, no lost
     /// ones, and is no reason to stop less orderly.
     pub(super) fn commit_last(&mut self, observe: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
+        let waited = Stopwatch::start();
         for attempt in 1..=LAST_COMMITS {
+            observe(Event::Beat);
             let is_committed = if self.outbox.is_transactional() {
                 self.commit_transaction(observe)?
             } else {
@@ -326,9 +332,10 @@ impl<'a, S: Score> Worker<'a, S> {
             if is_committed {
                 return Ok(());
             }
-            if attempt < LAST_COMMITS {
-                pause(LAST_COMMIT_PAUSE);
+            if attempt == LAST_COMMITS || waited.elapsed() > self.settings.patience {
+                break;
             }
+            pause(LAST_COMMIT_PAUSE);
         }
         tracing::warn!("offsets were not committed, records will be read again");
         observe(Event::Committed(false));
@@ -366,7 +373,7 @@ impl<'a, S: Score> Worker<'a, S> {
         let now_ms = (self.clock)() / 1_000;
         for task in self.outbox.tasks.iter() {
             let Some(end) = self.consumer.end_offset(task.partition) else { continue };
-            let records = (end - task.next).max(0);
+            let records = (end - task.next.max(task.judged_until)).max(0);
             let caught_up = &mut self.caught_up_ms;
             let place = caught_up.iter().position(|(partition, _)| *partition == task.partition);
             let place = place.unwrap_or_else(|| {
@@ -390,7 +397,11 @@ impl<'a, S: Score> Worker<'a, S> {
             self.step.scorer.forget(partition);
             observe(Event::Gone(partition));
         }
-        self.pauses.forget(partitions);
+        let was_waiting = self.pauses.has_waiting();
+        self.pauses.forget(self.consumer, partitions);
+        if was_waiting && !self.pauses.has_waiting() {
+            observe(Event::HasSchemas);
+        }
         self.restoring.retain(|(partition, _)| !partitions.contains(partition));
         self.caught_up_ms.retain(|(partition, _)| !partitions.contains(partition));
     }

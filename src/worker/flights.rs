@@ -5,6 +5,8 @@
 
 use std::collections::VecDeque;
 
+use super::step::Kind;
+
 /// The partition of a record whose own is gone; Kafka's are never negative.
 pub const NOWHERE: i32 = -1;
 
@@ -17,8 +19,10 @@ pub struct Flight {
     pub offset: i64,
     /// The Kafka timestamp of the transaction in milliseconds, if it has one.
     pub timestamp_ms: Option<i64>,
-    /// An alert; otherwise a dead letter.
-    pub is_alert: bool,
+    /// What is published.
+    pub kind: Kind,
+    /// How often its topic has not taken it for its size.
+    pub refusals: u8,
 }
 
 /// Records in flight.
@@ -75,8 +79,13 @@ mod tests {
     #[test]
     fn numbers_come_back_once_and_in_any_order() {
         let mut flights = Flights::default();
-        let flight =
-            |offset| Flight { partition: 1, offset, timestamp_ms: None, is_alert: offset > 1 };
+        let flight = |offset| Flight {
+            partition: 1,
+            offset,
+            timestamp_ms: None,
+            kind: Kind::Alert,
+            refusals: 0,
+        };
         let numbers: Vec<usize> = (0..4).map(|offset| flights.depart(flight(offset))).collect();
         for place in [2, 0, 3, 1] {
             assert_eq!(flights.arrive(numbers[place]), Some(flight(place as i64)));

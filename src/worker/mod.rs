@@ -164,8 +164,11 @@ pub enum Event<'a> {
     Counted(&'a Counts, Met),
     /// The worker has these partitions now; after every rebalance and every restored partition.
     Assigned(&'a tasks::Tasks),
-    /// The group has moved partitions of this worker.
-    Rebalanced,
+    /// The group moves partitions of this worker; whether to it.
+    Rebalanced {
+        /// They are assigned, even if there are none.
+        gains: bool,
+    },
     /// A partition is restored.
     Restored {
         /// Which.

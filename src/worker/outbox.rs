@@ -17,10 +17,17 @@ use super::flights::{Flight, Flights};
 use super::step::{Arrived, Kind, Publish};
 use super::tasks::Tasks;
 use crate::clock::Stopwatch;
+use crate::codec::Reason;
 use crate::kafka::{Consumer, Headers, Outgoing, Oversized, Producer, Setback};
 
 /// Most records of one transaction; reading pauses until it is committed.
 const MAX_TRANSACTION_RECORDS: usize = 16_384;
+
+/// Most bytes of them, which are kept until then.
+const MAX_TRANSACTION_BYTES: usize = 32 << 20;
+
+/// How often a record that is too large is tried again, smaller where it may be.
+const MAX_REFUSALS: u8 = 4;
 
 /// Most records that wait for their acknowledgement; reading pauses until half of them are there.
 const MAX_FLIGHTS: usize = 16_384;
@@ -87,13 +94,21 @@ impl Outbox {
 
     /// Whether so much is in flight that nothing more should be read.
     pub(super) fn is_full(&self) -> bool {
-        let most = if self.is_transactional() { MAX_TRANSACTION_RECORDS } else { MAX_FLIGHTS };
-        self.in_flight() >= most
+        match &self.transaction {
+            Some(transaction) => {
+                transaction.sent.len() >= MAX_TRANSACTION_RECORDS
+                    || transaction.bytes.len() >= MAX_TRANSACTION_BYTES
+            }
+            None => self.flights.len() >= MAX_FLIGHTS,
+        }
     }
 
     /// Whether enough has been acknowledged to read on.
     pub(super) fn has_room(&self) -> bool {
-        self.in_flight() <= MAX_FLIGHTS / 2
+        match &self.transaction {
+            Some(transaction) => transaction.sent.is_empty(),
+            None => self.flights.len() <= MAX_FLIGHTS / 2,
+        }
     }
 
     /// Takes acknowledgements in and tells of each alert's; whether there were any. In a
@@ -103,7 +118,7 @@ impl Outbox {
             return Ok(false);
         }
         if self.transaction.is_some() {
-            self.settle_transaction();
+            self.settle_transaction()?;
             return Ok(false);
         }
         self.producer.acknowledged(&mut self.sequences)?;
@@ -111,24 +126,28 @@ impl Outbox {
         let sequences = std::mem::take(&mut self.sequences);
         for &sequence in &sequences {
             let flight = self.arrive(sequence)?;
-            if self.tasks.acknowledge(flight.partition, flight.offset)? && flight.is_alert {
+            if self.tasks.acknowledge(flight.partition, flight.offset)?
+                && flight.kind == Kind::Alert
+            {
                 arrived(flight);
             }
         }
         self.sequences = sequences;
         self.sequences.clear();
         for oversized in self.producer.oversized() {
-            let flight = self.arrive(oversized.sequence)?;
+            let mut flight = self.arrive(oversized.sequence)?;
+            flight.refusals += 1;
+            let record = smaller(&oversized, &flight)?;
             let sequence = self.flights.depart(flight);
-            self.producer.send(without_value(&oversized), sequence, self.patience)?;
+            self.producer.send(record, sequence, self.patience)?;
         }
         Ok(has_news)
     }
 
-    fn settle_transaction(&mut self) {
+    fn settle_transaction(&mut self) -> Result<(), crate::kafka::Error> {
         let reported = self.producer.acknowledged(&mut self.sequences);
         self.sequences.clear();
-        let Some(transaction) = &mut self.transaction else { return };
+        let Some(transaction) = &mut self.transaction else { return Ok(()) };
         if let Err(error) = reported {
             transaction.broken.get_or_insert(error);
         }
@@ -136,11 +155,14 @@ impl Outbox {
             let topic = oversized.topic.clone();
             transaction.broken.get_or_insert(crate::kafka::Error::Oversized { topic });
             if let Some(sent) = transaction.sent.get_mut(oversized.sequence) {
-                let letter = without_value(&oversized);
-                sent.value = None;
-                sent.headers = letter.headers;
+                sent.flight.refusals += 1;
+                let record = smaller(&oversized, &sent.flight)?;
+                sent.key = sent.key.filter(|_| record.key.is_some());
+                sent.value = sent.value.filter(|_| record.value.is_some());
+                sent.headers = record.headers;
             }
         }
+        Ok(())
     }
 
     fn arrive(&mut self, sequence: usize) -> Result<Flight, Error> {
@@ -157,8 +179,9 @@ impl Outbox {
     ) -> Result<(), Error> {
         let waited = Stopwatch::start();
         while self.transaction.is_none() && !self.flights.is_empty() {
-            self.producer.flush(patience.saturating_sub(waited.elapsed()))?;
+            let flushed = self.producer.flush(patience.saturating_sub(waited.elapsed()));
             self.settle(arrived)?;
+            flushed?;
         }
         Ok(())
     }
@@ -184,7 +207,8 @@ impl Outbox {
         }
         self.tasks.commit(&offsets);
         let Some(transaction) = &mut self.transaction else { return Ok(true) };
-        transaction.sent.iter().filter(|sent| sent.flight.is_alert).for_each(|s| arrived(s.flight));
+        let alerts = transaction.sent.iter().filter(|sent| sent.flight.kind == Kind::Alert);
+        alerts.for_each(|sent| arrived(sent.flight));
         *transaction = Transaction {
             sent: std::mem::take(&mut transaction.sent),
             bytes: std::mem::take(&mut transaction.bytes),
@@ -197,7 +221,7 @@ impl Outbox {
 
     fn try_commit(&mut self, consumer: &Consumer, offsets: &[(i32, i64)]) -> Result<(), Setback> {
         self.open()?;
-        self.settle_transaction();
+        self.settle_transaction().map_err(Setback::Fatal)?;
         if let Some(error) = self.transaction.as_mut().and_then(|open| open.broken.take()) {
             return Err(Setback::Abort(error));
         }
@@ -223,6 +247,8 @@ impl Outbox {
     /// The transaction cannot be committed as it is.
     fn set_back(&mut self, error: crate::kafka::Error) -> Result<(), Error> {
         let patience = self.patience;
+        // What was too large says so now: aborting forgets it.
+        self.settle_transaction()?;
         let Some(transaction) = &mut self.transaction else { return Ok(()) };
         let cause = &error as &dyn std::error::Error;
         tracing::info!(error = cause, "a transaction is aborted and its records are sent again");
@@ -272,7 +298,8 @@ impl Publish for Outbox {
             partition: source.partition(),
             offset: source.offset(),
             timestamp_ms: source.timestamp_ms(),
-            is_alert: kind == Kind::Alert,
+            kind,
+            refusals: 0,
         };
         if self.transaction.is_some() {
             return self.publish_in_transaction(flight, record);
@@ -342,21 +369,81 @@ impl Sent {
     }
 }
 
-/// A dead letter that its topic does not take for its size, without what makes it large. It still
-/// says where the record is.
-fn without_value(oversized: &Oversized) -> Outgoing<'_> {
-    let Oversized { topic, value_bytes, .. } = oversized;
+/// What is sent in the place of a record that its topic does not take for its size. Brokers judge
+/// batches, so an alert may pass in another one; it is never changed. A dead letter goes without
+/// its value, and if its key and headers are too large as well, with its place alone: it still says
+/// where the record is.
+fn smaller<'a>(
+    oversized: &'a Oversized,
+    flight: &Flight,
+) -> Result<Outgoing<'a>, crate::kafka::Error> {
+    let Oversized { topic, key, value, headers, .. } = oversized;
+    if flight.refusals > MAX_REFUSALS {
+        return Err(crate::kafka::Error::Oversized { topic: topic.clone() });
+    }
+    let unchanged = Outgoing {
+        topic,
+        key: key.as_deref(),
+        value: value.as_deref(),
+        headers: Some(headers.clone()),
+    };
+    if flight.kind != Kind::DeadLetter {
+        return Ok(unchanged);
+    }
+    let Flight { partition, offset, .. } = *flight;
     tracing::error!(
         topic,
-        value_bytes,
-        "a dead letter is larger than its topic takes, its value is left out; raise \
-         max.message.bytes of the topic"
+        partition,
+        offset,
+        "a dead letter is larger than its topic takes, a part is left out; raise max.message.bytes \
+         of the topic"
     );
-    let dropped = format!("left out, {value_bytes} bytes are more than the topic takes");
-    Outgoing {
-        topic,
-        key: oversized.key.as_deref(),
-        value: None,
-        headers: Some(oversized.headers.clone().with("error.value", &dropped)),
+    let bytes = value.as_ref().map_or(0, Vec::len);
+    let left_out = format!("left out, {bytes} bytes are more than the topic takes");
+    if flight.refusals == 1 {
+        let headers = headers.clone().with("error.value", &left_out);
+        return Ok(Outgoing { value: None, headers: Some(headers), ..unchanged });
+    }
+    let headers = Headers::default()
+        .with("error.reason", Reason::TooLarge.word())
+        .with("error.message", "key and headers are more than the topic takes")
+        .with("source.partition", &partition.to_string())
+        .with("source.offset", &offset.to_string());
+    Ok(Outgoing { topic, key: None, value: None, headers: Some(headers) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(kind: Kind, refusals: u8) -> (Oversized, Flight) {
+        let headers = Headers::default().with("trace", "1");
+        let (key, value) = (Some(b"k".to_vec()), Some(b"value".to_vec()));
+        let oversized = Oversized { sequence: 0, topic: "t".to_owned(), key, value, headers };
+        let flight = Flight { partition: 3, offset: 7, timestamp_ms: None, kind, refusals };
+        (oversized, flight)
+    }
+
+    #[test]
+    fn an_alert_is_tried_again_unchanged_and_never_dropped() {
+        for refusals in 1..=MAX_REFUSALS {
+            let (oversized, flight) = refused(Kind::Alert, refusals);
+            let record = smaller(&oversized, &flight).unwrap();
+            assert_eq!((record.key, record.value), (Some(&b"k"[..]), Some(&b"value"[..])));
+        }
+        let (oversized, flight) = refused(Kind::Alert, MAX_REFUSALS + 1);
+        assert!(smaller(&oversized, &flight).is_err());
+    }
+
+    #[test]
+    fn a_dead_letter_loses_its_value_and_then_all_but_its_place() {
+        let (oversized, flight) = refused(Kind::DeadLetter, 1);
+        let record = smaller(&oversized, &flight).unwrap();
+        assert_eq!((record.key, record.value), (Some(&b"k"[..]), None));
+        let (oversized, flight) = refused(Kind::DeadLetter, 2);
+        let record = smaller(&oversized, &flight).unwrap();
+        assert_eq!((record.key, record.value), (None, None));
+        let (oversized, flight) = refused(Kind::DeadLetter, MAX_REFUSALS + 1);
+        assert!(smaller(&oversized, &flight).is_err());
     }
 }

@@ -25,8 +25,20 @@ impl Pauses {
         !self.waiting.is_empty()
     }
 
-    /// These partitions are gone, and would come back unpaused.
-    pub(super) fn forget(&mut self, partitions: &[i32]) {
+    /// These partitions go: librdkafka would remember that they were paused, and they would come
+    /// back and never be read.
+    pub(super) fn forget(&mut self, consumer: &Consumer, partitions: &[i32]) {
+        let paused: Vec<i32> = partitions
+            .iter()
+            .copied()
+            .filter(|partition| self.paused.contains(partition))
+            .collect();
+        if !paused.is_empty()
+            && let Err(error) = consumer.resume(&paused)
+        {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, ?paused, "partitions go and stay paused in this member");
+        }
         for partition in partitions {
             self.waiting.remove(partition);
             self.paused.remove(partition);

@@ -19,6 +19,9 @@ use crate::kafka::{Beginning, Rebalance, Record, beginnings};
 /// Between two tries to find out where partitions begin.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
+/// How long the brokers are asked; librdkafka gives a member up after five minutes.
+const MAX_ASKING: Duration = Duration::from_secs(240);
+
 /// How long one answer is waited for.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 
@@ -31,7 +34,11 @@ impl<S: Score> Worker<'_, S> {
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), Error> {
         while let Some(rebalance) = self.consumer.rebalance() {
-            observe(Event::Rebalanced);
+            if stop.load(Ordering::Acquire) && matches!(rebalance, Rebalance::Assign(_)) {
+                // Leaving the group answers it.
+                return Ok(());
+            }
+            observe(Event::Rebalanced { gains: matches!(rebalance, Rebalance::Assign(_)) });
             match rebalance {
                 Rebalance::Assign(partitions) => self.assign(&partitions, stop, observe)?,
                 Rebalance::Revoke(partitions) => {
@@ -85,8 +92,8 @@ impl<S: Score> Worker<'_, S> {
         Ok(())
     }
 
-    /// Where partitions begin. The brokers are asked until they answer or the worker is told to
-    /// end: guessing would judge records twice or lose them.
+    /// Where partitions begin. The brokers are asked again and again, for as long as the group has
+    /// patience with a member that does not poll: guessing would judge records twice or lose them.
     fn beginnings(
         &mut self,
         partitions: &[i32],
@@ -107,9 +114,7 @@ impl<S: Score> Worker<'_, S> {
             );
             match asked {
                 Ok(begins) => return Ok(begins),
-                Err(error)
-                    if stop.load(Ordering::Acquire) || waited.elapsed() > settings.patience =>
-                {
+                Err(error) if stop.load(Ordering::Acquire) || waited.elapsed() > MAX_ASKING => {
                     return Err(error.into());
                 }
                 Err(error) => {

@@ -32,10 +32,10 @@ pub struct Task {
     progress: Progress,
     committed: Option<i64>,
     /// Records before this offset have been judged before.
-    judged_until: i64,
+    pub judged_until: i64,
     /// The offset behind the newest record that was taken, or where reading begins.
     pub next: i64,
-    /// Kafka's timestamp of the newest record that was taken, in milliseconds.
+    /// Kafka's timestamp of the newest record that was judged, in milliseconds.
     pub newest_ms: Option<i64>,
 }
 
@@ -129,8 +129,8 @@ impl Tasks {
         }
         let was_restoring = task.is_restoring();
         task.next = offset + 1;
-        task.newest_ms = timestamp_ms.or(task.newest_ms);
         if offset >= task.judged_until {
+            task.newest_ms = timestamp_ms.or(task.newest_ms);
             let received = task.progress.receive(offset);
             received.map_err(|newest| went_back(partition, newest, offset))?;
         }
@@ -239,9 +239,10 @@ mod tests {
         assert_eq!(tasks.iter().next().unwrap().left_to_restore(), 2);
         assert!(tasks.receive(3, 12, None).unwrap(), "the last one that was judged");
         assert_eq!((tasks.due(), tasks.all()), (vec![], vec![]));
-        assert!(!tasks.receive(3, 20, None).unwrap());
+        assert_eq!(tasks.iter().next().unwrap().newest_ms, None);
+        assert!(!tasks.receive(3, 20, Some(9)).unwrap());
         assert_eq!(tasks.due(), [(3, 21)]);
-        assert_eq!(tasks.iter().next().unwrap().newest_ms, Some(7));
+        assert_eq!(tasks.iter().next().unwrap().newest_ms, Some(9));
     }
 
     #[test]
