@@ -228,11 +228,10 @@ fn known(id: u32) -> SchemaAnswer {
     if id == 1 { SchemaAnswer::Known(Arc::from(LABEL_SCHEMA)) } else { SchemaAnswer::Unknown }
 }
 
-fn follow(
-    connection: &Connection,
-    lookup: Lookup,
-    workers: usize,
-) -> (Follower, Vec<Inbox>, Arc<Health>, Arc<Mutex<Vec<Event>>>) {
+/// A follower, the workers' inboxes, and what it says.
+type Followed = (Follower, Vec<Inbox>, Arc<Health>, Arc<Mutex<Vec<Event>>>);
+
+fn follow(connection: &Connection, lookup: Lookup, workers: usize) -> Followed {
     let settings = Settings {
         start: Start::Beginning,
         patience: Duration::from_millis(500),

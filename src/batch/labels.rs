@@ -1,8 +1,8 @@
 //! Analysts' verdicts from a file: what `labels send` reads.
 //!
 //! A verdict that the stream would pass over must not be sent and forgotten, so a row is held to
-//! the very check that every reader of the topic makes: it is encoded, and decoded as a record would
-//! be. Rows that fail are set aside with the same words.
+//! the very check that every reader of the topic makes: it is encoded, and decoded as a record
+//! would be. Rows that fail are set aside with the same words.
 
 use arrow_array::ArrayRef;
 use arrow_schema::Schema;
@@ -87,8 +87,11 @@ pub fn read_labels<E: From<Error>>(
     Ok(summary)
 }
 
+/// The place of each wanted column, where the file has it.
+type Places = [Option<usize>; WANTED.len()];
+
 /// The file with all its columns, which rejected rows keep, and the places of the wanted ones.
-fn open(source: Source) -> Result<(Box<dyn Blocks>, [Option<usize>; WANTED.len()]), Error> {
+fn open(source: Source) -> Result<(Box<dyn Blocks>, Places), Error> {
     let mut places = [None; WANTED.len()];
     let blocks = input::open(source, &mut |schema: &Schema| {
         for (wanted, place) in WANTED.iter().zip(&mut places) {
@@ -108,7 +111,7 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    fn new(batch: &'a [ArrayRef], places: &[Option<usize>]) -> Result<Self, Error> {
+    fn new(batch: &'a [ArrayRef], places: &Places) -> Result<Self, Error> {
         let sources: Vec<_> = places.iter().map(|place| place.map(|at| &batch[at])).collect();
         let column = |(source, wanted): (&Option<&ArrayRef>, &Wanted)| {
             source.map(|column| Column::new(column, wanted.shape)).transpose()

@@ -8,9 +8,9 @@ use crate::config::SchemaRegistry;
 /// Registers a schema under a subject and tells its id.
 pub(super) type Register<'a> = &'a dyn Fn(&str, &str) -> anyhow::Result<u32>;
 
-/// The header for data of our own schema `json`: with the id that was `given`, else the one that the
-/// registry has under `subject`, else the one that the static table has, else, where nobody gives
-/// ids, the schema's fingerprint.
+/// The header for data of our own schema `json`: with the id that was `given`, else the one that
+/// the registry has under `subject`, else the one that the static table has, else, where nobody
+/// gives ids, the schema's fingerprint.
 pub(super) fn choose(
     given: Option<u32>,
     registry: &SchemaRegistry,

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{Error, Letter, Place, Selection, Topic};
+use super::{Error, Letter, Place, Selection, Topic, Whole};
 use crate::clock::Stopwatch;
 use crate::kafka::{Reader, Record};
 
@@ -49,7 +49,7 @@ pub fn list(topic: &Topic<'_>, selection: &Selection, limit: usize) -> Result<Li
 ///
 /// # Errors
 /// [`Error`].
-pub fn find(topic: &Topic<'_>, place: Place) -> Result<Option<(Letter, Option<Vec<u8>>)>, Error> {
+pub fn find(topic: &Topic<'_>, place: Place) -> Result<Option<Whole>, Error> {
     let selection = Selection { places: vec![place], ..Selection::default() };
     let mut found = None;
     visit(topic, &selection, &mut |record| {

@@ -1,10 +1,10 @@
 //! Records that could not be scored: finding them, looking at them, giving them another chance.
 //!
-//! A dead letter is the record as it came, and headers that say what was wrong and where it was. Most
-//! are repaired by something else than themselves: a schema that is registered now, a program that
-//! reads what it did not. Then they have to go back, as they were, to where they were: the same
-//! bytes under the same key in the same partition, because a customer's windows are there. What the
-//! worker added is taken off again, and a header says that this is a second time.
+//! A dead letter is the record as it came, and headers that say what was wrong and where it was.
+//! Most are repaired by something else than themselves: a schema that is registered now, a program
+//! that reads what it did not. Then they have to go back, as they were, to where they were: the
+//! same bytes under the same key in the same partition, because a customer's windows are there.
+//! What the worker added is taken off again, and a header says that this is a second time.
 //!
 //! Whatever the bytes are, nothing here may fail on them: keys, values, header names and texts are
 //! shown as text where they are text, and in hexadecimal where they are not.
@@ -15,7 +15,7 @@ mod replay;
 mod selection;
 
 pub use browse::{Listing, find, list};
-pub use letter::{Letter, Source, printable};
+pub use letter::{Letter, Source, Whole, printable};
 pub use replay::{Replayed, replay};
 pub use selection::{Place, Selection};
 
@@ -36,7 +36,7 @@ pub const SOURCE_PARTITION: &str = "source.partition";
 pub const SOURCE_OFFSET: &str = "source.offset";
 /// When it was set aside, RFC 3339.
 pub const FAILED_AT: &str = "failed.at";
-/// Last, where the topic did not take the value for its size: it was left out, and that is said here.
+/// Last, where the topic did not take the value for its size: that it was left out.
 pub const VALUE_LEFT_OUT: &str = "error.value";
 /// Which dead letter a record was: `partition:offset` of the dead-letter topic.
 pub const REPLAYED_FROM: &str = "replayed.from";

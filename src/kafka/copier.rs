@@ -85,8 +85,8 @@ impl Copier {
         }
     }
 
-    /// Hands over a copy of `record` with the same key and value and with `headers`. While the queue
-    /// is full it waits, up to `patience`.
+    /// Hands over a copy of `record` with the same key and value and with `headers`. While the
+    /// queue is full it waits, up to `patience`.
     ///
     /// # Errors
     /// [`Error::Produce`] if the copy is not taken.

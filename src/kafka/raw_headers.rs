@@ -1,9 +1,9 @@
 //! Headers of a record that was read, as bytes.
 //!
 //! Kafka gives a header's name as text and nobody checks it: a producer may send any bytes, and
-//! rdkafka's own iterator panics on a name that is no UTF-8. A tool that looks at records which were
-//! set aside because something is wrong with them must survive exactly those. So here names are
-//! bytes, taken from librdkafka directly.
+//! rdkafka's own iterator panics on a name that is no UTF-8. A tool that looks at records which
+//! were set aside because something is wrong with them must survive exactly those. So here names
+//! are bytes, taken from librdkafka directly.
 
 use std::ffi::CStr;
 use std::ptr;
