@@ -121,6 +121,11 @@ impl Engine {
         self.partitions.customers()
     }
 
+    /// Memory of the customers' states in bytes, about.
+    pub fn state_bytes(&self) -> usize {
+        self.partitions.bytes()
+    }
+
     /// How many frauds are known.
     pub fn fraud_count(&self) -> usize {
         self.frauds.len()

@@ -1,11 +1,11 @@
 //! How the process is, as its parts report it and as the probes ask for it.
 //!
-//! Three questions are easily mixed up, and each mix-up is an outage: *alive* (can this process make
-//! progress at all, or is it to be restarted?), *ready* (does it do its work now?), and *healthy*
-//! (is everything around it as it should be?). A broker that is away makes a process unready and
-//! unhealthy and must not get it restarted; a thread that hangs must. So threads only [beat], parts
-//! that cannot work yet say what they wait for, and checks of the surroundings stand for themselves.
-//! Nobody who reports ever waits for somebody who asks.
+//! Three questions are easily mixed up, and each mix-up is an outage: *alive* (can this process
+//! make progress at all, or is it to be restarted?), *ready* (does it do its work now?), and
+//! *healthy* (is everything around it as it should be?). A broker that is away makes a process
+//! unready and unhealthy and must not get it restarted; a thread that hangs must. So threads only
+//! [beat], parts that cannot work yet say what they wait for, and checks of the surroundings stand
+//! for themselves. Nobody who reports ever waits for somebody who asks.
 //!
 //! [beat]: Health::beat
 
@@ -120,10 +120,17 @@ impl Health {
         lock(&self.obstacles).remove(part);
     }
 
-    /// What stands between this process and its work: part and reason, by part. Empty: it is ready.
+    /// What stands between this process and its work: part and reason, by part, then the checks
+    /// that are down. Empty: it is ready.
     pub fn obstacles(&self) -> Vec<(String, String)> {
-        let obstacles = lock(&self.obstacles);
-        obstacles.iter().map(|(part, why)| (part.clone(), why.clone())).collect()
+        let own = lock(&self.obstacles).clone().into_iter();
+        let findings = lock(&self.findings).clone();
+        let down =
+            Check::ALL.into_iter().zip(findings).filter_map(|(check, finding)| match finding {
+                Finding::Down(why) => Some((check.name().to_owned(), why)),
+                _ => None,
+            });
+        own.chain(down).collect()
     }
 
     /// A worker is alive. One atomic store: made to be called once a batch.
@@ -188,6 +195,9 @@ mod tests {
         health.clear("labels");
         health.clear("worker 0");
         assert_eq!(health.obstacles(), []);
+        health.report(Check::SchemaRegistry, Finding::Degraded("slow".to_owned()));
+        health.report(Check::Kafka, Finding::Down("away".to_owned()));
+        assert_eq!(health.obstacles(), [said("kafka", "away")]);
     }
 
     #[test]

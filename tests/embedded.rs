@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use synfinance::clock::now_millis;
 use synfinance::codec::{
-    ALERT_SCHEMA, Framing, Reason, TRANSACTION_SCHEMA, encode_transaction, frame_confluent, read_alert,
+    ALERT_SCHEMA, Framing, Reason, TRANSACTION_SCHEMA, encode_transaction, frame_confluent,
+    read_alert,
 };
 use synfinance::decision::{Severity, alert_id};
 use synfinance::demo;
@@ -67,6 +68,10 @@ impl Score for Tens {
 
     fn met(&self) -> Met {
         Met::default()
+    }
+
+    fn state_bytes(&self) -> usize {
+        0
     }
 }
 

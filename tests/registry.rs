@@ -112,7 +112,8 @@ fn a_registry_that_is_away_is_asked_until_it_comes() {
 
 #[test]
 fn what_is_no_answer_of_a_registry_is_not_the_records_fault() {
-    let cases: [(fn() -> Reply, &str); 9] = [
+    type Misbehaviour = fn() -> Reply;
+    let cases: [(Misbehaviour, &str); 9] = [
         (|| error(401, 401, "Unauthorized"), "401 (Unauthorized), check schema_registry.username"),
         (|| Reply::Html(401), "401, check schema_registry.username"),
         (|| error(403, 40_301, "denied"), "403 (denied), the user is not allowed"),
@@ -208,7 +209,10 @@ fn an_id_that_is_hard_to_get_does_not_hold_up_another() {
 fn what_a_schema_refers_to_comes_with_it() {
     let reference =
         |name: &str| json!([{"name": name, "subject": format!("{name}-value"), "version": 3}]);
-    let record = |name: &str, kind: Value| json!({"type": "record", "name": name, "fields": [{"name": "f", "type": kind}]});
+    let record = |name: &str, kind: Value| {
+        let fields = json!([{"name": "f", "type": kind}]);
+        json!({"type": "record", "name": name, "fields": fields})
+    };
     let (outer, middle) =
         (record("Outer", json!("Middle")), record("Middle", json!(["null", "Inner"])));
     let answer = |schema: &Value, references: Value| {

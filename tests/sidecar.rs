@@ -1,5 +1,5 @@
-//! The sidecar as probes, Prometheus and people see it: every endpoint in every state, what is wrong
-//! with a request, bounds, TLS.
+//! The sidecar as probes, Prometheus and people see it: every endpoint in every state, what is
+//! wrong with a request, bounds, TLS.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -286,7 +286,7 @@ fn an_address_that_cannot_be_had_is_named() {
     let cases = [("127.0.0.1", port), ("256.0.0.1", 0), ("192.0.2.1", 0)];
     for (address, port) in cases {
         let settings = Http { address: address.to_owned(), port, tls: None };
-        let error = start_with(&settings).err().expect(address);
+        let error = start_with(&settings).expect_err(address);
         let text = error.to_string();
         let said = [address, &port.to_string(), "http.port", "http.address"];
         assert!(said.into_iter().all(|word| text.contains(word)), "{text}");
@@ -355,7 +355,7 @@ fn tls_serves_what_its_files_say_and_names_the_one_that_is_wrong() {
         ("certificate.pem", "other.pem", "http.tls.key", "belong together"),
     ];
     for (certificate, key, named, said) in cases {
-        let error = start(certificate, key).err().expect(named);
+        let error = start(certificate, key).expect_err(named);
         let text = error.to_string();
         assert!(text.contains(named) && text.contains(said), "{text}");
         assert!(error.is_configuration());

@@ -228,10 +228,14 @@ fn known(id: u32) -> SchemaAnswer {
     if id == 1 { SchemaAnswer::Known(Arc::from(LABEL_SCHEMA)) } else { SchemaAnswer::Unknown }
 }
 
-/// A follower, the workers' inboxes, and what it says.
-type Followed = (Follower, Vec<Inbox>, Arc<Health>, Arc<Mutex<Vec<Event>>>);
+/// What a follower has told so far.
+type Told = Arc<Mutex<Vec<Event>>>;
 
-fn follow(connection: &Connection, lookup: Lookup, workers: usize) -> Followed {
+fn follow(
+    connection: &Connection,
+    lookup: Lookup,
+    workers: usize,
+) -> (Follower, Vec<Inbox>, Arc<Health>, Told) {
     let settings = Settings {
         start: Start::Beginning,
         patience: Duration::from_millis(500),

@@ -8,8 +8,8 @@ use crate::transaction::InvalidField;
 /// Why a record cannot be scored. The words are part of the stream's contract.
 ///
 /// The variants stand in the order in which they are checked: the first that applies is the
-/// record's reason. Within the datum (the three before the last) the first fault in the datum's own order
-/// counts, and values are checked after the whole datum has been read.
+/// record's reason. Within the datum (the three before the last) the first fault in the datum's own
+/// order counts, and values are checked after the whole datum has been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reason {
     /// No value at all (a tombstone) or a value of no bytes.

@@ -20,8 +20,8 @@ use crate::worker::ModelName;
 #[command(after_help = "Examples:\n  \
     synfinance run\n  \
     SYNFINANCE_ENV=production synfinance --config site.yaml run\n\n\
-    Ends on SIGTERM or SIGINT within stream.shutdown_deadline. SIGHUP reads the configuration again \
-    and takes telemetry.level over.")]
+    Ends on SIGTERM or SIGINT within stream.shutdown_deadline. SIGHUP reads the configuration\n  \
+    again and takes telemetry.level over.")]
 pub struct Arguments {}
 
 /// Reads the configuration anew, for the level of the log lines.

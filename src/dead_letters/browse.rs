@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{Error, Letter, Place, Selection, Topic, Whole};
+use super::{Error, Letter, Place, Selection, Topic};
 use crate::clock::Stopwatch;
 use crate::kafka::{Reader, Record};
 
@@ -45,11 +45,14 @@ pub fn list(topic: &Topic<'_>, selection: &Selection, limit: usize) -> Result<Li
     Ok(Listing { letters: newest.into_values().collect(), selected })
 }
 
+/// A letter and its value, if it has one.
+pub type Found = (Letter, Option<Vec<u8>>);
+
 /// The letter at a place, with its value; `None` if there is none.
 ///
 /// # Errors
 /// [`Error`].
-pub fn find(topic: &Topic<'_>, place: Place) -> Result<Option<Whole>, Error> {
+pub fn find(topic: &Topic<'_>, place: Place) -> Result<Option<Found>, Error> {
     let selection = Selection { places: vec![place], ..Selection::default() };
     let mut found = None;
     visit(topic, &selection, &mut |record| {

@@ -32,9 +32,6 @@ pub struct Letter {
     pub headers: Vec<RawHeader>,
 }
 
-/// A letter and its value, which a tombstone has not.
-pub type Whole = (Letter, Option<Vec<u8>>);
-
 impl Letter {
     /// What a record of the dead-letter topic says.
     pub fn of(record: &Record<'_>) -> Self {

@@ -15,7 +15,7 @@ mod replay;
 mod selection;
 
 pub use browse::{Listing, find, list};
-pub use letter::{Letter, Source, Whole, printable};
+pub use letter::{Letter, Source, printable};
 pub use replay::{Replayed, replay};
 pub use selection::{Place, Selection};
 
@@ -36,7 +36,8 @@ pub const SOURCE_PARTITION: &str = "source.partition";
 pub const SOURCE_OFFSET: &str = "source.offset";
 /// When it was set aside, RFC 3339.
 pub const FAILED_AT: &str = "failed.at";
-/// Last, where the topic did not take the value for its size: that it was left out.
+/// Last, where the topic did not take the value for its size: it was left out, and that is said
+/// here.
 pub const VALUE_LEFT_OUT: &str = "error.value";
 /// Which dead letter a record was: `partition:offset` of the dead-letter topic.
 pub const REPLAYED_FROM: &str = "replayed.from";

@@ -9,8 +9,8 @@ use crate::features::feature::Feature;
 use crate::features::plan::Plan;
 use crate::features::row::Row;
 use crate::model::{Model, ScoreError, Scorer, contributions};
-use crate::state::partitions::Partitions;
 use crate::state::labels::KnownFrauds;
+use crate::state::partitions::Partitions;
 use crate::transaction::Transaction;
 
 /// What a scored transaction is held to be.

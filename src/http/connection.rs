@@ -1,9 +1,9 @@
 //! Connections within bounds.
 //!
-//! A client that connects and says nothing costs a file descriptor, and a few thousand of them cost
-//! the worker its brokers' sockets. So there are only so many connections at a time, further ones
-//! are closed at once, and one that moves no byte for too long is closed as well, whether its client
-//! does not send or does not read.
+//! A client that connects and says nothing costs a file descriptor, and a few thousand of them
+//! cost the worker its brokers' sockets. So there are only so many connections at a time, further
+//! ones are closed at once, and one that moves no byte for too long is closed as well, whether its
+//! client does not send or does not read.
 
 use std::future::{Ready, ready};
 use std::io;

@@ -1,9 +1,9 @@
 //! The sidecar: what operations ask this process over HTTP.
 //!
 //! Probes are asked when things go badly, so what answers them must not share the fate of what it
-//! tells about: the server has a thread and a runtime of its own, binds before the work begins, reads
-//! boards that nobody waits for, and no client can keep it from answering others. Connections,
-//! headers, bodies, silence and time are all bounded ([`crate::limits`]).
+//! tells about: the server has a thread and a runtime of its own, binds before the work begins,
+//! reads boards that nobody waits for, and no client can keep it from answering others.
+//! Connections, headers, bodies, silence and time are all bounded ([`crate::limits`]).
 
 mod connection;
 mod probes;

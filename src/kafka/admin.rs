@@ -7,6 +7,7 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -22,6 +23,9 @@ use crate::clock::{Stopwatch, pause};
 
 /// Time between two looks at what changes soon.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// Most complaints of a client that are taken in at once.
+const MAX_COMPLAINTS: usize = 32;
 
 /// The brokers' own default, in requests.
 const BROKER_DEFAULT: i32 = -1;
@@ -92,8 +96,9 @@ pub(super) fn missing(topic: &str, brokers: &str) -> Error {
     Error::MissingTopics { topics: topic.to_owned(), brokers: brokers.to_owned() }
 }
 
-/// A client whose only business is its log.
-pub(super) struct Logged;
+/// A client whose only business is its log, and what it complained about last.
+#[derive(Default)]
+pub(super) struct Logged(Mutex<Option<String>>);
 
 impl ClientContext for Logged {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
@@ -102,6 +107,11 @@ impl ClientContext for Logged {
 
     fn error(&self, error: KafkaError, reason: &str) {
         log::passing(&error, reason);
+        // That all brokers are down follows from what was said before it.
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            *last = Some(reason.to_owned());
+        }
     }
 }
 
@@ -136,6 +146,7 @@ impl Deadline {
         Error::Unreachable {
             brokers: brokers.to_owned(),
             seconds: self.patience.as_secs_f64(),
+            said: None,
             source: source.map(Box::new),
         }
     }
@@ -151,14 +162,28 @@ impl Asker {
     fn new(connection: &Connection) -> Result<Self, Error> {
         let brokers = connection.brokers().to_owned();
         let client = connection.client(&[], &[("allow.auto.create.topics", "false")]);
-        match client.create_with_context(Logged) {
+        match client.create_with_context(Logged::default()) {
             Ok(inner) => Ok(Self { inner, brokers }),
             Err(source) => Err(Error::Create { role: "consumer", brokers, source: source.into() }),
         }
     }
 
     fn partitions(&self, topic: &str, deadline: &Deadline) -> Result<Option<Vec<i32>>, Error> {
-        partitions(&self.inner, topic, &self.brokers, deadline)
+        partitions(&self.inner, topic, &self.brokers, deadline).map_err(|error| match error {
+            Error::Unreachable { brokers, seconds, source, .. } => {
+                Error::Unreachable { brokers, seconds, said: self.complaint(), source }
+            }
+            other => other,
+        })
+    }
+
+    /// Why there is no connection, as far as librdkafka has said so: a time-out alone does not tell
+    /// a wrong password from a broker that is away.
+    fn complaint(&self) -> Option<String> {
+        for _ in 0..MAX_COMPLAINTS {
+            self.inner.poll(Duration::ZERO);
+        }
+        self.inner.context().0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -223,9 +248,12 @@ fn create_topics(
 ) -> Result<(), Error> {
     let brokers = connection.brokers();
     let client = connection.client(&[], &[("allow.auto.create.topics", "false")]);
-    let admin: AdminClient<Logged> = client.create_with_context(Logged).map_err(|source| {
-        Error::Create { role: "administrator", brokers: brokers.to_owned(), source: source.into() }
-    })?;
+    let admin: AdminClient<Logged> =
+        client.create_with_context(Logged::default()).map_err(|source| Error::Create {
+            role: "administrator",
+            brokers: brokers.to_owned(),
+            source: source.into(),
+        })?;
     let partitions = new.partitions.unwrap_or(BROKER_DEFAULT);
     let replication = || TopicReplication::Fixed(BROKER_DEFAULT);
     let wanted: Vec<NewTopic<'_>> =

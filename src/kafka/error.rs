@@ -120,12 +120,17 @@ pub enum Error {
         source: Box<KafkaError>,
     },
     /// The brokers do not answer.
-    #[error("brokers {brokers} have not answered within {seconds} s, check stream.brokers")]
+    #[error(
+        "brokers {brokers} have not answered within {seconds} s, check stream.brokers and \
+         stream.kafka{}", said.iter().map(|said| format!(": {said}")).collect::<String>()
+    )]
     Unreachable {
         /// As configured.
         brokers: String,
         /// The deadline.
         seconds: f64,
+        /// What the client complained about last.
+        said: Option<String>,
         /// What librdkafka says, if anything.
         source: Option<Box<KafkaError>>,
     },

@@ -7,8 +7,8 @@
 //! committed offset is remembered without being judged again.
 //!
 //! How far back: the memory's length before the record at the committed offset. The group may have
-//! stood still for weeks, so the clock does not tell when that record was; the record itself does. It
-//! is looked for a little before the committed offset, where transactions leave gaps: an older
+//! stood still for weeks, so the clock does not tell when that record was; the record itself does.
+//! It is looked for a little before the committed offset, where transactions leave gaps: an older
 //! record only means reading further back.
 
 use std::collections::BTreeMap;
@@ -47,8 +47,8 @@ pub struct Beginning {
     pub is_cut: bool,
 }
 
-/// Where to begin `partitions` of `topic`, so that `memory` before the committed offset of the group
-/// is read again.
+/// Where to begin `partitions` of `topic`, so that `memory` before the committed offset of the
+/// group is read again.
 ///
 /// # Errors
 /// [`Error::Create`], or [`Error::Offsets`] if the brokers do not answer within `patience`.
@@ -63,17 +63,23 @@ pub fn beginnings(
     let asker = Asker::new(connection, group_id, topic, patience)?;
     let committed: BTreeMap<i32, i64> = asker.committed(partitions)?.into_iter().collect();
     let mut beginnings = Vec::with_capacity(partitions.len());
+    let mut firsts = BTreeMap::new();
     for &partition in partitions {
         let (low, high) = asker.ends(partition)?;
-        beginnings.push(without_memory(partition, committed.get(&partition).copied(), low, high));
+        let begins = without_memory(partition, committed.get(&partition).copied(), low, high);
+        if begins.judged_until > low {
+            firsts.insert(partition, low);
+        }
+        beginnings.push(begins);
     }
-    asker.look_back(&mut beginnings, memory)?;
+    asker.look_back(&mut beginnings, &firsts, memory)?;
     Ok(beginnings)
 }
 
 /// A partition between `low` and `high` that begins where it was committed.
 fn without_memory(partition: i32, committed: Option<i64>, low: i64, high: i64) -> Beginning {
-    let begins = |from, lost| Beginning { partition, from, judged_until: from, lost, is_cut: false };
+    let begins =
+        |from, lost| Beginning { partition, from, judged_until: from, lost, is_cut: false };
     match committed {
         // A topic that was deleted and made anew has offsets that mean other records.
         None => begins(low, 0),
@@ -144,19 +150,18 @@ impl<'a> Asker<'a> {
         ends.map_err(|source| self.error(source))
     }
 
-    /// Moves the beginnings back to where the memory before them begins.
-    fn look_back(&self, beginnings: &mut [Beginning], memory: Duration) -> Result<(), Error> {
-        let mut firsts = BTreeMap::new();
-        for beginning in beginnings.iter() {
-            let (low, _) = self.ends(beginning.partition)?;
-            if beginning.judged_until > low {
-                firsts.insert(beginning.partition, low);
-            }
-        }
+    /// Moves the beginnings of partitions in `firsts`, which has their first offsets, back to where
+    /// the memory before them begins.
+    fn look_back(
+        &self,
+        beginnings: &mut [Beginning],
+        firsts: &BTreeMap<i32, i64>,
+        memory: Duration,
+    ) -> Result<(), Error> {
         if firsts.is_empty() {
             return Ok(());
         }
-        let times = self.times(beginnings, &firsts).map_err(|source| self.error(source))?;
+        let times = self.times(beginnings, firsts).map_err(|source| self.error(source))?;
         let memory_ms = i64::try_from(memory.as_millis()).unwrap_or(i64::MAX);
         let since = |&(partition, time): &(i32, i64)| (partition, time.saturating_sub(memory_ms));
         let begins = self.offsets_since(times.iter().map(since))?;

@@ -1,7 +1,7 @@
 //! What librdkafka says, as events of tracing.
 
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 /// A line of librdkafka's log.
 pub(super) fn line(level: RDKafkaLogLevel, facility: &str, line: &str) {
@@ -23,5 +23,9 @@ pub(super) fn line(level: RDKafkaLogLevel, facility: &str, line: &str) {
 
 /// An error that librdkafka itself goes on after, such as a broker that is away.
 pub(super) fn passing(error: &KafkaError, detail: &str) {
+    // Whoever wants to know where a partition ends is told so, and librdkafka calls it an error.
+    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+        return;
+    }
     tracing::warn!(target: "librdkafka", %error, detail, "kafka is in trouble, retrying");
 }

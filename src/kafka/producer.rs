@@ -15,7 +15,7 @@ use rdkafka::message::Message as _;
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
 
 use super::{Connection, Error, Headers, log};
-use crate::clock::Stopwatch;
+use crate::clock::{Stopwatch, pause};
 
 /// A record to be produced; the partition follows from the key.
 #[derive(Debug, Default)]
@@ -30,8 +30,9 @@ pub struct Outgoing<'a> {
     pub headers: Option<Headers>,
 }
 
-/// One poll waits this long at most; short, because librdkafka's poll waits its whole time.
-const POLL: Duration = Duration::from_millis(1);
+/// Between two looks at what was reported. Polling with a time-out instead would wait its whole
+/// time whatever comes, and spin through the last millisecond of it.
+const LOOK: Duration = Duration::from_micros(250);
 
 /// A producer of one thread.
 pub struct Producer {
@@ -185,7 +186,8 @@ impl Producer {
                 return Err(self.refused(topic, source));
             }
             native = back;
-            self.inner.poll(POLL);
+            self.inner.poll(Duration::ZERO);
+            pause(LOOK);
         }
     }
 
@@ -230,7 +232,11 @@ impl Producer {
     /// [`Error::Unacknowledged`] if that takes longer than `patience`.
     pub fn flush(&self, patience: Duration) -> Result<(), Error> {
         let waited = Stopwatch::start();
-        while self.inner.flush(POLL).is_err() {
+        while self.inner.flush(Duration::ZERO).is_err() {
+            self.poll_all();
+            if self.in_flight() == 0 {
+                continue;
+            }
             self.check_alive()?;
             if waited.elapsed() > patience {
                 return Err(Error::Unacknowledged {
@@ -239,8 +245,18 @@ impl Producer {
                     seconds: patience.as_secs(),
                 });
             }
+            pause(LOOK);
         }
         Ok(())
+    }
+
+    /// Takes in what is reported by now; one call of librdkafka's poll takes one report.
+    fn poll_all(&self) {
+        let mut before = usize::MAX;
+        while self.in_flight() < before {
+            before = self.in_flight();
+            self.inner.poll(Duration::ZERO);
+        }
     }
 
     /// Forgets what was reported so far, failures included: after a transaction was aborted.

@@ -77,10 +77,8 @@ impl Reader {
         // Whoever reads here hurries less than the workers and gets less memory for it.
         let defaults = [("fetch.wait.max.ms", "100"), ("queued.max.messages.kbytes", "16384")];
         let client = connection.client(&defaults, &fixed);
-        let inner = client.create_with_context(Logged).map_err(|source| Error::Create {
-            role: "consumer",
-            brokers: brokers.clone(),
-            source: source.into(),
+        let inner = client.create_with_context(Logged::default()).map_err(|source| {
+            Error::Create { role: "consumer", brokers: brokers.clone(), source: source.into() }
         })?;
         Ok(Self { inner, topic: topic.to_owned(), brokers, start, state: RefCell::default() })
     }

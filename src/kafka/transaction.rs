@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::Producer as _;
+use rdkafka::producer::{Producer as _, PurgeConfig};
 
 use super::producer::Producer;
 use super::{Consumer, Error, log};
@@ -74,9 +74,8 @@ impl Producer {
             return Err(self.setback("commit", KafkaError::Canceled));
         };
         let waited = Stopwatch::start();
-        let send = || {
-            self.inner.send_offsets_to_transaction(&list, &member, left(patience, waited))
-        };
+        let send =
+            || self.inner.send_offsets_to_transaction(&list, &member, left(patience, waited));
         self.persist("commit", patience, send)
     }
 
@@ -86,10 +85,13 @@ impl Producer {
     /// # Errors
     /// [`Error::Transaction`] if the producer is of no more use.
     pub fn abort(&self, patience: Duration) -> Result<(), Error> {
+        // What is still on its way belongs to nothing any more, and librdkafka aborts only when
+        // every record is accounted for.
+        self.inner.purge(PurgeConfig::default().queue().inflight());
         let waited = Stopwatch::start();
+        self.flush(patience).unwrap_or_default();
         let abort = || self.inner.abort_transaction(left(patience, waited));
         let outcome = self.persist("abort", patience, abort);
-        self.inner.poll(Duration::ZERO);
         self.forget_reports();
         match outcome {
             Ok(()) => Ok(()),

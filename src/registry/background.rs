@@ -20,6 +20,9 @@ use crate::retry::Backoff;
 /// Jobs that wait for the thread to look at them.
 const QUEUE: usize = 256;
 
+/// Most name look-ups at a time; each takes a thread.
+const MAX_NAME_LOOKUPS: usize = 4;
+
 /// Where one answer goes.
 pub(super) type Reply = SyncSender<Result<u32, Failure>>;
 
@@ -35,7 +38,8 @@ pub(super) enum Job {
 
 /// Starts the thread; an error is the system's.
 pub(super) fn start(client: Client, board: Arc<Board>) -> std::io::Result<Sender<Job>> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let mut runtime = Builder::new_current_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(MAX_NAME_LOOKUPS).build()?;
     let (sender, jobs) = channel(QUEUE);
     let run = move || run(runtime, Arc::new(client), board, jobs);
     thread::Builder::new().name("registry".to_owned()).spawn(run)?;

@@ -16,36 +16,24 @@ mod error;
 mod fixed;
 mod recent;
 mod references;
+mod remote;
 mod wording;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use tokio::sync::mpsc::Sender;
-
-use crate::clock::{Stopwatch, pause};
-use crate::codec::{ALERT_SCHEMA, Framing};
+use crate::codec::Framing;
 use crate::config;
 use crate::health::{Check, Finding, Health};
-use crate::retry::Backoff;
-use background::{Job, Reply};
-use board::{Board, Look};
-use client::{Client, Failure};
+use client::Client;
 pub use error::Error;
 use fixed::Fixed;
+use remote::Registry;
 
 /// What a look-up says.
 pub use crate::codec::SchemaAnswer as Lookup;
-
-/// How long a wait goes on before it looks whether it is still wanted.
-const SLICE: Duration = Duration::from_millis(20);
-
-/// Requests of one try at most, and time on top of their time-outs.
-const REQUESTS: u32 = 2;
-const GRACE: Duration = Duration::from_secs(1);
 
 /// How often what is asked again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,15 +70,6 @@ pub struct Schemas(Arc<Source>);
 enum Source {
     Fixed(Fixed),
     Registry(Registry),
-}
-
-struct Registry {
-    board: Arc<Board>,
-    jobs: Sender<Job>,
-    /// Its address, without user and password.
-    shown: String,
-    auto_register: bool,
-    timeout: Duration,
 }
 
 impl Schemas {
@@ -134,7 +113,7 @@ impl Schemas {
     pub fn trouble(&self) -> Option<String> {
         match &*self.0 {
             Source::Fixed(_) => None,
-            Source::Registry(registry) => registry.board.trouble(),
+            Source::Registry(registry) => registry.trouble(),
         }
     }
 
@@ -162,11 +141,7 @@ impl Schemas {
     /// the time-out of the settings.
     pub fn register(&self, subject: &str, schema_json: &str) -> Result<u32, Error> {
         let Source::Registry(registry) = &*self.0 else { return Err(Error::NoRegistry) };
-        let (subject, schema) = (subject.to_owned(), schema_json.to_owned());
-        let never = AtomicBool::new(false);
-        let job = |reply| Job::Register { subject: subject.clone(), schema, reply };
-        let tried = registry.ask(job, &never).expect("invariant: nobody says stop");
-        tried.map_err(|failure| registry.error(&subject, failure))
+        registry.register(subject, schema_json)
     }
 }
 
@@ -183,111 +158,4 @@ impl fmt::Debug for Schemas {
 /// The subject of a topic's values, as Confluent's serializers name it.
 pub fn subject_of(topic: &str) -> String {
     format!("{topic}-value")
-}
-
-impl Registry {
-    fn start(
-        client: Client,
-        settings: &config::SchemaRegistry,
-        health: Arc<Health>,
-        pace: Pace,
-    ) -> Result<Self, Error> {
-        let shown = client.shown.clone();
-        let board = Arc::new(Board::new(shown.clone(), health, pace));
-        let jobs = background::start(client, Arc::clone(&board))
-            .map_err(|error| Error::Start { registry: shown.clone(), why: error.to_string() })?;
-        let config::SchemaRegistry { auto_register, timeout, .. } = *settings;
-        Ok(Self { board, jobs, shown, auto_register, timeout })
-    }
-
-    fn lookup(&self, id: u32) -> Lookup {
-        match self.board.look(id) {
-            Look::Answer(answer) => answer,
-            Look::Fetch => {
-                if self.jobs.try_send(Job::Fetch(id)).is_err() {
-                    self.board.withdraw(id);
-                }
-                Lookup::Pending
-            }
-        }
-    }
-
-    /// The alerts' schema's id; waits until the registry answers, or gives `None` once stopped.
-    fn alert_schema(&self, subject: &str, stop: &AtomicBool) -> Result<Option<u32>, Error> {
-        let _waiting = self.board.wait();
-        let mut backoff = Backoff::new(self.board.pace.first_retry, self.board.pace.longest_retry);
-        loop {
-            let job = |reply| match (subject.to_owned(), ALERT_SCHEMA.to_owned()) {
-                (subject, schema) if self.auto_register => Job::Register { subject, schema, reply },
-                (subject, schema) => Job::Find { subject, schema, reply },
-            };
-            let answer = self.ask(job, stop);
-            match answer {
-                None => return Ok(None),
-                Some(Ok(id)) => {
-                    self.board.answered(Some(id));
-                    return Ok(Some(id));
-                }
-                Some(Err(Failure::Away(why))) => self.board.silent(&why),
-                Some(Err(failure)) => {
-                    self.board.answered(None);
-                    return Err(self.error(subject, failure));
-                }
-            }
-            if !wait(backoff.next_wait(), stop) {
-                return Ok(None);
-            }
-        }
-    }
-
-    fn error(&self, subject: &str, failure: Failure) -> Error {
-        let (registry, subject) = (self.shown.clone(), subject.to_owned());
-        match failure {
-            Failure::Away(why) => Error::Away { registry, why },
-            Failure::Refused(why) => Error::Refused { registry, subject, why },
-            Failure::Missing(why) | Failure::Broken(why) => {
-                Error::NotRegistered { registry, subject, why }
-            }
-        }
-    }
-
-    /// Has one try made and waits for its outcome; `None` once stopped.
-    fn ask(
-        &self,
-        job: impl FnOnce(Reply) -> Job,
-        stop: &AtomicBool,
-    ) -> Option<Result<u32, Failure>> {
-        let away = |why: &str| Some(Err(Failure::Away(why.to_owned())));
-        let (reply, answer) = sync_channel(1);
-        if self.jobs.try_send(job(reply)).is_err() {
-            return away("too many questions are open");
-        }
-        let asked = Stopwatch::start();
-        loop {
-            match answer.recv_timeout(SLICE) {
-                Ok(answer) => return Some(answer),
-                Err(RecvTimeoutError::Disconnected) => return away("the question was dropped"),
-                Err(RecvTimeoutError::Timeout) if stop.load(Ordering::Relaxed) => return None,
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-            if asked.elapsed() > self.timeout * REQUESTS + GRACE {
-                return away("no answer in time");
-            }
-        }
-    }
-}
-
-/// Lets time pass; false once stopped.
-fn wait(duration: Duration, stop: &AtomicBool) -> bool {
-    let started = Stopwatch::start();
-    loop {
-        if stop.load(Ordering::Relaxed) {
-            return false;
-        }
-        let left = duration.saturating_sub(started.elapsed());
-        if left.is_zero() {
-            return true;
-        }
-        pause(left.min(SLICE));
-    }
 }

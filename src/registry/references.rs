@@ -200,7 +200,8 @@ mod tests {
         let main = json!({"type": "record", "name": "geo.P", "fields": [
             {"name": "country", "type": "Country"}, {"name": "place", "type": "Place"}]});
         let whole = json!({"type": "record", "name": "geo.P", "fields": [
-            {"name": "country", "type": {"type": "enum", "name": "Country", "symbols": ["IN", "DE"]}},
+            {"name": "country", "type":
+                {"type": "enum", "name": "Country", "symbols": ["IN", "DE"]}},
             {"name": "place", "type": {"type": "record", "name": "Place", "fields": [
                 {"name": "country", "type": "Country"},
                 {"name": "city", "type": ["null", "string"]}]}}]});
@@ -224,11 +225,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_one_says_why() {
-        let nested = |name: usize| {
-            format!(
-                r#"{{"type": "record", "name": "N{name}", "fields": [{{"name": "n", "type": "N{}"}}]}}"#,
-                name + 1
-            )
+        let nested = |number: usize| {
+            let field = json!({"name": "n", "type": format!("N{}", number + 1)});
+            let name = format!("N{number}");
+            json!({"type": "record", "name": name, "fields": [field]}).to_string()
         };
         let parts: Vec<String> = (1..200).map(nested).collect();
         assert_eq!(inlined(&nested(0), &parts), Err(TOO_DEEP.to_owned()));

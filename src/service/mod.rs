@@ -2,13 +2,13 @@
 //!
 //! A worker ([`crate::worker`]) is one thread that knows nothing of others. What a process adds is
 //! here: brokers and a registry that are away at start are waited for, because exiting would only
-//! make somebody start it again; a worker that Kafka stops is started anew, because a transient fault
-//! must not take a whole process with it; a worker that finds itself in an impossible state ends the
-//! process, because nobody knows what it would do next. The sidecar answers from the first moment to
-//! the last, and says what is waited for.
+//! make somebody start it again; a worker that Kafka stops is started anew, because a transient
+//! fault must not take a whole process with it; a worker that finds itself in an impossible state
+//! ends the process, because nobody knows what it would do next. The sidecar answers from the first
+//! moment to the last, and says what is waited for.
 //!
-//! In reading order: `start` (what must be there before anything is read), `supervisor` (workers and
-//! their ends), `observer` (what workers tell, as metrics and health).
+//! In reading order: `start` (what must be there before anything is read), `supervisor` (workers
+//! and their ends), `observer` (what workers tell, as metrics and health).
 
 mod observer;
 mod start;
@@ -48,8 +48,8 @@ pub struct Settings {
     pub workers: usize,
     /// The model behind the scores, as alerts name it.
     pub model: ModelName,
-    /// What tells this process apart from all others, now and later: part of transactional ids where
-    /// membership is not static.
+    /// What tells this process apart from all others, now and later: part of transactional ids
+    /// where membership is not static.
     pub process: String,
 }
 

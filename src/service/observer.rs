@@ -1,7 +1,7 @@
 //! What a worker tells, as metrics and health.
 //!
-//! A worker counts for itself, without sharing anything; once a batch the difference to the last time
-//! is added to the process's metrics.
+//! A worker counts for itself, without sharing anything; once a batch the difference to the last
+//! time is added to the process's metrics.
 
 use std::sync::Arc;
 
@@ -66,6 +66,7 @@ impl Observer {
             Gauge::InflightRecords,
             Gauge::Paused,
             Gauge::CustomersCached,
+            Gauge::StateBytes,
         ] {
             self.metrics.gauge(self.number, gauge, 0);
         }
@@ -100,6 +101,7 @@ impl Observer {
                 let shown = Lag { records: lag.records.unsigned_abs(), oldest_ms: lag.oldest_ms };
                 self.metrics.lag(&self.topic, lag.partition, shown);
             }
+            Event::StateBytes(bytes) => self.gauge(Gauge::StateBytes, bytes),
             Event::Gone(partition) => self.metrics.forget_lag(&self.topic, partition),
             Event::WaitsForSchema(partition, schema) => self.waits_for_schema(partition, schema),
             Event::HasSchemas => self.health.clear(&self.schemas_part),

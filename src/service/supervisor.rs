@@ -126,7 +126,8 @@ fn worker_settings(
         Delivery::AtLeastOnce => worker::Delivery::AtLeastOnce,
         Delivery::ExactlyOnce => {
             let member = connection.instance_id();
-            let member = member.map_or_else(|| format!("{}-{number}", settings.process), str::to_owned);
+            let member =
+                member.map_or_else(|| format!("{}-{number}", settings.process), str::to_owned);
             let transactional_id = format!("{}-{member}", stream.group_id);
             worker::Delivery::ExactlyOnce { transactional_id }
         }

@@ -12,6 +12,9 @@ use super::hash::hash64;
 /// States in a block.
 const BLOCK: usize = 1_024;
 
+/// Most states that [`Customers::bytes`] looks at.
+const SAMPLE: usize = 1_024;
+
 /// One customer.
 #[derive(Debug)]
 pub struct Customer {
@@ -58,6 +61,18 @@ impl Customers {
     /// Every customer, in order of first appearance.
     pub fn iter(&self) -> impl Iterator<Item = &Customer> {
         self.blocks.iter().flatten()
+    }
+
+    /// Memory of all states in bytes, from a sample of at most [`SAMPLE`] of them: states differ by
+    /// what their customers do, and what is asked once a second must not visit a million of them.
+    pub fn bytes(&self) -> usize {
+        let stride = self.len().div_ceil(SAMPLE).max(1);
+        let sample = (0..self.len()).step_by(stride);
+        let sampled = sample.len();
+        let slots = sample.filter_map(|slot| u32::try_from(slot).ok());
+        let heap: usize = slots.map(|slot| at(&self.blocks, slot).state.heap_bytes()).sum();
+        let own = self.len() * (size_of::<Customer>() + size_of::<u32>());
+        own + (heap as u128 * self.len() as u128 / sampled.max(1) as u128) as usize
     }
 
     #[cold]

@@ -41,6 +41,11 @@ impl Partitions {
         self.list.iter().map(|(_, customers)| customers.len()).sum()
     }
 
+    /// Memory of all states in bytes, about; see [`Customers::bytes`].
+    pub fn bytes(&self) -> usize {
+        self.list.iter().map(|(_, customers)| customers.bytes()).sum()
+    }
+
     #[cold]
     fn place(&mut self, partition: i32) -> usize {
         let found = self.list.iter().position(|(id, _)| *id == partition);
@@ -69,6 +74,8 @@ mod tests {
         let count = |partition| partitions.of(partition).map(Customers::len);
         assert_eq!((count(7), count(3), count(0)), (Some(2), Some(1), None));
         assert_eq!(partitions.customers(), 3);
+        let own = std::mem::size_of::<crate::state::customers::Customer>();
+        assert!(partitions.bytes() >= 3 * own && partitions.bytes() < 3 * own + 1_000);
     }
 
     #[test]

@@ -86,7 +86,7 @@ table! {
     FRAUD_DETECTED = counter("synfinance_fraud_detected_total", &["severity"],
         "Scores from the threshold up, whatever the source.");
     ALERTS = counter("synfinance_alerts_total", &["severity", "model"],
-        "Alerts that the brokers have acknowledged, by severity and model.");
+        "Alerts published, by severity and model.");
     DEAD_LETTERS = counter("synfinance_dead_letters_total", &["reason"],
         "Records that cannot be scored and went to the dead-letter topic.");
     LATE = counter("synfinance_late_transactions_total", &[],

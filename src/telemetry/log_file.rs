@@ -4,11 +4,12 @@
 //! with `telemetry.file: synfinance` that includes `synfinance.db`. So it only rotates, and old
 //! files are looked for here: the name, a dot, a date of the rotation's form, and nothing else.
 
+use std::error::Error;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use tracing_appender::rolling::{RollingFileAppender, Rotation as Appenders};
+use tracing_appender::rolling::{InitError, RollingFileAppender, Rotation as Appenders};
 
 use crate::clock::now_millis;
 use crate::config::Rotation;
@@ -38,7 +39,7 @@ impl LogFile {
             .rotation(appenders(rotation))
             .filename_prefix(name.clone())
             .build(&directory)
-            .map_err(io::Error::other)?;
+            .map_err(of_system)?;
         let period = period(rotation, now_millis());
         let file = Self { appender, directory, name, rotation, keep, period };
         file.prune();
@@ -71,6 +72,13 @@ impl Write for LogFile {
     fn flush(&mut self) -> io::Result<()> {
         self.appender.flush()
     }
+}
+
+/// What the system said, without the appender's repetition of it.
+fn of_system(error: InitError) -> io::Error {
+    let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    let code = source.and_then(io::Error::raw_os_error);
+    code.map_or_else(|| io::Error::other(error), io::Error::from_raw_os_error)
 }
 
 fn appenders(rotation: Rotation) -> Appenders {

@@ -1,10 +1,10 @@
 //! What the process tells about itself: numbers, log lines, spans.
 //!
-//! Telemetry that grows with the traffic, waits for a collector or writes to a slow disk brings down
-//! what it should watch over. So everything here is bounded before it starts: every metric stands in
-//! one table ([`catalog`]) with the values that its labels may have, workers count with plain
-//! atomics once a batch ([`Metrics`]), and lines and spans go through queues of fixed length that
-//! drop rather than wait ([`Logging`]).
+//! Telemetry that grows with the traffic, waits for a collector or writes to a slow disk brings
+//! down what it should watch over. So everything here is bounded before it starts: every metric
+//! stands in one table ([`catalog`]) with the values that its labels may have, workers count with
+//! plain atomics once a batch ([`Metrics`]), and lines and spans go through queues of fixed length
+//! that drop rather than wait ([`Logging`]).
 
 pub mod catalog;
 mod family;

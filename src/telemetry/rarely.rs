@@ -1,7 +1,7 @@
 //! The same trouble, told once in a while.
 //!
-//! What fails once a batch fails thousands of times a second, and a log full of it hides why. So the
-//! first time is told at once, and then only one of each interval.
+//! What fails once a batch fails thousands of times a second, and a log full of it hides why. So
+//! the first time is told at once, and then only one of each interval.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Spans of batches for a collector, by OTLP over HTTP.
 //!
-//! A collector that is away must not cost the stream anything but its spans: they go through a queue
-//! of fixed length to the exporter's own thread, which drops what does not fit, and the same failure
-//! every few seconds is told once a minute.
+//! A collector that is away must not cost the stream anything but its spans: they go through a
+//! queue of fixed length to the exporter's own thread, which drops what does not fit, and the same
+//! failure every few seconds is told once a minute.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -284,10 +284,18 @@ impl<'a, S: Score> Worker<'a, S> {
             observe(Event::Committed(false));
         }
         let offsets = self.outbox.tasks.due();
-        if !offsets.is_empty() {
-            self.consumer.commit(&offsets)?;
-            self.outbox.tasks.commit(&offsets);
-            observe(Event::Committed(true));
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        let outcome = self.consumer.commit(&offsets);
+        observe(Event::Committed(outcome.is_ok()));
+        match outcome {
+            Ok(()) => self.outbox.tasks.commit(&offsets),
+            // The group may be between two generations: the next commit covers these.
+            Err(error) => tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "offsets cannot be committed now"
+            ),
         }
         Ok(())
     }
@@ -354,6 +362,7 @@ impl<'a, S: Score> Worker<'a, S> {
         self.since_lag = Stopwatch::start();
         self.miskeyed.warn(self.step.counts.miskeyed);
         observe(Event::InFlight(self.outbox.in_flight(), self.pauses.is_full));
+        observe(Event::StateBytes(self.step.scorer.state_bytes()));
         let now_ms = (self.clock)() / 1_000;
         for task in self.outbox.tasks.iter() {
             let Some(end) = self.consumer.end_offset(task.partition) else { continue };

@@ -5,6 +5,9 @@
 
 use std::collections::VecDeque;
 
+/// The partition of a record whose own is gone; Kafka's are never negative.
+pub const NOWHERE: i32 = -1;
+
 /// What an acknowledgement is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Flight {
@@ -44,6 +47,16 @@ impl Flights {
         Some(flight)
     }
 
+    /// These partitions are gone: nobody waits for what was published for them, and should one come
+    /// back, it is another life of it.
+    pub fn orphan(&mut self, partitions: &[i32]) {
+        for flight in self.ring.iter_mut().flatten() {
+            if partitions.contains(&flight.partition) {
+                flight.partition = NOWHERE;
+            }
+        }
+    }
+
     /// How many numbers are given out from the oldest that has not arrived.
     pub fn len(&self) -> usize {
         self.ring.len()
@@ -71,6 +84,11 @@ mod tests {
         }
         assert!(flights.is_empty());
         assert_eq!(flights.arrive(99), None);
+        flights.depart(flight(5));
+        let kept = flights.depart(Flight { partition: 2, ..flight(6) });
+        flights.orphan(&[1]);
+        assert_eq!(flights.arrive(kept - 1).unwrap().partition, NOWHERE);
+        assert_eq!(flights.arrive(kept).unwrap().partition, 2);
         let next = flights.depart(flight(9));
         assert!(!numbers.contains(&next));
         assert_eq!(flights.arrive(next), Some(flight(9)));

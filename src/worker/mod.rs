@@ -4,13 +4,13 @@
 //! again. The simple loop, read, score, produce, commit what was read, breaks the promise, because
 //! a producer returns long before the brokers have the alert. Here an offset is committed only when
 //! every alert and dead letter before it is acknowledged ([`progress`]), so that a crash at any
-//! moment repeats records and loses none; or, exactly once, offsets and alerts become visible in one
-//! transaction (`outbox`).
+//! moment repeats records and loses none; or, exactly once, offsets and alerts become visible in
+//! one transaction (`outbox`).
 //!
 //! A committed offset does not bring back what was remembered. A partition that is assigned is
 //! therefore read from as far back as customers are remembered, and records that were judged before
-//! are only remembered again ([`tasks`]): the next score is the one that an undisturbed run would have
-//! given.
+//! are only remembered again ([`tasks`]): the next score is the one that an undisturbed run would
+//! have given.
 //!
 //! The loop ([`run`]) takes what has arrived, never waiting to fill a batch: batches are of one
 //! record when idle and large under load, so latency and throughput come from the same rule. What
@@ -175,6 +175,8 @@ pub enum Event<'a> {
     },
     /// How far behind a partition is; once a second.
     Lag(Lag),
+    /// What is remembered takes so many bytes, about; once a second.
+    StateBytes(usize),
     /// The partition is gone.
     Gone(i32),
     /// A partition waits for the writer schema with this id.

@@ -1,13 +1,13 @@
 //! What a worker publishes, and how far its partitions may be committed for it.
 //!
 //! *At least once*: every record waits for its acknowledgement ([`super::progress`]), and offsets
-//! follow. *Exactly once*: records and offsets are one transaction, opened by the first record or by
-//! the first offset to be committed, and visible together when it is committed.
+//! follow. *Exactly once*: records and offsets are one transaction, opened by the first record or
+//! by the first offset to be committed, and visible together when it is committed.
 //!
-//! A transaction can fail without anybody's fault: a broker moves, the group rebalances in the middle.
-//! Reading its records again would not help, since they are remembered by now and would be held for
-//! repeats. So what was published in the open transaction is kept until it is committed; if the
-//! transaction has to be aborted, the same bytes are sent in the next one, without those of
+//! A transaction can fail without anybody's fault: a broker moves, the group rebalances in the
+//! middle. Reading its records again would not help, since they are remembered by now and would be
+//! held for repeats. So what was published in the open transaction is kept until it is committed;
+//! if the transaction has to be aborted, the same bytes are sent in the next one, without those of
 //! partitions that have gone meanwhile: whoever has them now judges them anew.
 
 use std::time::Duration;
@@ -96,8 +96,8 @@ impl Outbox {
         self.in_flight() <= MAX_FLIGHTS / 2
     }
 
-    /// Takes acknowledgements in and tells of each alert's; whether there were any. In a transaction
-    /// they mean nothing before the commit.
+    /// Takes acknowledgements in and tells of each alert's; whether there were any. In a
+    /// transaction they mean nothing before the commit.
     pub(super) fn settle(&mut self, arrived: &mut dyn FnMut(Flight)) -> Result<bool, Error> {
         if self.in_flight() == 0 {
             return Ok(false);
@@ -225,7 +225,7 @@ impl Outbox {
         let patience = self.patience;
         let Some(transaction) = &mut self.transaction else { return Ok(()) };
         let cause = &error as &dyn std::error::Error;
-        tracing::warn!(error = cause, "a transaction is aborted and its records are sent again");
+        tracing::info!(error = cause, "a transaction is aborted and its records are sent again");
         if transaction.is_open {
             self.producer.abort(patience)?;
         }
@@ -239,6 +239,7 @@ impl Outbox {
     /// visible.
     pub(super) fn close(&mut self, partitions: &[i32]) -> Result<(), Error> {
         self.tasks.remove(partitions);
+        self.flights.orphan(partitions);
         let patience = self.patience;
         let Some(transaction) = &mut self.transaction else { return Ok(()) };
         let is_gone = |sent: &Sent| partitions.contains(&sent.flight.partition);

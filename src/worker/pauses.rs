@@ -1,8 +1,8 @@
 //! Which partitions are not read for now.
 //!
 //! Two reasons stop reading: too much is in flight, which concerns all partitions, and a writer
-//! schema that the registry has not answered for yet, which concerns the partitions whose records need
-//! it. A worker that simply stopped polling instead would be taken for dead by its group.
+//! schema that the registry has not answered for yet, which concerns the partitions whose records
+//! need it. A worker that simply stopped polling instead would be taken for dead by its group.
 
 use std::collections::BTreeSet;
 
@@ -35,11 +35,8 @@ impl Pauses {
 
     /// Pauses and resumes what has to be, of these partitions.
     pub(super) fn apply(&mut self, consumer: &Consumer, partitions: &[i32]) -> Result<(), Error> {
-        let wanted: BTreeSet<i32> = if self.is_full {
-            partitions.iter().copied().collect()
-        } else {
-            self.waiting.clone()
-        };
+        let wanted: BTreeSet<i32> =
+            if self.is_full { partitions.iter().copied().collect() } else { self.waiting.clone() };
         let stop: Vec<i32> = wanted.difference(&self.paused).copied().collect();
         let go_on: Vec<i32> = self.paused.difference(&wanted).copied().collect();
         if !stop.is_empty() {

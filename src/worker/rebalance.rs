@@ -1,9 +1,9 @@
 //! Partitions come and go.
 //!
 //! What the group asks for has waited for the batch in hand ([`Consumer::rebalance`]), so there is
-//! one clean place for it. A partition that leaves in order is drained and committed first; one that
-//! is lost may be somebody else's already, so nothing of it is committed. Either way it is forgotten:
-//! whoever has it next, this worker included, remembers it from the log.
+//! one clean place for it. A partition that leaves in order is drained and committed first; one
+//! that is lost may be somebody else's already, so nothing of it is committed. Either way it is
+//! forgotten: whoever has it next, this worker included, remembers it from the log.
 //!
 //! [`Consumer::rebalance`]: crate::kafka::Consumer::rebalance
 
@@ -107,7 +107,9 @@ impl<S: Score> Worker<'_, S> {
             );
             match asked {
                 Ok(begins) => return Ok(begins),
-                Err(error) if stop.load(Ordering::Acquire) || waited.elapsed() > settings.patience => {
+                Err(error)
+                    if stop.load(Ordering::Acquire) || waited.elapsed() > settings.patience =>
+                {
                     return Err(error.into());
                 }
                 Err(error) => {

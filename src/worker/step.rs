@@ -10,9 +10,7 @@ use jiff::Timestamp;
 
 use super::{Counts, Error, ModelName, Schemas, Settings, Topics};
 use crate::clock::Stopwatch;
-use crate::codec::{
-    Decoded, Decoder, Framing, Reason, Rejected, SchemaAnswer, encode_alert,
-};
+use crate::codec::{Decoded, Decoder, Framing, Reason, Rejected, SchemaAnswer, encode_alert};
 use crate::decision::{Alert, Severity};
 use crate::engine::{Decision, Engine, EngineError};
 use crate::kafka::{Headers, Outgoing};
@@ -56,6 +54,9 @@ pub trait Score {
 
     /// What it has met and holds.
     fn met(&self) -> Met;
+
+    /// Memory of what it remembers in bytes, about; asked once a second.
+    fn state_bytes(&self) -> usize;
 }
 
 impl<S: Score> Score for &mut S {
@@ -82,6 +83,10 @@ impl<S: Score> Score for &mut S {
 
     fn met(&self) -> Met {
         (**self).met()
+    }
+
+    fn state_bytes(&self) -> usize {
+        (**self).state_bytes()
     }
 }
 
@@ -115,6 +120,10 @@ impl Score for Engine {
             customers: self.customer_count(),
             frauds: self.fraud_count(),
         }
+    }
+
+    fn state_bytes(&self) -> usize {
+        Self::state_bytes(self)
     }
 }
 
@@ -193,6 +202,7 @@ pub struct Step<S> {
 }
 
 /// What the bytes of a record came to.
+#[expect(clippy::large_enum_variant, reason = "the large variant is the one that always comes")]
 enum Read<'a> {
     Transaction(Transaction<'a>),
     Rejected(Rejected),

@@ -4,15 +4,15 @@
 //!
 //! | stage | what happens | ends with |
 //! | --- | --- | --- |
-//! | *restoring* | records that were judged before are remembered again, without alerts | the first record that was not |
+//! | *restoring* | what was judged before is remembered again | the first record that was not |
 //! | *running* | records are judged, alerts published, offsets committed | revocation or loss |
-//! | *draining* | nothing is read; what is in hand is acknowledged and committed | everything acknowledged, or the deadline |
+//! | *draining* | what is in hand is acknowledged and committed | all of it, or the deadline |
 //! | *closed* | all that is remembered is forgotten | a new assignment |
 //!
-//! A partition that is lost skips draining's commit: somebody else may have it already. Whatever does
-//! not fit, a record of a partition that is not assigned, an acknowledgement that nobody waits for, an
-//! offset that goes back, is an impossible state: the worker stops without committing, because a wrong
-//! committed offset is lost data.
+//! A partition that is lost skips draining's commit: somebody else may have it already. Whatever
+//! does not fit, a record of a partition that is not assigned, an acknowledgement that nobody waits
+//! for, an offset that goes back, is an impossible state: the worker stops without committing,
+//! because a wrong committed offset is lost data.
 
 use super::Error;
 use super::progress::Progress;
@@ -137,7 +137,8 @@ impl Tasks {
         Ok(was_restoring && !task.is_restoring())
     }
 
-    /// As [`Progress::acknowledge`]. `Ok(false)` if the partition is gone: then nobody waits for it.
+    /// As [`Progress::acknowledge`]. `Ok(false)` if the partition is gone: then nobody waits for
+    /// it.
     ///
     /// # Errors
     /// [`Error::Impossible`] if it was not to be acknowledged.

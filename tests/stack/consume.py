@@ -1,11 +1,13 @@
 """Prints all records of a topic as JSON lines, from its beginning to its end of now.
 
-With a registry values are decoded as Avro, without one they are printed in hexadecimal.
+The end is that of all records: with read_committed a transaction that somebody left open is waited
+for, until the brokers abort it. With a registry values are decoded as Avro, without one they are printed in hexadecimal.
 """
 
 import argparse
 import json
 import sys
+import time
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
@@ -14,8 +16,8 @@ import avro
 PATIENCE = 60  # seconds without any answer
 
 
-def records(brokers, topic, isolation):
-    consumer = Consumer(
+def client(brokers, isolation):
+    return Consumer(
         {
             "bootstrap.servers": brokers,
             "group.id": "stack-consume",
@@ -25,20 +27,39 @@ def records(brokers, topic, isolation):
             "fetch.message.max.bytes": 8_000_000,
         }
     )
-    partitions = consumer.list_topics(topic, timeout=PATIENCE).topics[topic].partitions
-    consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
-    open_partitions = set(partitions)
-    while open_partitions:
-        batch = consumer.consume(1_000, PATIENCE)
-        if not batch:
-            sys.exit(f"{topic}: nothing for {PATIENCE} s, partitions {open_partitions} have no end")
+
+
+def ends(brokers, topic):
+    """The next offset of each partition, open transactions included."""
+    asker = client(brokers, "read_uncommitted")
+    partitions = asker.list_topics(topic, timeout=PATIENCE).topics[topic].partitions
+    found = {}
+    for partition in partitions:
+        where = TopicPartition(topic, partition)
+        found[partition] = asker.get_watermark_offsets(where, timeout=PATIENCE)[1]
+    asker.close()
+    return found
+
+
+def records(brokers, topic, isolation):
+    """Every record before the ends of now."""
+    left = {partition: end for partition, end in ends(brokers, topic).items() if end}
+    consumer = client(brokers, isolation)
+    consumer.assign([TopicPartition(topic, partition, 0) for partition in left])
+    heard = time.monotonic()
+    while left:
+        batch = consumer.consume(1_000, 0.05)
         for message in batch:
             if message.error() is None:
+                heard = time.monotonic()
                 yield message
-            elif message.error().code() == KafkaError._PARTITION_EOF:
-                open_partitions.discard(message.partition())
-            else:
+            elif message.error().code() != KafkaError._PARTITION_EOF:
                 sys.exit(f"{topic}: {message.error()}")
+            # Markers of transactions have offsets and are no records: only an end tells of them.
+            elif message.offset() >= left.get(message.partition(), 0):
+                left.pop(message.partition(), None)
+        if time.monotonic() - heard > PATIENCE:
+            sys.exit(f"{topic}: nothing for {PATIENCE} s, and these are not at their ends: {left}")
     consumer.close()
 
 

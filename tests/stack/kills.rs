@@ -2,9 +2,9 @@
 //!
 //! Two processes share the partitions; in turn the one, the other, both, and one that has just been
 //! started are killed. A killed process leaves alerts without offsets, or a transaction that nobody
-//! ends; its successor has to rebuild windows of days, half of what makes an alert. Against what came
-//! out stand two counts: `payments.py` from the seed, and the service itself, undisturbed, in another
-//! group over the same records.
+//! ends; its successor has to rebuild windows of days, half of what makes an alert. Against what
+//! came out stand two counts: `payments.py` from the seed, and the service itself, undisturbed, in
+//! another group over the same records.
 
 use std::time::Duration;
 

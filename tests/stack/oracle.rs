@@ -111,7 +111,7 @@ fn difference(expected: &Value, came: &Value) -> Option<String> {
     (!found.is_empty()).then(|| format!("{id}: {}", found.join("; ")))
 }
 
-/// Whether `came` has what is expected: numbers nearly, lists in order, of objects the fields named.
+/// Whether `came` has what is expected: numbers nearly, lists in order, fields by name.
 fn agree(expected: &Value, came: &Value) -> bool {
     match (expected, came) {
         (Value::Number(a), Value::Number(b)) => {

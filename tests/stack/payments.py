@@ -17,7 +17,7 @@ HOUR = 3_600_000
 DAY = 24 * HOUR
 
 THRESHOLD = 0.5
-BASELINE = (500.0, 1.0, 8.0, 0.0)
+BASELINE = (500.0, 1.0, 8.1, 0.0)
 FEATURES = (
     ("amount", "AMOUNT"),
     ("txn_frequency_1h", "VELOCITY_1H"),

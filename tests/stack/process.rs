@@ -1,10 +1,10 @@
 //! Child processes that never outlive the test.
 //!
-//! `Drop` stops a child when a test ends or panics, and does nothing when the test process itself is
-//! killed or its statics are never dropped; a broker would then run on. So each child has a guard: a
-//! shell that reads from a pipe which only this process holds open. However this process ends, the
-//! pipe closes, and the guard kills the child and removes its directory. Both live in process
-//! groups of their own, so that Ctrl-C ends the tests and not the guard.
+//! `Drop` stops a child when a test ends or panics, and does nothing when the test process itself
+//! is killed or its statics are never dropped; a broker would then run on. So each child has a
+//! guard: a shell that reads from a pipe which only this process holds open. However this process
+//! ends, the pipe closes, and the guard kills the child and removes its directory. Both live in
+//! process groups of their own, so that Ctrl-C ends the tests and not the guard.
 
 use std::fs::File;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -18,7 +18,8 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How much of a log is shown.
 const SHOWN_LINES: usize = 60;
 
-/// Kills `$1` and removes `$2` when stdin ends. The directory may be in use until the child is gone.
+/// Kills `$1` and removes `$2` when stdin ends. The directory may be in use until the child is
+/// gone.
 const GUARD: &str = r#"read -r _
 kill -KILL "$1"
 for _ in 1 2 3 4 5; do rm -rf "$2" && break; sleep 0.2; done"#;
@@ -33,8 +34,8 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command` with its output in files `<name>.out` and `<name>.err` of `directory`, which
-    /// is removed if this process is killed.
+    /// Starts `command` with its output in files `<name>.out` and `<name>.err` of `directory`,
+    /// which is removed if this process is killed.
     pub fn spawn(name: &str, command: &mut Command, directory: &Path) -> Self {
         let (out, err) = ["out", "err"].map(|end| directory.join(format!("{name}.{end}"))).into();
         let append = |path: &Path| {

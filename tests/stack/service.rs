@@ -1,6 +1,7 @@
 //! `synfinance run` as its users run it: a process, a configuration file, signals, HTTP.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -41,7 +42,7 @@ impl Service {
         // Every JSON text is YAML.
         let file = directory.path().join("config.yaml");
         std::fs::write(&file, config).expect("a writable directory");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_synfinance"));
+        let mut command = Command::new(binary());
         command
             .arg("--config")
             .arg(&file)
@@ -120,6 +121,12 @@ impl Service {
     pub fn wait_end(mut self, limit: Duration) -> (ExitStatus, String) {
         (self.process.wait(limit), self.process.stderr())
     }
+}
+
+/// The binary that cargo built, or the one that its variable names when the tests run.
+fn binary() -> OsString {
+    let named = std::env::var_os("CARGO_BIN_EXE_synfinance");
+    named.unwrap_or_else(|| env!("CARGO_BIN_EXE_synfinance").into())
 }
 
 /// `over` over `base`, object by object.
