@@ -17,7 +17,7 @@ pub struct Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:{}", self.partition, self.offset)
+        formatter.pad(&format!("{}:{}", self.partition, self.offset))
     }
 }
 
