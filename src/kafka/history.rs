@@ -20,6 +20,7 @@ use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::admin::Logged;
 use super::{Connection, Error};
 use crate::clock::Stopwatch;
 
@@ -106,7 +107,7 @@ pub fn committed_offsets(
 
 /// A client that asks and is no member.
 struct Asker<'a> {
-    inner: BaseConsumer,
+    inner: BaseConsumer<Logged>,
     topic: &'a str,
     brokers: &'a str,
     patience: Duration,
@@ -128,11 +129,13 @@ impl<'a> Asker<'a> {
             ("isolation.level", "read_committed"),
             ("fetch.message.max.bytes", "65536"),
         ];
-        let inner = connection.client(&[], &fixed).create().map_err(|source| Error::Create {
-            role: "consumer",
-            brokers: brokers.to_owned(),
-            source: source.into(),
-        })?;
+        let inner = connection.client(&[], &fixed).create_with_context(Logged::default()).map_err(
+            |source| Error::Create {
+                role: "consumer",
+                brokers: brokers.to_owned(),
+                source: source.into(),
+            },
+        )?;
         Ok(Self { inner, topic, brokers, patience })
     }
 

@@ -17,6 +17,9 @@ const LINGER: Duration = Duration::ZERO;
 /// How long a worker with acknowledgements or schemas to come waits for a record.
 const BUSY_WAIT: Duration = Duration::from_millis(1);
 
+/// Records after which offsets are committed before it is time.
+const COMMIT_RECORDS: u64 = 20_000;
+
 /// Time between warnings about miskeyed records.
 const WARN_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -62,6 +65,7 @@ pub fn run<S: Score>(
         restoring: Vec::new(),
         clock,
         since_commit: Stopwatch::start(),
+        committed_at: 0,
         since_lag: Stopwatch::start(),
         since_asking: Stopwatch::start(),
         caught_up_ms: Vec::new(),
@@ -82,6 +86,8 @@ pub(super) struct Worker<'a, S> {
     pub(super) restoring: Vec<(i32, Stopwatch)>,
     clock: &'a dyn Fn() -> i64,
     since_commit: Stopwatch,
+    /// Records received at the last commit.
+    committed_at: u64,
     since_lag: Stopwatch,
     since_asking: Stopwatch,
     /// When each partition was last seen without unread records.
@@ -126,20 +132,44 @@ impl<'a, S: Score> Worker<'a, S> {
         while !stop.load(Ordering::Acquire) {
             observe(Event::Beat);
             verdicts(&mut |label| self.step.scorer.learn(label));
-            let limit = records.len() + self.settings.batch_records;
+            let held = records.len();
+            let limit = held + self.settings.batch_records;
             self.consumer.take(limit, self.wait(), &mut records)?;
+            self.drop_repeats(held, &mut records);
             let has_records = self.process(&mut records, observe)?;
             if self.settle(observe)? | has_records {
                 observe(Event::Counted(&self.step.counts, self.step.scorer.met()));
             }
             self.make_room(observe)?;
-            if self.since_commit.elapsed() >= self.settings.commit_interval {
+            if self.is_commit_due() {
                 self.commit(observe)?;
             }
             self.rebalance(&mut records, stop, observe)?;
             self.now_and_then(observe);
         }
         self.finish(&mut records, stop, observe)
+    }
+
+    /// Drops what has come before, of the records behind those that were held.
+    fn drop_repeats(&mut self, held: usize, records: &mut Vec<Record<'a>>) {
+        let (tasks, mut place) = (&mut self.outbox.tasks, 0);
+        let before = records.len();
+        records.retain(|record| {
+            place += 1;
+            place <= held || tasks.is_new(record.partition(), record.offset())
+        });
+        let repeats = before - records.len();
+        if repeats > 0 {
+            tracing::debug!(repeats, "records came again after a rebalance");
+        }
+    }
+
+    /// At least once, a commit costs nothing and saves repeats: in a backlog a second is a lot of
+    /// records. Exactly once it costs a transaction's round trips.
+    fn is_commit_due(&self) -> bool {
+        let records = self.step.counts.received - self.committed_at;
+        let is_long = !self.outbox.is_transactional() && records >= COMMIT_RECORDS;
+        is_long || self.since_commit.elapsed() >= self.settings.commit_interval
     }
 
     /// Ends orderly: what is in hand is published, acknowledged and committed.
@@ -279,6 +309,7 @@ impl<'a, S: Score> Worker<'a, S> {
 
     fn commit(&mut self, observe: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
         self.since_commit = Stopwatch::start();
+        self.committed_at = self.step.counts.received;
         if self.outbox.is_transactional() {
             self.commit_transaction(observe)?;
             return Ok(());

@@ -33,6 +33,8 @@ pub struct Task {
     committed: Option<i64>,
     /// Records before this offset have been judged before.
     pub judged_until: i64,
+    /// The offset behind the newest record that has come.
+    come: i64,
     /// The offset behind the newest record that was taken, or where reading begins.
     pub next: i64,
     /// Kafka's timestamp of the newest record that was judged, in milliseconds.
@@ -61,6 +63,7 @@ impl Tasks {
             progress: Progress::default(),
             committed: None,
             judged_until,
+            come: from,
             next: from,
             newest_ms: None,
         });
@@ -94,6 +97,16 @@ impl Tasks {
     /// Whether the partition is among them.
     pub fn has(&self, partition: i32) -> bool {
         self.tasks.iter().any(|task| task.partition == partition)
+    }
+
+    /// Whether a record that has come is new. While a group deals partitions, librdkafka may begin
+    /// to read again from a position that its reader has just left: such a record is in hand already.
+    #[inline]
+    pub fn is_new(&mut self, partition: i32, offset: i64) -> bool {
+        let Some(task) = self.find(partition) else { return true };
+        let is_new = offset >= task.come;
+        task.come = task.come.max(offset + 1);
+        is_new
     }
 
     /// Whether this record was judged before it was read this time.
@@ -243,6 +256,16 @@ mod tests {
         assert!(!tasks.receive(3, 20, Some(9)).unwrap());
         assert_eq!(tasks.due(), [(3, 21)]);
         assert_eq!(tasks.iter().next().unwrap().newest_ms, Some(9));
+    }
+
+    #[test]
+    fn what_comes_again_is_not_new() {
+        let mut tasks = tasks(&[0]);
+        for (offset, is_new) in [(0, true), (1, true), (1, false), (0, false), (5, true)] {
+            assert_eq!(tasks.is_new(0, offset), is_new, "{offset}");
+        }
+        tasks.assign(0, 3, 3);
+        assert!(tasks.is_new(0, 3) && !tasks.is_new(0, 2));
     }
 
     #[test]
