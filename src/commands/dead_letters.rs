@@ -33,9 +33,9 @@ pub(super) enum Arguments {
     #[command(after_help = "Examples:\n  \
         synfinance dead-letters replay --reason unknown_schema --dry-run\n  \
         synfinance dead-letters replay 0:123 0:124\n\n\
-        Letters stay where they are: a second replay sends them again. A transaction that was \
-        scored meanwhile is recognised by its id and not scored twice within \
-        state.dedup_horizon.")]
+        Letters stay where they are: a second replay sends them again. A transaction whose id is \
+        remembered meanwhile, because it was scored or because it could be read when windows were \
+        restored, is a repeat and not scored within state.dedup_horizon; replay it after that.")]
     Replay(Replay),
 }
 

@@ -100,7 +100,8 @@ impl Tasks {
     }
 
     /// Whether a record that has come is new. While a group deals partitions, librdkafka may begin
-    /// to read again from a position that its reader has just left: such a record is in hand already.
+    /// to read again from a position that its reader has just left: such a record is in hand
+    /// already.
     #[inline]
     pub fn is_new(&mut self, partition: i32, offset: i64) -> bool {
         let Some(task) = self.find(partition) else { return true };
