@@ -16,6 +16,8 @@ pub mod limits;
 
 pub mod clock;
 
+pub mod error;
+
 pub mod retry;
 
 pub mod health;

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::failure::UsageError;
 use super::interrupt::Interrupt;
-use super::kafka::{PATIENCE, connection};
+use super::kafka::PATIENCE;
 use super::letter_text::{letter_json, letter_line, letter_text, shown_value_json};
 use super::output::{self, count};
 use crate::batch::parse_time;
@@ -16,6 +16,7 @@ use crate::clock::now_millis;
 use crate::codec::Reason;
 use crate::config::{Settings, parse_duration};
 use crate::dead_letters::{Place, Replayed, Selection, Topic, find, list, replay};
+use crate::service::connection;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Arguments {

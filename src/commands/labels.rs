@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::framing;
 use super::interrupt::Interrupt;
-use super::kafka::{PATIENCE, connection, new_topics};
+use super::kafka::{PATIENCE, new_topics};
 use super::output::{self, count};
 use super::progress::Progress;
 use crate::batch::{Format, Source, Summary, Target, read_labels};
@@ -20,6 +20,7 @@ use crate::config::{SchemaRegistry, Settings};
 use crate::health::Health;
 use crate::kafka::{Outgoing, Producer, ensure_topics};
 use crate::registry::Schemas;
+use crate::service::connection;
 use crate::transaction::Label;
 
 /// How long a record waits for company: nobody waits for a single verdict.

@@ -21,6 +21,7 @@ use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
+use super::error::weigh;
 use super::{Connection, Error, Headers, log};
 
 /// How a group moves partitions between its members.
@@ -232,7 +233,7 @@ impl Consumer {
         while records.len() < limit && self.inner.context().requests().is_empty() {
             match self.inner.poll(patience) {
                 Some(Ok(message)) => records.push(Record(message)),
-                Some(Err(error)) => self.weigh(error)?,
+                Some(Err(error)) => weigh(&self.inner, error, &self.topic, &self.brokers)?,
                 None => return Ok(()),
             }
             patience = Duration::ZERO;
@@ -373,21 +374,6 @@ impl Consumer {
             brokers: self.brokers.clone(),
             source: source.into(),
         }
-    }
-
-    /// Lets errors pass that librdkafka goes on after.
-    fn weigh(&self, source: KafkaError) -> Result<(), Error> {
-        let is_fatal = matches!(source, KafkaError::MessageConsumptionFatal(_))
-            || self.inner.client().fatal_error().is_some();
-        if !is_fatal {
-            log::passing(&source, &self.topic);
-            return Ok(());
-        }
-        Err(Error::Consume {
-            topic: self.topic.clone(),
-            brokers: self.brokers.clone(),
-            source: source.into(),
-        })
     }
 }
 

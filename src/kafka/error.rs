@@ -3,7 +3,30 @@
 //! librdkafka's own error is large and rarely there, so it stands in a box: every step of the
 //! worker returns a result with room for it.
 
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaError;
+
+use super::log;
+
+/// Lets an error of a consumer pass that librdkafka goes on after.
+///
+/// # Errors
+/// [`Error::Consume`] after any other.
+pub(super) fn weigh<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    source: KafkaError,
+    topic: &str,
+    brokers: &str,
+) -> Result<(), Error> {
+    let is_fatal = matches!(source, KafkaError::MessageConsumptionFatal(_))
+        || consumer.client().fatal_error().is_some();
+    if !is_fatal {
+        log::passing(&source, topic);
+        return Ok(());
+    }
+    let (topic, brokers) = (topic.to_owned(), brokers.to_owned());
+    Err(Error::Consume { topic, brokers, source: source.into() })
+}
 
 /// A client that cannot go on. Nothing is lost by stopping: what was not acknowledged is not
 /// committed and will be read again.

@@ -14,6 +14,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::admin::{Deadline, Logged, missing, partitions};
+use super::error::weigh;
 use super::positions::Positions;
 use super::{Connection, Error, Record, log};
 use crate::clock::Stopwatch;
@@ -143,7 +144,7 @@ impl Reader {
                     // Nothing has come, but whoever waits for the end need not wait longer.
                     patience = Duration::ZERO;
                 }
-                Some(Err(error)) => self.weigh(error)?,
+                Some(Err(error)) => weigh(&self.inner, error, &self.topic, &self.brokers)?,
                 None => break,
             }
         }
@@ -273,17 +274,5 @@ impl Reader {
             brokers: self.brokers.clone(),
             source: source.into(),
         }
-    }
-
-    /// Lets errors pass that librdkafka goes on after.
-    fn weigh(&self, source: KafkaError) -> Result<(), Error> {
-        let is_fatal = matches!(source, KafkaError::MessageConsumptionFatal(_))
-            || self.inner.client().fatal_error().is_some();
-        if !is_fatal {
-            log::passing(&source, &self.topic);
-            return Ok(());
-        }
-        let (topic, brokers) = (self.topic.clone(), self.brokers.clone());
-        Err(Error::Consume { topic, brokers, source: source.into() })
     }
 }

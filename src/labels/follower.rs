@@ -11,6 +11,7 @@ use super::reading::{Reading, Translator};
 use super::{BATCH_LABELS, Error, Event, Lookup, Observer, OwnedLabel, Settings};
 use crate::clock::{Stopwatch, now_millis, pause};
 use crate::codec::Rejected;
+use crate::error::with_causes;
 use crate::health::Health;
 use crate::kafka::{Error as KafkaError, Reader, Record};
 
@@ -279,17 +280,6 @@ impl From<KafkaError> for Trouble {
     fn from(error: KafkaError) -> Self {
         Self::Kafka(error)
     }
-}
-
-/// An error and what it comes from, on one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }
 
 /// What this part says on the board. A thread that dies says so: nobody else would notice that the

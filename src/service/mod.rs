@@ -14,6 +14,8 @@ mod observer;
 mod start;
 mod supervisor;
 
+pub use start::connection;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Shared;
 use crate::clock::pause;
 use crate::config::Stream;
+use crate::error::with_causes;
 use crate::health::{Check, Finding};
 use crate::kafka::{self, Connection, NewTopics};
 use crate::retry::Backoff;
@@ -20,7 +21,10 @@ const ANSWER_TIME: Duration = Duration::from_secs(5);
 const SLICE: Duration = Duration::from_millis(50);
 
 /// The cluster that the settings name.
-pub(super) fn connection(stream: &Stream) -> Result<Connection, kafka::Error> {
+///
+/// # Errors
+/// [`kafka::Error::Reserved`] if a property is not the operator's.
+pub fn connection(stream: &Stream) -> Result<Connection, kafka::Error> {
     let properties =
         stream.kafka.iter().map(|(key, value)| (key.clone(), value.expose().to_owned()));
     Connection::new(stream.brokers.join(","), properties.collect())
@@ -51,7 +55,7 @@ pub(super) fn ensure_topics(
                 return Ok(true);
             }
             Err(error @ kafka::Error::Unreachable { .. }) => {
-                let text = chain(&error);
+                let text = with_causes(&error);
                 tracing::warn!(error = text, "kafka does not answer, trying again");
                 shared.health.report(Check::Kafka, Finding::Down(text.clone()));
                 shared.health.obstruct(PART, text);
@@ -72,15 +76,4 @@ pub(super) fn rest(duration: Duration, stop: &AtomicBool, idle: &mut dyn FnMut()
         idle();
         left -= slice;
     }
-}
-
-/// An error with its causes, for people.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
 }

@@ -6,12 +6,13 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use super::observer::Observer;
-use super::start::{chain, rest};
+use super::start::rest;
 use super::{Error, Make, Settings, Shared};
 use crate::clock::{Stopwatch, now_micros, now_millis, pause};
 use crate::codec::Framing;
 use crate::config::{Assignment, Delivery};
 use crate::engine::Engine;
+use crate::error::with_causes;
 use crate::health::{Check, Finding};
 use crate::kafka;
 use crate::labels::{self, Follower, Inbox};
@@ -193,7 +194,10 @@ impl Crew {
             let (number, ended) = self.workers.swap_remove(place);
             let outcome = ended.join().unwrap_or(Err(Error::Panicked(number)));
             if let Err(error) = outcome {
-                tracing::error!(error = chain(&error), "a worker ended, and the process with it");
+                tracing::error!(
+                    error = with_causes(&error),
+                    "a worker ended, and the process with it"
+                );
                 self.first_error.get_or_insert(error);
                 stop.store(true, Ordering::Release);
             }
@@ -220,7 +224,7 @@ fn probe(settings: &Settings, shared: &Shared) {
     let topic = &settings.stream.topics.transactions;
     let finding = match kafka::partitions_of(&shared.connection, topic, PROBE_TIME) {
         Ok(_) => Finding::Ok,
-        Err(error) => Finding::Down(chain(&error)),
+        Err(error) => Finding::Down(with_causes(&error)),
     };
     shared.health.report(Check::Kafka, finding);
 }
@@ -261,7 +265,7 @@ impl Worker {
             if self.stop.load(Ordering::Acquire) {
                 return Err(Error::Worker { number: self.number, source: error.into() });
             }
-            let text = chain(&error);
+            let text = with_causes(&error);
             tracing::error!(worker = self.number, error = text, "a worker starts again");
             self.observer.waits(&format!("starting again after: {text}"));
             engine.forget_customers();
