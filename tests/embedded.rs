@@ -151,7 +151,7 @@ fn produce(connection: &Connection, numbers: impl Iterator<Item = u64>) {
 /// A worker's run until all workers sharing `total` have done `until` records, duplicates apart.
 fn work(
     settings: &Settings,
-    scorer: Tens,
+    mut scorer: Tens,
     until: u64,
     (total, stop): (&AtomicU64, &AtomicBool),
 ) -> Counts {
@@ -166,7 +166,7 @@ fn work(
         }
     };
     let clock = || now_millis() * 1_000;
-    worker::run(settings, scorer, &clock, stop, &mut |_| (), &mut observe).unwrap()
+    worker::run(settings, &mut scorer, &clock, stop, &mut |_| (), &mut observe).unwrap()
 }
 
 fn work_alone(settings: &Settings, until: u64) -> Counts {

@@ -27,9 +27,13 @@ impl Interrupt {
     /// Listens to SIGINT and SIGTERM from now on.
     pub(super) fn listen() -> anyhow::Result<Self> {
         let raised = Arc::new(AtomicBool::new(false));
+        // A flag of its own: the library raises the other one too, and then a first signal is still
+        // a first signal.
+        let is_second = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
             // In this order a first signal raises the flag and a second one finds it raised.
-            flag::register_conditional_shutdown(signal, INTERRUPTED, Arc::clone(&raised))
+            flag::register_conditional_shutdown(signal, INTERRUPTED, Arc::clone(&is_second))
+                .and_then(|_| flag::register(signal, Arc::clone(&is_second)))
                 .and_then(|_| flag::register(signal, Arc::clone(&raised)))
                 .context("listening to SIGINT and SIGTERM")?;
         }
@@ -80,5 +84,13 @@ mod tests {
         assert!(interrupt.check().is_ok());
         interrupt.flag().store(true, Ordering::Relaxed);
         assert_eq!(interrupt.check().unwrap_err().to_string(), "interrupted");
+    }
+
+    #[test]
+    fn a_first_signal_ends_nothing_at_once_even_after_the_work_has_ended_itself() {
+        let interrupt = Interrupt::listen().unwrap();
+        interrupt.flag().store(true, Ordering::Relaxed);
+        signal_hook::low_level::raise(SIGTERM).unwrap();
+        assert!(interrupt.check().is_err(), "and this process is still here to say so");
     }
 }

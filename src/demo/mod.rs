@@ -216,7 +216,7 @@ fn work<S: Score>(
     clock: Clock,
     board: &Board,
 ) -> Result<Counts, Error> {
-    let scorer = make()?;
+    let mut scorer = make()?;
     let mut observe = |event: Event<'_>| match event {
         Event::Assigned(tasks) => board.assigned(index, tasks.len()),
         Event::Counted(counts, _) => board.counted(index, counts),
@@ -225,7 +225,7 @@ fn work<S: Score>(
     };
     let micros = || clock.micros();
     let stop = board.stop_workers();
-    let counts = worker::run(settings, scorer, &micros, stop, &mut |_| (), &mut observe)?;
+    let counts = worker::run(settings, &mut scorer, &micros, stop, &mut |_| (), &mut observe)?;
     Ok(counts)
 }
 

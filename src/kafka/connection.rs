@@ -68,6 +68,15 @@ impl Connection {
         own
     }
 
+    /// The same for clients that read committed records alone, whatever the operator wants: what is
+    /// aborted never happened, so an alert about it would be one too many.
+    #[must_use]
+    pub fn reading_committed(&self) -> Self {
+        let mut own = self.clone();
+        own.properties.insert("isolation.level".to_owned(), "read_committed".to_owned());
+        own
+    }
+
     /// The static member's id, if membership is static.
     pub fn instance_id(&self) -> Option<&str> {
         self.properties.get(INSTANCE_ID).map(String::as_str)
@@ -136,6 +145,13 @@ mod tests {
         assert_eq!(shared.of_worker(1).instance_id(), Some("pod-7-1"));
         let dynamic = connection("linger.ms", "7").unwrap();
         assert_eq!(dynamic.of_worker(1), dynamic);
+    }
+
+    #[test]
+    fn what_was_aborted_can_be_refused() {
+        let operators = connection("isolation.level", "read_uncommitted").unwrap();
+        let config = operators.reading_committed().client(&[], &[]);
+        assert_eq!(config.get("isolation.level"), Some("read_committed"));
     }
 
     #[test]

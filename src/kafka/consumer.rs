@@ -6,6 +6,7 @@
 //! and reading stops there; the worker finishes its batch, flushes, commits, and then lets it
 //! happen with [`Consumer::complete`]. Offsets are committed by the caller and never by librdkafka.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::ffi::CString;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -103,6 +104,8 @@ pub struct Consumer {
     inner: BaseConsumer<Events>,
     topic: String,
     brokers: String,
+    /// Partitions of which everything was taken, and where they ended then.
+    ends: RefCell<Vec<(i32, i64)>>,
 }
 
 /// A rebalance as librdkafka asks for it.
@@ -114,13 +117,27 @@ struct Events {
     requests: Mutex<VecDeque<Request>>,
     /// Nobody will answer any more: give up partitions at once.
     is_leaving: AtomicBool,
-    /// A commit that nobody waited for has failed.
-    has_failed_commit: AtomicBool,
+    commits: Mutex<Commits>,
+}
+
+/// What has become of commits that nobody waited for.
+#[derive(Debug, Default)]
+pub struct Commits {
+    /// Partitions and the offsets at which the group has them.
+    pub confirmed: Vec<(i32, i64)>,
+    /// How many were taken whole.
+    pub succeeded: u64,
+    /// How many had at least one partition refused.
+    pub failed: u64,
 }
 
 impl Events {
     fn requests(&self) -> std::sync::MutexGuard<'_, VecDeque<Request>> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn commits(&self) -> std::sync::MutexGuard<'_, Commits> {
+        self.commits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -151,9 +168,22 @@ impl ConsumerContext for Events {
         }
     }
 
-    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
+    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
+        let mut commits = self.commits();
+        let before = commits.confirmed.len();
+        // A commit as a whole is a success as soon as one partition is, so each is looked at.
+        for element in offsets.elements() {
+            let is_taken = result.is_ok() && element.error().is_ok();
+            if let (true, Offset::Offset(offset)) = (is_taken, element.offset()) {
+                commits.confirmed.push((element.partition(), offset));
+            }
+        }
+        if commits.confirmed.len() - before == offsets.count() {
+            commits.succeeded += 1;
+        } else {
+            commits.failed += 1;
+        }
         if let Err(error) = result {
-            self.has_failed_commit.store(true, Ordering::Release);
             log::passing(&error, "offsets were not committed, the next commit covers them");
         }
     }
@@ -187,20 +217,26 @@ impl Consumer {
         assignment: Assignment,
     ) -> Result<Self, Error> {
         let brokers = connection.brokers().to_owned();
-        // A worker reads faster than it works: what is read ahead only takes memory. And a queue
-        // that is full is looked at again soon, not after the second that is the default.
+        // What is read ahead only takes memory and waits: the next fetch is for when all is taken,
+        // looked for every millisecond. A live topic then costs its brokers at most a thousand
+        // fetches a second and worker instead of one per produced batch. The group is asked often
+        // for its state, because partitions of a rebalance stand still until everybody has heard.
         let defaults = [
             ("partition.assignment.strategy", assignment.strategy()),
             ("fetch.wait.max.ms", "100"),
-            ("fetch.queue.backoff.ms", "2"),
-            ("queued.min.messages", "20000"),
+            ("fetch.queue.backoff.ms", "1"),
+            ("queued.min.messages", "1"),
             ("queued.max.messages.kbytes", "16384"),
+            ("heartbeat.interval.ms", "500"),
         ];
         let fixed = [
             ("group.id", group_id),
             ("auto.offset.reset", "earliest"),
             ("enable.auto.commit", "false"),
             ("enable.auto.offset.store", "false"),
+            // Behind a partition's last record there may be markers of transactions, which only
+            // librdkafka sees; so it is asked to say when nothing is left.
+            ("enable.partition.eof", "true"),
         ];
         let inner: BaseConsumer<Events> = connection
             .client(&defaults, &fixed)
@@ -215,7 +251,7 @@ impl Consumer {
             brokers: brokers.clone(),
             source: source.into(),
         })?;
-        Ok(Self { inner, topic: topic.to_owned(), brokers })
+        Ok(Self { inner, topic: topic.to_owned(), brokers, ends: RefCell::default() })
     }
 
     /// Appends what has arrived: waits up to `patience` for the first record and for no other, and
@@ -230,9 +266,19 @@ impl Consumer {
         records: &mut Vec<Record<'a>>,
     ) -> Result<(), Error> {
         let mut patience = patience;
+        let mut ends = self.ends.borrow_mut();
         while records.len() < limit && self.inner.context().requests().is_empty() {
             match self.inner.poll(patience) {
-                Some(Ok(message)) => records.push(Record(message)),
+                Some(Ok(message)) => {
+                    if !ends.is_empty() {
+                        ends.retain(|(partition, _)| *partition != message.partition());
+                    }
+                    records.push(Record(message));
+                }
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    ends.retain(|(known, _)| *known != partition);
+                    ends.extend(self.end_offset(partition).map(|end| (partition, end)));
+                }
                 Some(Err(error)) => weigh(&self.inner, error, &self.topic, &self.brokers)?,
                 None => return Ok(()),
             }
@@ -276,6 +322,7 @@ impl Consumer {
     /// # Errors
     /// [`Error::Rebalance`] if librdkafka refuses.
     pub fn pause(&self, partitions: &[i32]) -> Result<(), Error> {
+        self.ends.borrow_mut().retain(|(partition, _)| !partitions.contains(partition));
         let paused = self.inner.pause(&self.list(partitions));
         paused.map_err(|source| self.rebalance_error(source))
     }
@@ -289,10 +336,17 @@ impl Consumer {
         resumed.map_err(|source| self.rebalance_error(source))
     }
 
-    /// The offset behind the newest record of a partition as of the last answer to a fetch; asks
-    /// nobody. `None` before the first answer.
+    /// How many records of a partition there are from offset `next` on, as of the last answer to a
+    /// fetch; asks nobody. `None` before the first answer.
+    pub fn unread(&self, partition: i32, next: i64) -> Option<i64> {
+        let end = self.end_offset(partition)?;
+        let is_read = self.ends.borrow().contains(&(partition, end));
+        Some(if is_read { 0 } else { (end - next).max(0) })
+    }
+
+    /// The offset behind a partition's newest entry.
     #[expect(unsafe_code, reason = "rdkafka has no safe name for what the client already knows")]
-    pub fn end_offset(&self, partition: i32) -> Option<i64> {
+    fn end_offset(&self, partition: i32) -> Option<i64> {
         let topic = CString::new(self.topic.as_str()).ok()?;
         let (mut low, mut high) = (-1, -1);
         // SAFETY: the client lives as long as `inner`, the topic is a C string that outlives the
@@ -310,9 +364,9 @@ impl Consumer {
         is_known.then_some(high)
     }
 
-    /// Whether a commit that nobody waited for has failed since the last call.
-    pub fn has_failed_commit(&self) -> bool {
-        self.inner.context().has_failed_commit.swap(false, Ordering::AcqRel)
+    /// What has become, since the last call, of commits that nobody waited for.
+    pub fn commits(&self) -> Commits {
+        std::mem::take(&mut *self.inner.context().commits())
     }
 
     /// Which member of which generation of the group this is, for a transaction's offsets.
@@ -341,8 +395,8 @@ impl Consumer {
         Error::Rebalance { topic: self.topic.clone(), source: source.into() }
     }
 
-    /// Commits the offsets to read next, by partition, without waiting; a failure is logged, and
-    /// the next commit makes up for it.
+    /// Commits the offsets to read next, by partition, without waiting: [`Self::commits`] tells
+    /// what has become of it, and it may never tell of a commit that a rebalance has overtaken.
     ///
     /// # Errors
     /// [`Error::Offsets`] if librdkafka does not take them.

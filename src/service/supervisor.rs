@@ -125,14 +125,15 @@ fn worker_settings(
 ) -> worker::Settings {
     let stream = &settings.stream;
     let connection = shared.connection.of_worker(number);
-    let delivery = match stream.delivery {
-        Delivery::AtLeastOnce => worker::Delivery::AtLeastOnce,
+    let (connection, delivery) = match stream.delivery {
+        Delivery::AtLeastOnce => (connection, worker::Delivery::AtLeastOnce),
         Delivery::ExactlyOnce => {
             let member = connection.instance_id();
             let member =
                 member.map_or_else(|| format!("{}-{number}", settings.process), str::to_owned);
             let transactional_id = format!("{}-{member}", stream.group_id);
-            worker::Delivery::ExactlyOnce { transactional_id }
+            let delivery = worker::Delivery::ExactlyOnce { transactional_id };
+            (connection.reading_committed(), delivery)
         }
     };
     let schemas = shared.schemas.clone();

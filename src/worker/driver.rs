@@ -41,7 +41,7 @@ const LAST_COMMIT_PAUSE: Duration = Duration::from_millis(100);
 /// [`Error`] if it cannot go on. It leaves the group then as well, without committing.
 pub fn run<S: Score>(
     settings: &Settings,
-    scorer: S,
+    scorer: &mut S,
     clock: &dyn Fn() -> i64,
     stop: &AtomicBool,
     verdicts: &mut Verdicts<'_>,
@@ -79,7 +79,7 @@ pub fn run<S: Score>(
 pub(super) struct Worker<'a, S> {
     pub(super) settings: &'a Settings,
     pub(super) consumer: &'a Consumer,
-    pub(super) step: Step<S>,
+    pub(super) step: Step<'a, S>,
     pub(super) outbox: Outbox,
     pub(super) pauses: Pauses,
     /// Partitions that are being restored, and since when.
@@ -314,25 +314,26 @@ impl<'a, S: Score> Worker<'a, S> {
             self.commit_transaction(observe)?;
             return Ok(());
         }
-        if self.consumer.has_failed_commit() {
-            self.outbox.tasks.uncommit();
-            observe(Event::Committed(false));
-        }
+        self.take_commits(observe);
         let offsets = self.outbox.tasks.due();
         if offsets.is_empty() {
             return Ok(());
         }
-        let outcome = self.consumer.commit(&offsets);
-        observe(Event::Committed(outcome.is_ok()));
-        match outcome {
-            Ok(()) => self.outbox.tasks.commit(&offsets),
-            // The group may be between two generations: the next commit covers these.
-            Err(error) => tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "offsets cannot be committed now"
-            ),
+        if let Err(error) = self.consumer.commit(&offsets) {
+            // The group may be between two generations: what is not confirmed is due again.
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "offsets cannot be committed now");
+            observe(Event::Committed(false));
         }
         Ok(())
+    }
+
+    /// Learns which commits have arrived. Those that nobody confirms stay due.
+    fn take_commits(&mut self, observe: &mut dyn FnMut(Event<'_>)) {
+        let commits = self.consumer.commits();
+        (0..commits.failed).for_each(|_| observe(Event::Committed(false)));
+        (0..commits.succeeded).for_each(|_| observe(Event::Committed(true)));
+        self.outbox.tasks.commit(&commits.confirmed);
     }
 
     fn commit_transaction(&mut self, observe: &mut dyn FnMut(Event<'_>)) -> Result<bool, Error> {
@@ -403,8 +404,8 @@ impl<'a, S: Score> Worker<'a, S> {
         observe(Event::StateBytes(self.step.scorer.state_bytes()));
         let now_ms = (self.clock)() / 1_000;
         for task in self.outbox.tasks.iter() {
-            let Some(end) = self.consumer.end_offset(task.partition) else { continue };
-            let records = (end - task.next.max(task.judged_until)).max(0);
+            let next = task.next.max(task.judged_until);
+            let Some(records) = self.consumer.unread(task.partition, next) else { continue };
             let caught_up = &mut self.caught_up_ms;
             let place = caught_up.iter().position(|(partition, _)| *partition == task.partition);
             let place = place.unwrap_or_else(|| {

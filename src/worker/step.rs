@@ -59,37 +59,6 @@ pub trait Score {
     fn state_bytes(&self) -> usize;
 }
 
-impl<S: Score> Score for &mut S {
-    fn score(
-        &mut self,
-        batch: &[Transaction<'_>],
-        partitions: &[i32],
-        decisions: &mut Vec<Option<Decision>>,
-    ) -> Result<(), EngineError> {
-        (**self).score(batch, partitions, decisions)
-    }
-
-    fn restore(&mut self, transaction: &Transaction<'_>, partition: i32) {
-        (**self).restore(transaction, partition);
-    }
-
-    fn forget(&mut self, partition: i32) {
-        (**self).forget(partition);
-    }
-
-    fn learn(&mut self, label: &Label<'_>) {
-        (**self).learn(label);
-    }
-
-    fn met(&self) -> Met {
-        (**self).met()
-    }
-
-    fn state_bytes(&self) -> usize {
-        (**self).state_bytes()
-    }
-}
-
 impl Score for Engine {
     fn score(
         &mut self,
@@ -184,11 +153,11 @@ pub struct Held {
 }
 
 /// A batch's way, with the room for it.
-pub struct Step<S> {
+pub struct Step<'s, S> {
     decoder: Decoder,
     schemas: Schemas,
     /// What scores.
-    pub scorer: S,
+    pub scorer: &'s mut S,
     topics: Topics,
     model: ModelName,
     framing: Framing,
@@ -209,9 +178,9 @@ enum Read<'a> {
     Needs(u32),
 }
 
-impl<S: Score> Step<S> {
+impl<'s, S: Score> Step<'s, S> {
     /// A step that scores with `scorer`.
-    pub fn new(settings: &Settings, scorer: S) -> Self {
+    pub fn new(settings: &Settings, scorer: &'s mut S) -> Self {
         Self {
             decoder: Decoder::new(),
             schemas: settings.schemas.clone(),

@@ -11,6 +11,8 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use crate::process::eventually;
+
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -29,9 +31,15 @@ pub fn answers(brokers: &str) -> Result<(), String> {
 
 /// Creates a topic that takes records of up to 8 MB.
 pub fn create_topic(brokers: &str, topic: &str, partitions: i32) {
+    create_topic_for(brokers, topic, partitions, 8_000_000);
+}
+
+/// Creates a topic that takes records of up to `bytes`.
+pub fn create_topic_for(brokers: &str, topic: &str, partitions: i32, bytes: u32) {
+    let bytes = bytes.to_string();
     let admin: AdminClient<DefaultClientContext> = config(brokers).create().expect("a client");
     let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1))
-        .set("max.message.bytes", "8000000");
+        .set("max.message.bytes", &bytes);
     let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let results = runtime.block_on(admin.create_topics([&new], &options));
@@ -69,6 +77,22 @@ pub fn ends(brokers: &str, topic: &str) -> BTreeMap<i32, i64> {
         (partition, marks.expect("watermarks").1)
     };
     (0..i32::try_from(count).expect("few partitions")).map(end).collect()
+}
+
+/// Joins a group, stays until it has been dealt partitions of the topic, and leaves it.
+pub fn visit(brokers: &str, group: &str, topic: &str) {
+    let visitor: BaseConsumer = config(brokers)
+        .set("group.id", group)
+        .set("partition.assignment.strategy", "cooperative-sticky")
+        .set("enable.auto.commit", "false")
+        .create()
+        .expect("a consumer");
+    visitor.subscribe(&[topic]).expect("a subscription");
+    eventually("a visitor is dealt partitions", PATIENCE, || {
+        drop(visitor.poll(Duration::from_millis(100)));
+        let dealt = visitor.assignment().map_err(|error| error.to_string())?;
+        if dealt.count() > 0 { Ok(()) } else { Err("none yet".to_owned()) }
+    });
 }
 
 /// What a group has committed, by partition; 0 where it has not.

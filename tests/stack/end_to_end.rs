@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::cluster;
 use crate::oracle::{Verdict, text};
 use crate::process::eventually;
 use crate::service::{Service, merge};
@@ -104,5 +105,23 @@ fn without_a_registry_the_table_of_schemas_serves() {
     stage.wait_done(&mut [&mut service]);
     let alerts = stage.consume(&stage.alerts, "read_uncommitted");
     Verdict::new(&Sent { seed: 14, count: 3_000 }.expected(), &alerts).assert_exact();
+    service.stop();
+}
+
+#[test]
+fn a_transactions_marker_is_no_lag() {
+    let stage = Stage::new("markers");
+    let mut service = Service::start(&stage.config());
+    let sent = ["--seed", "9", "--count", "400", "--transactional-id", &stage.group];
+    stage.produce("payments", &sent);
+    let read = "synfinance_transactions_total";
+    service.wait_metric(SOON, read, "", 400.0);
+    let lag = "synfinance_consumer_lag_records";
+    eventually("lag is gone", SOON, || match service.metrics().sum(lag, "") {
+        0.0 => Ok(()),
+        lag => Err(format!("{lag} records")),
+    });
+    let ends = cluster::ends(&stage.brokers, &stage.transactions);
+    assert!(ends.values().sum::<i64>() > 400, "no marker was behind the records: {ends:?}");
     service.stop();
 }

@@ -75,6 +75,42 @@ fn a_schema_that_cannot_be_asked_for_is_waited_for() {
     service.stop();
 }
 
+#[test]
+fn partitions_that_wait_for_a_schema_may_go_and_come_back() {
+    let stage = Stage::new("waiting-moves");
+    let (gate, config) = behind_a_door(&stage, Door::Open);
+    let mut service = Service::start(&config);
+    stage.produce("payments", &["--seed", "34", "--count", "1500"]);
+    stage.wait_done(&mut [&mut service]);
+    gate.set(Door::Refuses);
+    let new = ["--seed", "34", "--skip", "1500", "--count", "3000", "--variant", "evolved"];
+    stage.produce("payments", &new);
+    wait_for_complaint(&mut service);
+    let before = service.metrics().sum("synfinance_rebalances_total", "");
+    cluster::visit(&stage.brokers, &stage.group, &stage.transactions);
+    service.wait_metric(SOON, "synfinance_rebalances_total", "", before + 2.0);
+    gate.set(Door::Open);
+    service.wait_ready();
+    stage.wait_done(&mut [&mut service]);
+    let alerts = stage.consume(&stage.alerts, "read_uncommitted");
+    Verdict::new(&Sent { seed: 34, count: 3_000 }.expected(), &alerts).assert_exact();
+    service.stop();
+}
+
+#[test]
+fn verdicts_whose_schema_comes_late_are_waited_for() {
+    let stage = Stage::new("late-verdicts");
+    let (gate, config) = behind_a_door(&stage, Door::Open);
+    let mut service = Service::start(&config);
+    gate.set(Door::Refuses);
+    stage.produce_to(&stage.labels, "labels", &["--count", "7"]);
+    wait_for_complaint(&mut service);
+    gate.set(Door::Open);
+    service.wait_metric(SOON, "synfinance_labels_total", "", 7.0);
+    service.wait_ready();
+    service.stop();
+}
+
 fn broker_restarts(delivery: &str, isolation: &str) {
     let mut kafka = Kafka::start();
     let stage = Stage::on("broker", &kafka.brokers());

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
+use crate::cluster;
 use crate::oracle::{Verdict, text};
 use crate::service::{Service, merge};
-use crate::stage::{Sent, Stage};
+use crate::stage::{PARTITIONS, Sent, Stage};
 
 fn poisoned(delivery: &str, isolation: &str) {
     let stage = Stage::new("poison");
@@ -82,4 +83,46 @@ fn poison_is_kept_byte_for_byte_and_the_stream_goes_on() {
 #[test]
 fn poison_is_kept_byte_for_byte_exactly_once() {
     poisoned("exactly_once", "read_committed");
+}
+
+fn refused(delivery: &str, isolation: &str) {
+    let stage = Stage::bare("refused", crate::servers::kafka());
+    let create = |topic: &str, bytes| {
+        cluster::create_topic_for(&stage.brokers, topic, PARTITIONS, bytes);
+    };
+    for topic in [&stage.transactions, &stage.alerts, &stage.labels] {
+        create(topic, 8_000_000);
+    }
+    create(&stage.dead_letters, 100_000);
+    let over = json!({"stream": {"delivery": delivery}});
+    let mut service = Service::start(&merge(stage.config(), &over));
+    let told = stage.produce("poison", &["--seed", "23"]);
+    stage.wait_done(&mut [&mut service]);
+    let letters = stage.consume_raw(&stage.dead_letters, isolation);
+    let poison = told["poison"].as_array().expect("a list");
+    assert_eq!(letters.len(), poison.len(), "one dead letter for each bad record");
+    let (large, small): (Vec<&Value>, Vec<&Value>) =
+        letters.iter().partition(|letter| header(letter, "error.reason") == "too_large");
+    assert_eq!(large.len(), 2);
+    for letter in large {
+        assert_eq!(letter["value"], Value::Null);
+        assert!(header(letter, "error.value").contains("more than the topic takes"));
+        header(letter, "source.offset").parse::<i64>().expect("its place");
+    }
+    for letter in small {
+        let is_it =
+            |sent: &&Value| sent["key"] == letter["key"] && sent["value"] == letter["value"];
+        assert!(poison.iter().any(|sent| is_it(&sent)), "changed: {letter}");
+    }
+    service.stop();
+}
+
+#[test]
+fn a_letter_that_its_topic_refuses_goes_without_its_value() {
+    refused("at_least_once", "read_uncommitted");
+}
+
+#[test]
+fn a_letter_that_its_topic_refuses_goes_without_its_value_exactly_once() {
+    refused("exactly_once", "read_committed");
 }

@@ -24,10 +24,15 @@ TIMEOUT = 120  # seconds until a record that no broker takes is given up
 class Sender:
     """A producer that knows of every record whether it arrived."""
 
-    def __init__(self, brokers):
+    def __init__(self, brokers, transactional_id=None):
         self.lost = []
+        transactional = {
+            "transactional.id": transactional_id,
+            "transaction.timeout.ms": TIMEOUT * 1_000,
+        }
         self.producer = Producer(
             {
+                **(transactional if transactional_id else {}),
                 "bootstrap.servers": brokers,
                 "enable.idempotence": True,
                 "linger.ms": 5,
@@ -68,7 +73,10 @@ def send_payments(arguments, registry):
     schema = avro.VARIANTS[arguments.variant]()
     identity = registry.register(f"{arguments.topic}-value", schema)
     encode = avro.Encoder(identity, schema)
-    sender = Sender(arguments.brokers)
+    sender = Sender(arguments.brokers, arguments.transactional_id)
+    if arguments.transactional_id:
+        sender.producer.init_transactions(TIMEOUT)
+        sender.producer.begin_transaction()
     ended = stop_when_stdin_ends() if arguments.count is None else threading.Event()
     began = time.monotonic()
     place = sent = 0
@@ -89,6 +97,8 @@ def send_payments(arguments, registry):
         if sent % 100 == 0:
             sender.producer.poll(0)
     sender.finish()
+    if arguments.transactional_id:
+        sender.producer.commit_transaction(TIMEOUT)
     return {"sent": sent, "until": place, "schema": identity}
 
 
@@ -197,6 +207,7 @@ def main():
     parser.add_argument("--schema-file")
     parser.add_argument("--key-prefix", default="")
     parser.add_argument("--merchants", default="")
+    parser.add_argument("--transactional-id", help="payments are sent in one transaction")
     arguments = parser.parse_args()
     acts = {"payments": send_payments, "poison": poison, "labels": labels, "register": register}
     print(json.dumps(acts[arguments.what](arguments, avro.Registry(arguments.registry))))
