@@ -19,11 +19,13 @@ use crate::state::hash::{hash30, hash32, hash64};
 use crate::state::labels::KnownFrauds;
 use crate::state::observation::{Incoming, Observation};
 use crate::state::partitions::Partitions;
+use crate::state::snapshot::{self, SnapshotError};
 use crate::transaction::{Label, Transaction};
 
 mod scoring;
 
 pub use crate::state::customer::Seen;
+pub use crate::state::partitions::Place;
 use scoring::{Decider, Forest};
 pub use scoring::{Decision, EngineError};
 
@@ -51,6 +53,9 @@ pub struct Counts {
 
 /// The partition of transactions that come from no topic.
 pub const WHOLE: i32 = 0;
+
+/// Where those stand: nobody asks how far they are applied.
+const NOWHERE: Place = Place { partition: WHOLE, offset: 0 };
 
 /// One engine: the state of the customers that it owns, a model, and room for a batch.
 /// `Send` and not shared: one for each shard or worker.
@@ -86,7 +91,7 @@ impl Engine {
         rows: &mut Vec<f64>,
         seen: &mut Vec<Seen>,
     ) -> Result<(), EngineError> {
-        self.remember(batch, |_| WHOLE)?;
+        self.remember(batch, |_| NOWHERE)?;
         let stride = self.plan.columns().len();
         let mut computed = self.values.chunks_exact(stride);
         rows.clear();
@@ -131,14 +136,75 @@ impl Engine {
         self.frauds.len()
     }
 
-    /// Remembers a transaction of `partition` that has been judged before, and judges nothing: what
-    /// rebuilds lost state. The state is the same as after scoring it. How it was taken is not
-    /// counted again.
-    pub fn restore(&mut self, transaction: &Transaction<'_>, partition: i32) {
+    /// Remembers a transaction that has been judged before, and judges nothing: what rebuilds lost
+    /// state. The state is the same as after scoring it. How it was taken is not counted again.
+    /// `false` if its customer's state, read from a snapshot, has it already.
+    pub fn restore(&mut self, transaction: &Transaction<'_>, place: Place) -> bool {
         let (incoming, _) = incoming(&self.context, transaction);
-        let hash = hash64(transaction.customer_id);
-        let state = self.partitions.of_mut(partition).state_mut(transaction.customer_id, hash);
-        state.remember(&incoming, &self.context.bounds, |_, _| ());
+        let customers = self.partitions.of_mut(place.partition);
+        let slot = customers.slot(transaction.customer_id, hash64(transaction.customer_id));
+        if place.offset < customers.at(slot).applied_offset() {
+            return false;
+        }
+        let state = customers.state_mut(slot);
+        let remembered = state.remember(&incoming, &self.context.bounds, |_, _| ());
+        if remembered.seen != Seen::Duplicate {
+            customers.applied(slot, place.offset);
+        }
+        true
+    }
+
+    /// Whether a customer of a partition is in memory.
+    pub fn has(&self, partition: i32, customer_id: &str) -> bool {
+        let customers = self.partitions.of(partition);
+        customers.is_some_and(|customers| customers.has(customer_id, hash64(customer_id)))
+    }
+
+    /// Takes a customer in as stored: `state` has all records of the partition before
+    /// `applied_offset`. `Ok(false)` if the customer is in memory already; then that stays.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] if the bytes are none of this release or an older one.
+    pub fn admit(
+        &mut self,
+        partition: i32,
+        customer_id: &str,
+        applied_offset: i64,
+        state: &[u8],
+    ) -> Result<bool, SnapshotError> {
+        let state = snapshot::decode(state)?;
+        Ok(self.partitions.of_mut(partition).admit(customer_id, state, applied_offset))
+    }
+
+    /// A customer of a partition is stored; see [`Engine::is_missing`].
+    pub fn expect(&mut self, partition: i32, customer_id: &str) {
+        self.partitions.of_mut(partition).expect(customer_id);
+    }
+
+    /// Whether any customer is stored and not in memory.
+    pub fn expects(&self) -> bool {
+        self.partitions.iter().any(Customers::expects)
+    }
+
+    /// Whether a customer is stored and not in memory: it has to be admitted before a transaction
+    /// of it is scored or restored.
+    pub fn is_missing(&self, partition: i32, customer_id: &str) -> bool {
+        self.partitions.of(partition).is_some_and(|customers| customers.is_missing(customer_id))
+    }
+
+    /// The store has been asked for a customer, who is missing no more.
+    pub fn met_in_store(&mut self, partition: i32, customer_id: &str) {
+        self.partitions.of_mut(partition).met_in_store(customer_id);
+    }
+
+    /// How many customers of a partition have changed since the last [`Engine::cut`].
+    pub fn changed(&self, partition: i32) -> usize {
+        self.partitions.of(partition).map_or(0, Customers::changed)
+    }
+
+    /// The slots of those customers, to be saved; from now on none has changed.
+    pub fn cut(&mut self, partition: i32) -> Vec<u32> {
+        self.partitions.of_mut(partition).cut()
     }
 
     /// Forgets all customers, and keeps the known frauds.
@@ -157,16 +223,16 @@ impl Engine {
     }
 
     /// Remembers a batch and leaves its rows in `values`, complete with the forest's columns.
-    /// `partition_of` tells where the transaction at a place of the batch comes from.
+    /// `place_of` tells where the transaction at a place of the batch comes from.
     fn remember(
         &mut self,
         batch: &[Transaction<'_>],
-        partition_of: impl Fn(usize) -> i32,
+        place_of: impl Fn(usize) -> Place,
     ) -> Result<(), EngineError> {
         self.values.clear();
         self.seen.clear();
         for (place, transaction) in batch.iter().enumerate() {
-            let seen = self.remember_one(transaction, partition_of(place));
+            let seen = self.remember_one(transaction, place_of(place));
             self.seen.push(seen);
         }
         if let Some(forest) = &mut self.forest {
@@ -176,11 +242,12 @@ impl Engine {
     }
 
     #[inline]
-    fn remember_one(&mut self, transaction: &Transaction<'_>, partition: i32) -> Seen {
+    fn remember_one(&mut self, transaction: &Transaction<'_>, place: Place) -> Seen {
         let (incoming, local) = incoming(&self.context, transaction);
         let customer = hash64(transaction.customer_id);
-        let customers = self.partitions.of_mut(partition);
-        let state = customers.state_mut(transaction.customer_id, customer);
+        let customers = self.partitions.of_mut(place.partition);
+        let slot = customers.slot(transaction.customer_id, customer);
+        let state = customers.state_mut(slot);
         let (plan, row, values) = (&self.plan, &mut self.row, &mut self.values);
         let frauds = &self.frauds;
         let read = |state: &CustomerState, observation: &Observation| {
@@ -191,8 +258,11 @@ impl Engine {
         let Remembered { seen, folded } = state.remember(&incoming, &self.context.bounds, read);
         self.counts.folded += folded as u64;
         match seen {
-            Seen::New => {}
-            Seen::Late => self.counts.late += 1,
+            Seen::New => customers.applied(slot, place.offset),
+            Seen::Late => {
+                self.counts.late += 1;
+                customers.applied(slot, place.offset);
+            }
             Seen::Duplicate => self.counts.duplicates += 1,
         }
         seen

@@ -48,6 +48,10 @@ pub mod kafka;
 
 pub mod registry;
 
+pub mod database;
+
+pub mod snapshots;
+
 pub mod dead_letters;
 
 pub mod demo;

@@ -65,3 +65,31 @@ pub const HTTP_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 const _: () = assert!(HTTP_HEADER_TIMEOUT.as_secs() < HTTP_REQUEST_TIMEOUT.as_secs());
 const _: () = assert!(HTTP_REQUEST_TIMEOUT.as_secs() < HTTP_IDLE_TIMEOUT.as_secs());
+
+/// Longest wait for a database's answer, the wait for a connection included.
+pub const DATABASE_ANSWER_TIME: Duration = Duration::from_secs(30);
+
+/// Longest time a database works on one statement before it gives up itself.
+pub const DATABASE_STATEMENT_TIME: Duration = Duration::from_secs(20);
+
+/// Longest wait for somebody else's lock in a database.
+pub const DATABASE_LOCK_TIME: Duration = Duration::from_secs(5);
+
+const _: () = assert!(DATABASE_LOCK_TIME.as_secs() < DATABASE_STATEMENT_TIME.as_secs());
+const _: () = assert!(DATABASE_STATEMENT_TIME.as_secs() < DATABASE_ANSWER_TIME.as_secs());
+
+/// Connections of one store; each is used by one thread, which has one question at a time.
+pub const DATABASE_CONNECTIONS: u32 = 2;
+
+/// Most orders that wait for a database; a worker with more to save waits until there is room.
+pub const WAITING_ORDERS: usize = 8;
+
+/// Longest wait of a worker for the database when a partition comes; then its topic is read.
+pub const CLAIM_TIME: Duration = Duration::from_secs(5);
+
+/// Most customers that one query reads.
+pub const MAX_LOADED_CUSTOMERS: usize = 1_024;
+
+/// Longest wait of a worker for customers that are stored and not in memory; then it starts anew.
+/// Its group would give it up after five minutes.
+pub const LOAD_TIME: Duration = Duration::from_secs(240);

@@ -15,14 +15,17 @@ use synfinance::codec::{
     ALERT_SCHEMA, Framing, Reason, TRANSACTION_SCHEMA, encode_transaction, frame_confluent,
     read_alert,
 };
+use synfinance::database::StoredCustomer;
 use synfinance::decision::{Severity, alert_id};
 use synfinance::demo;
-use synfinance::engine::{Decision, EngineError};
+use synfinance::engine::{Decision, EngineError, Place};
 use synfinance::generate;
 use synfinance::kafka::committed_offsets;
 use synfinance::kafka::{
     Assignment, Connection, Consumer, Headers, MockCluster, Outgoing, Producer,
 };
+use synfinance::state::customers::Customers;
+use synfinance::state::snapshot::SnapshotError;
 use synfinance::transaction::{Label, RawTransaction, Transaction};
 use synfinance::worker::{
     self, Counts, Delivery, Event, Met, ModelName, Schemas, Score, Settings, Topics,
@@ -45,7 +48,7 @@ impl Score for Tens {
     fn score(
         &mut self,
         batch: &[Transaction<'_>],
-        _: &[i32],
+        _: &[Place],
         decisions: &mut Vec<Option<Decision>>,
     ) -> Result<(), EngineError> {
         decisions.clear();
@@ -58,11 +61,39 @@ impl Score for Tens {
         Ok(())
     }
 
-    fn restore(&mut self, transaction: &Transaction<'_>, _: i32) {
+    fn restore(&mut self, transaction: &Transaction<'_>, _: Place) {
         self.seen.lock().unwrap().insert(transaction.transaction_id.to_owned());
     }
 
     fn forget(&mut self, _: i32) {}
+
+    fn customers(&self, _: i32) -> Option<&Customers> {
+        None
+    }
+
+    fn changed(&self, _: i32) -> usize {
+        0
+    }
+
+    fn cut(&mut self, _: i32) -> Vec<u32> {
+        Vec::new()
+    }
+
+    fn expect(&mut self, _: i32, _: &[String]) {}
+
+    fn expects(&self) -> bool {
+        false
+    }
+
+    fn is_missing(&self, _: i32, _: &str) -> bool {
+        false
+    }
+
+    fn admit(&mut self, _: i32, _: &StoredCustomer) -> Result<(), SnapshotError> {
+        Ok(())
+    }
+
+    fn met_in_store(&mut self, _: i32, _: &str) {}
 
     fn learn(&mut self, _: &Label<'_>) {}
 
@@ -87,11 +118,7 @@ fn cluster(partitions: i32) -> (MockCluster, Connection) {
         (&topics.dead_letters, 1),
     ])
     .unwrap();
-    let quick = [
-        ("fetch.wait.max.ms", "2"),
-        ("heartbeat.interval.ms", "100"),
-        ("session.timeout.ms", "6000"),
-    ];
+    let quick = [("fetch.wait.max.ms", "2"), ("session.timeout.ms", "6000")];
     let quick = quick.map(|(key, value)| (key.to_owned(), value.to_owned()));
     let connection = Connection::new(cluster.connection().brokers(), quick.into()).unwrap();
     (cluster, connection)
@@ -110,6 +137,7 @@ fn settings(connection: &Connection, assignment: Assignment) -> Settings {
         batch_records: 500,
         batch_wait: Duration::from_millis(20),
         commit_interval: Duration::from_millis(50),
+        snapshots: None,
         memory: Duration::from_secs(31 * 86_400),
         patience: PATIENCE,
         shutdown_deadline: PATIENCE,
@@ -247,6 +275,35 @@ fn a_group_goes_on_where_it_stopped() {
     assert_eq!(first.scored + second.scored, 5_000);
     assert_eq!(alerts(&connection, 500).len(), 500);
     assert_eq!(committed(&connection, 3), 5_000);
+}
+
+#[test]
+fn commits_are_confirmed_and_a_worker_without_records_makes_none() {
+    let (_cluster, connection) = cluster(3);
+    let settings = settings(&connection, Assignment::Eager);
+    produce(&connection, 0..1_000);
+    let stop = AtomicBool::new(false);
+    let (mut received, mut confirmed, mut is_refused) = (0, 0, false);
+    // Turns since the last commit was confirmed, with all records taken and nothing to do.
+    let (mut turns, mut all_turns) = (0, 0);
+    let mut observe = |event: Event<'_>| match event {
+        Event::Counted(counts, _) => received = counts.received,
+        Event::Committed(true) => (confirmed, turns) = (confirmed + 1, 0),
+        Event::Committed(false) => is_refused = true,
+        Event::Beat => {
+            (turns, all_turns) = (turns + 1, all_turns + 1);
+            // Twenty turns of 20 ms: eight times the interval of commits.
+            let is_over = received == 1_000 && confirmed > 0 && turns > 20;
+            stop.store(is_over || all_turns > 3_000, Ordering::SeqCst);
+        }
+        _ => {}
+    };
+    let clock = || now_millis() * 1_000;
+    let mut scorer = Tens::default();
+    worker::run(&settings, &mut scorer, &clock, &stop, &mut |_| (), &mut observe).unwrap();
+    assert!(all_turns <= 3_000, "{confirmed} commits, and it goes on");
+    assert!(!is_refused);
+    assert_eq!(committed(&connection, 3), 1_000);
 }
 
 #[test]

@@ -7,11 +7,15 @@ use anyhow::Context;
 use clap::Args;
 
 use super::engines;
+use super::failure::UsageError;
 use super::interrupt::{Hangup, Interrupt};
 use crate::clock::now_millis;
-use crate::config::Settings;
+use crate::config::{self, Settings, State};
+use crate::database::Location;
 use crate::engine::Engine;
 use crate::service;
+use crate::snapshots::Policy;
+use crate::snapshots::policy::SavePoint;
 use crate::telemetry::Logging;
 use crate::worker::ModelName;
 
@@ -44,6 +48,8 @@ pub(super) fn run(
         stream: settings.stream.clone(),
         schema_registry: settings.schema_registry.clone(),
         http: settings.http.clone(),
+        database: database(&settings.state)?,
+        save: Policy(settings.state.save.iter().map(save_point).collect()),
         workers: settings.stream.workers.unwrap_or_else(cores),
         model: ModelName {
             name: manifest.name.clone(),
@@ -61,6 +67,18 @@ pub(super) fn run(
         }
     };
     service::run(&service, &make, &interrupt.shared(), &mut idle).context("the service failed")
+}
+
+fn database(state: &State) -> anyhow::Result<Location> {
+    let url = state.database_url.expose();
+    let what = "state.database_url is none of postgres://user:password@host:5432/database and \
+                sqlite:FILE";
+    Ok(Location::parse(url).ok_or_else(|| UsageError(what.to_owned()))?)
+}
+
+fn save_point(point: &config::SavePoint) -> SavePoint {
+    let changed = usize::try_from(point.changes).unwrap_or(usize::MAX);
+    SavePoint { after: point.interval, changed }
 }
 
 fn cores() -> usize {

@@ -176,7 +176,6 @@ fn connection(cluster: &MockCluster) -> Result<Connection, Error> {
     let properties = [
         ("fetch.wait.max.ms", "2"),
         ("message.timeout.ms", "30000"),
-        ("heartbeat.interval.ms", "500"),
         ("session.timeout.ms", "2000"),
     ];
     let properties = properties.map(|(key, value)| (key.to_owned(), value.to_owned()));
@@ -203,6 +202,7 @@ fn worker_settings(
         batch_records: settings.batch_records,
         batch_wait: Duration::from_millis(20),
         commit_interval: Duration::from_millis(500),
+        snapshots: None,
         memory: Duration::from_millis(MEMORY_MS.unsigned_abs()),
         patience: settings.patience,
         shutdown_deadline: settings.patience,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Context, Counts, Engine, Seen, WHOLE};
+use super::{Context, Counts, Engine, NOWHERE, Place, Seen};
 use crate::decision::{Reason, Severity};
 use crate::features::catalog::FeatureId;
 use crate::features::feature::Feature;
@@ -181,10 +181,10 @@ impl Engine {
         batch: &[Transaction<'_>],
         decisions: &mut Vec<Option<Decision>>,
     ) -> Result<(), EngineError> {
-        self.score_of(batch, |_| WHOLE, decisions)
+        self.score_of(batch, |_| NOWHERE, decisions)
     }
 
-    /// As [`Engine::score`] for transactions of several partitions; `partition_of` tells where the
+    /// As [`Engine::score`] for transactions of several partitions; `place_of` tells where the
     /// transaction at a place of the batch comes from.
     ///
     /// # Errors
@@ -192,14 +192,14 @@ impl Engine {
     pub fn score_of(
         &mut self,
         batch: &[Transaction<'_>],
-        partition_of: impl Fn(usize) -> i32,
+        place_of: impl Fn(usize) -> Place,
         decisions: &mut Vec<Option<Decision>>,
     ) -> Result<(), EngineError> {
         decisions.clear();
         if self.decider.is_none() {
             return Err(EngineError::NoModel);
         }
-        self.remember(batch, partition_of)?;
+        self.remember(batch, place_of)?;
         let decider = self.decider.as_mut().ok_or(EngineError::NoModel)?;
         decider.fill_matrix(&self.values, self.plan.columns().len(), self.width);
         decider.judge.score()?;

@@ -20,7 +20,7 @@ use rdkafka::consumer::{
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{ClientContext, Offset, TopicPartitionList};
+use rdkafka::{ClientContext, Offset, TopicPartitionList, bindings};
 
 use super::error::weigh;
 use super::{Connection, Error, Headers, log};
@@ -104,8 +104,8 @@ pub struct Consumer {
     inner: BaseConsumer<Events>,
     topic: String,
     brokers: String,
-    /// Partitions of which everything was taken, and where they ended then.
-    ends: RefCell<Vec<(i32, i64)>>,
+    /// Partitions of which everything was taken that there was.
+    ends: RefCell<Vec<i32>>,
 }
 
 /// A rebalance as librdkafka asks for it.
@@ -125,9 +125,9 @@ struct Events {
 pub struct Commits {
     /// Partitions and the offsets at which the group has them.
     pub confirmed: Vec<(i32, i64)>,
-    /// How many were taken whole.
+    /// How many were taken.
     pub succeeded: u64,
-    /// How many had at least one partition refused.
+    /// How many were refused, for all of their partitions or for some.
     pub failed: u64,
 }
 
@@ -170,21 +170,17 @@ impl ConsumerContext for Events {
 
     fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
         let mut commits = self.commits();
-        let before = commits.confirmed.len();
-        // A commit as a whole is a success as soon as one partition is, so each is looked at.
-        for element in offsets.elements() {
-            let is_taken = result.is_ok() && element.error().is_ok();
-            if let (true, Offset::Offset(offset)) = (is_taken, element.offset()) {
-                commits.confirmed.push((element.partition(), offset));
+        match result {
+            Ok(()) => commits.succeeded += 1,
+            Err(error) => {
+                commits.failed += 1;
+                log::passing(&error, "offsets were not committed, the next commit covers them");
             }
         }
-        if commits.confirmed.len() - before == offsets.count() {
-            commits.succeeded += 1;
-        } else {
-            commits.failed += 1;
-        }
-        if let Err(error) = result {
-            log::passing(&error, "offsets were not committed, the next commit covers them");
+        for element in offsets.elements() {
+            if let (Ok(()), Offset::Offset(offset)) = (element.error(), element.offset()) {
+                commits.confirmed.push((element.partition(), offset));
+            }
         }
     }
 }
@@ -271,13 +267,14 @@ impl Consumer {
             match self.inner.poll(patience) {
                 Some(Ok(message)) => {
                     if !ends.is_empty() {
-                        ends.retain(|(partition, _)| *partition != message.partition());
+                        ends.retain(|partition| *partition != message.partition());
                     }
                     records.push(Record(message));
                 }
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
-                    ends.retain(|(known, _)| *known != partition);
-                    ends.extend(self.end_offset(partition).map(|end| (partition, end)));
+                    if !ends.contains(&partition) {
+                        ends.push(partition);
+                    }
                 }
                 Some(Err(error)) => weigh(&self.inner, error, &self.topic, &self.brokers)?,
                 None => return Ok(()),
@@ -307,6 +304,10 @@ impl Consumer {
     pub fn complete(&self, starts: &[(i32, i64)]) -> Result<(), Error> {
         let request = self.inner.context().requests().pop_front();
         let Some((kind, mut partitions)) = request else { return Ok(()) };
+        let moved = partitions.elements();
+        let has_moved = |partition| moved.iter().any(|element| element.partition() == partition);
+        self.ends.borrow_mut().retain(|&partition| !has_moved(partition));
+        drop(moved);
         starts
             .iter()
             .try_for_each(|&(partition, offset)| {
@@ -322,7 +323,7 @@ impl Consumer {
     /// # Errors
     /// [`Error::Rebalance`] if librdkafka refuses.
     pub fn pause(&self, partitions: &[i32]) -> Result<(), Error> {
-        self.ends.borrow_mut().retain(|(partition, _)| !partitions.contains(partition));
+        self.ends.borrow_mut().retain(|partition| !partitions.contains(partition));
         let paused = self.inner.pause(&self.list(partitions));
         paused.map_err(|source| self.rebalance_error(source))
     }
@@ -336,12 +337,19 @@ impl Consumer {
         resumed.map_err(|source| self.rebalance_error(source))
     }
 
-    /// How many records of a partition there are from offset `next` on, as of the last answer to a
-    /// fetch; asks nobody. `None` before the first answer.
+    /// Whether everything was taken of a partition that may be read: what lies behind is markers of
+    /// transactions, and records of those that are still open.
+    pub fn is_at_end(&self, partition: i32) -> bool {
+        self.ends.borrow().contains(&partition)
+    }
+
+    /// How many records of a partition can be read from offset `next` on, as of the last answer to
+    /// a fetch; asks nobody. `None` before the first answer.
     pub fn unread(&self, partition: i32, next: i64) -> Option<i64> {
-        let end = self.end_offset(partition)?;
-        let is_read = self.ends.borrow().contains(&(partition, end));
-        Some(if is_read { 0 } else { (end - next).max(0) })
+        if self.is_at_end(partition) {
+            return Some(0);
+        }
+        Some((self.end_offset(partition)? - next).max(0))
     }
 
     /// The offset behind a partition's newest entry.
@@ -352,7 +360,7 @@ impl Consumer {
         // SAFETY: the client lives as long as `inner`, the topic is a C string that outlives the
         // call, and both numbers are written before it returns.
         let code = unsafe {
-            rdkafka::bindings::rd_kafka_get_watermark_offsets(
+            bindings::rd_kafka_get_watermark_offsets(
                 self.inner.client().native_ptr(),
                 topic.as_ptr(),
                 partition,
@@ -400,8 +408,29 @@ impl Consumer {
     ///
     /// # Errors
     /// [`Error::Offsets`] if librdkafka does not take them.
+    #[expect(unsafe_code, reason = "rdkafka's own commit tells nobody what has become of it")]
     pub fn commit(&self, offsets: &[(i32, i64)]) -> Result<(), Error> {
-        self.commit_as(offsets, CommitMode::Async)
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        let list = self.offsets(offsets).map_err(|source| self.offsets_error("commit", source))?;
+        // SAFETY: the client lives as long as `inner`, and librdkafka copies the list. The queue is
+        // this member's own, where `poll` finds the answer and calls back; the handle is given back
+        // here, which does not end the queue. Without a callback the last argument is not used.
+        let code = unsafe {
+            let client = self.inner.client().native_ptr();
+            let queue = bindings::rd_kafka_queue_get_consumer(client);
+            let nobody = std::ptr::null_mut();
+            let code = bindings::rd_kafka_commit_queue(client, list.ptr(), queue, None, nobody);
+            bindings::rd_kafka_queue_destroy(queue);
+            code
+        };
+        match code {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
+            refused => {
+                Err(self.offsets_error("commit", KafkaError::ConsumerCommit(refused.into())))
+            }
+        }
     }
 
     /// As [`Self::commit`], and waits for the answer.
@@ -409,15 +438,11 @@ impl Consumer {
     /// # Errors
     /// [`Error::Offsets`] if the offsets are not committed.
     pub fn commit_now(&self, offsets: &[(i32, i64)]) -> Result<(), Error> {
-        self.commit_as(offsets, CommitMode::Sync)
-    }
-
-    fn commit_as(&self, offsets: &[(i32, i64)], mode: CommitMode) -> Result<(), Error> {
         if offsets.is_empty() {
             return Ok(());
         }
         self.offsets(offsets)
-            .and_then(|list| self.inner.commit(&list, mode))
+            .and_then(|list| self.inner.commit(&list, CommitMode::Sync))
             .map_err(|source| self.offsets_error("commit", source))
     }
 

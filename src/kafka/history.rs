@@ -38,6 +38,8 @@ const POLL: Duration = Duration::from_millis(100);
 pub struct Beginning {
     /// The partition.
     pub partition: i32,
+    /// The first offset of the topic.
+    pub first: i64,
     /// The offset to read from.
     pub from: i64,
     /// Records before this offset have been judged before.
@@ -79,8 +81,14 @@ pub fn beginnings(
 
 /// A partition between `low` and `high` that begins where it was committed.
 fn without_memory(partition: i32, committed: Option<i64>, low: i64, high: i64) -> Beginning {
-    let begins =
-        |from, lost| Beginning { partition, from, judged_until: from, lost, is_cut: false };
+    let begins = |from, lost| Beginning {
+        partition,
+        first: low,
+        from,
+        judged_until: from,
+        lost,
+        is_cut: false,
+    };
     match committed {
         // A topic that was deleted and made anew has offsets that mean other records.
         None => begins(low, 0),

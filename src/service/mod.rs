@@ -21,12 +21,14 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::config::{self, Http, SchemaRegistry};
+use crate::database::Location;
 use crate::engine::{Engine, EngineError};
 use crate::health::{Check, Finding, Health};
 use crate::http::{self, Server};
 use crate::kafka::{Connection, Error as KafkaError};
 use crate::labels;
 use crate::registry;
+use crate::snapshots::Policy;
 use crate::telemetry::Metrics;
 use crate::worker::{self, ModelName};
 
@@ -46,6 +48,10 @@ pub struct Settings {
     pub schema_registry: SchemaRegistry,
     /// Section `http`.
     pub http: Http,
+    /// Where customers are saved.
+    pub database: Location,
+    /// When they are.
+    pub save: Policy,
     /// Worker threads, at least 1.
     pub workers: usize,
     /// The model behind the scores, as alerts name it.
@@ -124,7 +130,7 @@ pub fn run(
     let health = Arc::new(Health::new(settings.workers));
     let metrics = Arc::new(Metrics::new(settings.workers));
     health.report(Check::Model, Finding::Ok);
-    health.report(Check::Database, Finding::Unused);
+    health.report(Check::Database, Finding::Unknown);
     health.obstruct(start::PART, "starting");
     let state = http::State {
         health: Arc::clone(&health),

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::Shared;
+use crate::clock::now_millis;
 use crate::codec::Reason;
 use crate::decision::Severity;
 use crate::health::Health;
@@ -105,12 +106,19 @@ impl Observer {
                 self.metrics.rebalance();
             }
             Event::Restored { duration, .. } => self.metrics.restored(duration.as_secs_f64()),
+            Event::Saved { partition, duration } => {
+                self.metrics.snapshot(duration.as_secs_f64());
+                self.metrics.snapshot_saved(partition, now_millis());
+            }
             Event::Lag(lag) => {
                 let shown = Lag { records: lag.records.unsigned_abs(), oldest_ms: lag.oldest_ms };
                 self.metrics.lag(&self.topic, lag.partition, shown);
             }
             Event::StateBytes(bytes) => self.gauge(Gauge::StateBytes, bytes),
-            Event::Gone(partition) => self.metrics.forget_lag(&self.topic, partition),
+            Event::Gone(partition) => {
+                self.metrics.forget_lag(&self.topic, partition);
+                self.metrics.forget_snapshot(partition);
+            }
             Event::WaitsForSchema(partition, schema) => self.waits_for_schema(partition, schema),
             Event::HasSchemas => self.health.clear(&self.schemas_part),
             Event::Committed(is_committed) => self.metrics.commit(match is_committed {

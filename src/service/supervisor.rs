@@ -11,6 +11,7 @@ use super::{Error, Make, Settings, Shared};
 use crate::clock::{Stopwatch, now_micros, now_millis, pause};
 use crate::codec::Framing;
 use crate::config::{Assignment, Delivery};
+use crate::database;
 use crate::engine::Engine;
 use crate::error::with_causes;
 use crate::health::{Check, Finding};
@@ -157,9 +158,33 @@ fn worker_settings(
         batch_records: stream.batch_records,
         batch_wait: stream.batch_wait,
         commit_interval: stream.commit_interval,
+        snapshots: Some(snapshots(settings, shared, number)),
         memory: MEMORY,
         patience: PATIENCE,
         shutdown_deadline: stream.shutdown_deadline.mul_f64(DRAIN_SHARE),
+    }
+}
+
+fn snapshots(settings: &Settings, shared: &Shared, number: usize) -> worker::Snapshots {
+    let location = settings.database.clone();
+    let stream = database::Stream {
+        group_id: settings.stream.group_id.clone(),
+        topic: settings.stream.topics.transactions.clone(),
+    };
+    let health = Arc::clone(&shared.health);
+    worker::Snapshots {
+        open: Arc::new(move || location.open(&stream)),
+        complain: Arc::new(move |said| {
+            health.report(
+                Check::Database,
+                match said {
+                    Some(said) => Finding::Degraded(said.to_owned()),
+                    None => Finding::Ok,
+                },
+            );
+        }),
+        owner: format!("{}/{number}", settings.process),
+        policy: settings.save.clone(),
     }
 }
 
@@ -254,19 +279,14 @@ impl Worker {
             let life = Stopwatch::start();
             let ended = self.work(&mut engine);
             self.observer.ended();
-            let error = match ended {
-                Ok(_) => return Ok(()),
-                Err(worker::Error::Kafka(error)) => error,
-                Err(source) => {
-                    self.shared.metrics.error(kind(&source));
-                    return Err(Error::Worker { number: self.number, source });
-                }
-            };
-            self.shared.metrics.error(kind_of_kafka(&error));
-            if self.stop.load(Ordering::Acquire) {
-                return Err(Error::Worker { number: self.number, source: error.into() });
+            let Err(source) = ended else { return Ok(()) };
+            self.shared.metrics.error(kind(&source));
+            let is_passing =
+                matches!(source, worker::Error::Kafka(_) | worker::Error::Database { .. });
+            if !is_passing || self.stop.load(Ordering::Acquire) {
+                return Err(Error::Worker { number: self.number, source });
             }
-            let text = with_causes(&error);
+            let text = with_causes(&source);
             tracing::error!(worker = self.number, error = text, "a worker starts again");
             self.observer.waits(&format!("starting again after: {text}"));
             engine.forget_customers();
@@ -316,6 +336,7 @@ fn kind(error: &worker::Error) -> ErrorKind {
     match error {
         worker::Error::Kafka(error) => kind_of_kafka(error),
         worker::Error::Engine(_) => ErrorKind::Model,
-        worker::Error::Impossible(_) => ErrorKind::Internal,
+        worker::Error::Database { .. } => ErrorKind::Database,
+        worker::Error::Impossible(_) | worker::Error::Thread(_) => ErrorKind::Internal,
     }
 }

@@ -6,6 +6,7 @@
 use compact_str::CompactString;
 use hashbrown::HashTable;
 
+use super::changes::Changes;
 use super::customer::CustomerState;
 use super::hash::hash64;
 
@@ -22,12 +23,19 @@ pub struct Customer {
     id: CompactString,
     /// What is remembered.
     pub state: CustomerState,
+    /// Records of the partition before this offset are in the state.
+    applied_offset: i64,
 }
 
 impl Customer {
     /// The id, as it stands in the transactions.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Records of the partition before this offset are in the state.
+    pub fn applied_offset(&self) -> i64 {
+        self.applied_offset
     }
 }
 
@@ -36,6 +44,9 @@ impl Customer {
 pub struct Customers {
     index: HashTable<u32>,
     blocks: Vec<Vec<Customer>>,
+    changes: Changes,
+    /// Hashes of ids that are stored and have not been in memory since.
+    stored: HashTable<u64>,
 }
 
 impl Customers {
@@ -49,13 +60,85 @@ impl Customers {
         self.index.is_empty()
     }
 
-    /// The state of a customer, a new one if it is not known. `hash` is [`hash64`] of `id`.
+    /// Whether the customer is in memory. `hash` is [`hash64`] of `id`.
     #[inline]
-    pub fn state_mut(&mut self, id: &str, hash: u64) -> &mut CustomerState {
-        let blocks = &self.blocks;
-        let found = self.index.find(hash, |&slot| at(blocks, slot).id() == id).copied();
-        let slot = found.unwrap_or_else(|| self.add(id, hash));
-        &mut self.blocks[slot as usize / BLOCK][slot as usize % BLOCK].state
+    pub fn has(&self, id: &str, hash: u64) -> bool {
+        self.find(id, hash).is_some()
+    }
+
+    /// The slot of a customer, a new one if it is not in memory. `hash` is [`hash64`] of `id`.
+    #[inline]
+    pub fn slot(&mut self, id: &str, hash: u64) -> u32 {
+        self.find(id, hash).unwrap_or_else(|| self.add(id, hash))
+    }
+
+    /// The customer in a slot.
+    #[inline]
+    pub fn at(&self, slot: u32) -> &Customer {
+        at(&self.blocks, slot)
+    }
+
+    /// The state in a slot. Whoever changes it calls [`Self::applied`].
+    #[inline]
+    pub fn state_mut(&mut self, slot: u32) -> &mut CustomerState {
+        &mut self.customer_mut(slot).state
+    }
+
+    /// The record at `offset` is in the state of this slot now.
+    #[inline]
+    pub fn applied(&mut self, slot: u32, offset: i64) {
+        self.customer_mut(slot).applied_offset = offset + 1;
+        self.changes.note(slot);
+    }
+
+    /// Takes a customer in as it was stored. `false` if it is in memory already, where it may be
+    /// newer: then nothing is changed.
+    pub fn admit(&mut self, id: &str, state: CustomerState, applied_offset: i64) -> bool {
+        let hash = hash64(id);
+        if self.has(id, hash) {
+            return false;
+        }
+        let slot = self.add(id, hash);
+        let customer = self.customer_mut(slot);
+        (customer.state, customer.applied_offset) = (state, applied_offset);
+        true
+    }
+
+    /// A customer is stored, and not in memory unless it says so.
+    pub fn expect(&mut self, id: &str) {
+        let hash = hash64(id);
+        if !self.has(id, hash) && self.stored.find(hash, |&other| other == hash).is_none() {
+            self.stored.insert_unique(hash, hash, |&hash| hash);
+        }
+    }
+
+    /// Whether any customer is stored and not in memory.
+    pub fn expects(&self) -> bool {
+        !self.stored.is_empty()
+    }
+
+    /// Whether this one is, as far as hashes tell.
+    pub fn is_missing(&self, id: &str) -> bool {
+        let hash = hash64(id);
+        self.stored.find(hash, |&other| other == hash).is_some() && !self.has(id, hash)
+    }
+
+    /// The store has been asked for this customer.
+    pub fn met_in_store(&mut self, id: &str) {
+        let hash = hash64(id);
+        if let Ok(entry) = self.stored.find_entry(hash, |&other| other == hash) {
+            entry.remove();
+        }
+    }
+
+    /// How many have changed since the last [`Self::cut`].
+    pub fn changed(&self) -> usize {
+        self.changes.len()
+    }
+
+    /// The slots of those; from now on none has changed.
+    pub fn cut(&mut self) -> Vec<u32> {
+        self.changes.take()
     }
 
     /// Every customer, in order of first appearance.
@@ -75,6 +158,16 @@ impl Customers {
         own + (heap as u128 * self.len() as u128 / sampled.max(1) as u128) as usize
     }
 
+    #[inline]
+    fn find(&self, id: &str, hash: u64) -> Option<u32> {
+        self.index.find(hash, |&slot| at(&self.blocks, slot).id() == id).copied()
+    }
+
+    #[inline]
+    fn customer_mut(&mut self, slot: u32) -> &mut Customer {
+        &mut self.blocks[slot as usize / BLOCK][slot as usize % BLOCK]
+    }
+
     #[cold]
     fn add(&mut self, id: &str, hash: u64) -> u32 {
         let slot = u32::try_from(self.len()).expect("four billion states exceed any memory");
@@ -82,7 +175,7 @@ impl Customers {
             self.blocks.push(Vec::with_capacity(BLOCK));
         }
         let block = self.blocks.last_mut().expect("a block was just made if there was none");
-        block.push(Customer { id: id.into(), state: CustomerState::default() });
+        block.push(Customer { id: id.into(), state: CustomerState::default(), applied_offset: 0 });
         let blocks = &self.blocks;
         self.index.insert_unique(hash, slot, |&slot| hash64(at(blocks, slot).id()));
         slot

@@ -12,10 +12,12 @@
 //! [`symbols`], [`totals`], [`folded`] and [`beyond`] (what has no place there), [`distances`],
 //! [`detectors`] and [`anomalies`] (which transactions stood out), [`observation`] (one transaction
 //! against the past), [`customer`] (all of it, transaction by transaction), [`customers`] (the
-//! index) and [`partitions`] (one index for each), [`labels`] (known frauds), [`snapshot`] (bytes).
+//! index), [`changes`] (which of them are to be saved) and [`partitions`] (one index for each),
+//! [`labels`] (known frauds), [`snapshot`] (bytes).
 
 pub mod anomalies;
 pub mod beyond;
+pub mod changes;
 pub mod columns;
 pub mod customer;
 pub mod customers;

@@ -8,6 +8,15 @@
 
 use super::customers::Customers;
 
+/// Where a transaction stands in its stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The partition that it was read from.
+    pub partition: i32,
+    /// Its place there.
+    pub offset: i64,
+}
+
 /// Customers by partition.
 #[derive(Debug, Default)]
 pub struct Partitions {
@@ -29,6 +38,11 @@ impl Partitions {
     /// The customers of a partition; `None` if nothing of it is remembered.
     pub fn of(&self, partition: i32) -> Option<&Customers> {
         self.list.iter().find(|(id, _)| *id == partition).map(|(_, customers)| customers)
+    }
+
+    /// The customers of each partition.
+    pub fn iter(&self) -> impl Iterator<Item = &Customers> {
+        self.list.iter().map(|(_, customers)| customers)
     }
 
     /// Forgets all customers of a partition.
@@ -62,7 +76,7 @@ mod tests {
     use crate::state::hash::hash64;
 
     fn remember(partitions: &mut Partitions, partition: i32, id: &str) {
-        partitions.of_mut(partition).state_mut(id, hash64(id));
+        partitions.of_mut(partition).slot(id, hash64(id));
     }
 
     #[test]

@@ -3,10 +3,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::custody::Custody;
+use super::lag::Lags;
+use super::miskeyed::Miskeyed;
 use super::outbox::Outbox;
 use super::pauses::Pauses;
 use super::step::{Arrived, Score, Step, latency};
-use super::{Delivery, Error, Event, Lag, Settings, Verdicts};
+use super::{Delivery, Error, Event, Settings, Verdicts};
 use crate::clock::{Stopwatch, pause};
 use crate::kafka::{Consumer, Headers, Producer, Record};
 
@@ -20,14 +23,14 @@ const BUSY_WAIT: Duration = Duration::from_millis(1);
 /// Records after which offsets are committed before it is time.
 const COMMIT_RECORDS: u64 = 20_000;
 
-/// Time between warnings about miskeyed records.
-const WARN_INTERVAL: Duration = Duration::from_secs(60);
-
 /// Time between two looks at how far behind the partitions are.
 const LAG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Time after which a schema that nobody knew is asked for again.
 const ASK_AGAIN_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How long saving may take at the end, as a share of the time for acknowledgements.
+const SAVE_SHARE: f64 = 0.2;
 
 /// How often the last commit is tried, and how long apart.
 const LAST_COMMITS: u32 = 3;
@@ -55,12 +58,14 @@ pub fn run<S: Score>(
             (Producer::transactional(connection, LINGER, id, *patience)?, true)
         }
     };
+    let custody = settings.snapshots.as_ref().map(Custody::start).transpose()?;
     let consumer = Consumer::join(connection, group_id, &topics.transactions, *assignment)?;
     let mut worker = Worker {
         settings,
         consumer: &consumer,
         step: Step::new(settings, scorer),
         outbox: Outbox::new(producer, is_transactional, *patience),
+        custody,
         pauses: Pauses::default(),
         restoring: Vec::new(),
         clock,
@@ -68,7 +73,7 @@ pub fn run<S: Score>(
         committed_at: 0,
         since_lag: Stopwatch::start(),
         since_asking: Stopwatch::start(),
-        caught_up_ms: Vec::new(),
+        lags: Lags::default(),
         miskeyed: Miskeyed::default(),
     };
     worker.work(stop, verdicts, observe)?;
@@ -81,17 +86,17 @@ pub(super) struct Worker<'a, S> {
     pub(super) consumer: &'a Consumer,
     pub(super) step: Step<'a, S>,
     pub(super) outbox: Outbox,
+    pub(super) custody: Option<Custody>,
     pub(super) pauses: Pauses,
     /// Partitions that are being restored, and since when.
     pub(super) restoring: Vec<(i32, Stopwatch)>,
-    clock: &'a dyn Fn() -> i64,
+    pub(super) clock: &'a dyn Fn() -> i64,
     since_commit: Stopwatch,
     /// Records received at the last commit.
     committed_at: u64,
     since_lag: Stopwatch,
     since_asking: Stopwatch,
-    /// When each partition was last seen without unread records.
-    caught_up_ms: Vec<(i32, i64)>,
+    lags: Lags,
     miskeyed: Miskeyed,
 }
 
@@ -136,13 +141,20 @@ impl<'a, S: Score> Worker<'a, S> {
             let limit = held + self.settings.batch_records;
             self.consumer.take(limit, self.wait(), &mut records)?;
             self.drop_repeats(held, &mut records);
+            if !self.load(&records, stop, observe)? {
+                break;
+            }
             let has_records = self.process(&mut records, observe)?;
+            self.end_restoring(observe);
             if self.settle(observe)? | has_records {
                 observe(Event::Counted(&self.step.counts, self.step.scorer.met()));
             }
             self.make_room(observe)?;
             if self.is_commit_due() {
                 self.commit(observe)?;
+            }
+            if let Some(custody) = &mut self.custody {
+                custody.turn(self.step.scorer, &self.outbox.tasks, observe);
             }
             self.rebalance(&mut records, stop, observe)?;
             self.now_and_then(observe);
@@ -188,6 +200,9 @@ impl<'a, S: Score> Worker<'a, S> {
         let drained = self.drain(self.settings.shutdown_deadline, observe);
         self.commit_last(observe)?;
         drained?;
+        let partitions = self.outbox.tasks.partitions();
+        let limit = self.settings.shutdown_deadline.mul_f64(SAVE_SHARE);
+        self.let_go(&partitions, limit, observe);
         observe(Event::Counted(&self.step.counts, self.step.scorer.met()));
         observe(Event::Leaving);
         Ok(())
@@ -402,25 +417,7 @@ impl<'a, S: Score> Worker<'a, S> {
         self.miskeyed.warn(self.step.counts.miskeyed);
         observe(Event::InFlight(self.outbox.in_flight(), self.pauses.is_full));
         observe(Event::StateBytes(self.step.scorer.state_bytes()));
-        let now_ms = (self.clock)() / 1_000;
-        for task in self.outbox.tasks.iter() {
-            let next = task.next.max(task.judged_until);
-            let Some(records) = self.consumer.unread(task.partition, next) else { continue };
-            let caught_up = &mut self.caught_up_ms;
-            let place = caught_up.iter().position(|(partition, _)| *partition == task.partition);
-            let place = place.unwrap_or_else(|| {
-                caught_up.push((task.partition, 0));
-                caught_up.len() - 1
-            });
-            if records == 0 {
-                caught_up[place].1 = now_ms;
-            }
-            // Older than the newest that was taken it cannot be, nor older than the moment at which
-            // there was none.
-            let oldest = task.newest_ms.unwrap_or(0).max(caught_up[place].1);
-            let oldest_ms = (records > 0 && oldest > 0).then_some(oldest);
-            observe(Event::Lag(Lag { partition: task.partition, records, oldest_ms }));
-        }
+        self.lags.look(self.consumer, &self.outbox.tasks, (self.clock)() / 1_000, observe);
     }
 
     /// Partitions are gone: nothing is known of them any more.
@@ -429,13 +426,27 @@ impl<'a, S: Score> Worker<'a, S> {
             self.step.scorer.forget(partition);
             observe(Event::Gone(partition));
         }
+        if let Some(custody) = &mut self.custody {
+            custody.lose(partitions);
+        }
         let was_waiting = self.pauses.has_waiting();
         self.pauses.forget(self.consumer, partitions);
         if was_waiting && !self.pauses.has_waiting() {
             observe(Event::HasSchemas);
         }
         self.restoring.retain(|(partition, _)| !partitions.contains(partition));
-        self.caught_up_ms.retain(|(partition, _)| !partitions.contains(partition));
+        self.lags.forget(partitions);
+    }
+
+    /// Partitions of which nothing is left to read are restored.
+    fn end_restoring(&mut self, observe: &mut dyn FnMut(Event<'_>)) {
+        let consumer = self.consumer;
+        let tasks = &mut self.outbox.tasks;
+        let ends = self.restoring.iter().filter(|(partition, _)| consumer.is_at_end(*partition));
+        let has_ended = ends.fold(false, |has, (partition, _)| tasks.end(*partition) || has);
+        if has_ended {
+            self.tell_restored(observe);
+        }
     }
 
     fn tell_restored(&mut self, observe: &mut dyn FnMut(Event<'_>)) {
@@ -464,28 +475,5 @@ fn acknowledged(
     if let Some(latency) = latency(timestamp_ms, now) {
         counts.alert_latency.record(latency);
         observe(Event::Acknowledged(latency));
-    }
-}
-
-/// Miskeyed records that were warned about.
-#[derive(Default)]
-struct Miskeyed {
-    warned: u64,
-    since: Option<Stopwatch>,
-}
-
-impl Miskeyed {
-    fn warn(&mut self, miskeyed: u64) {
-        let is_quiet = self.since.is_some_and(|since| since.elapsed() < WARN_INTERVAL);
-        if miskeyed == self.warned || is_quiet {
-            return;
-        }
-        let new = miskeyed - self.warned;
-        tracing::warn!(
-            new,
-            "records are keyed by something other than customer_id, their windows may be incomplete; \
-             fix the producer's key"
-        );
-        *self = Self { warned: miskeyed, since: Some(Stopwatch::start()) };
     }
 }

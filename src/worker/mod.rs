@@ -19,9 +19,12 @@
 //! group, in this process or elsewhere.
 
 pub mod counts;
+mod custody;
 mod driver;
 pub mod flights;
 pub mod histogram;
+mod lag;
+mod miskeyed;
 mod outbox;
 mod pauses;
 pub mod progress;
@@ -39,8 +42,10 @@ pub use histogram::Histogram;
 pub use step::{Met, Score, Step};
 
 use crate::codec::{Framing, SchemaAnswer};
+use crate::database::Opened;
 use crate::engine::EngineError;
 use crate::kafka::{Assignment, Connection, Error as KafkaError};
+use crate::snapshots::Policy;
 use crate::transaction::Label;
 
 /// What a worker is told.
@@ -68,6 +73,8 @@ pub struct Settings {
     pub batch_wait: Duration,
     /// Time between commits.
     pub commit_interval: Duration,
+    /// Where customers are saved; `None`: nowhere, they are restored from the topic alone.
+    pub snapshots: Option<Snapshots>,
     /// How far before the committed offset a new partition is read again to remember it.
     pub memory: Duration,
     /// How long a full queue, missing acknowledgements or the brokers' answers are waited for.
@@ -134,6 +141,31 @@ impl fmt::Debug for Schemas {
     }
 }
 
+/// Opens a database, anew after every failure to do so.
+pub type OpenStore = Arc<dyn Fn() -> Opened + Send + Sync>;
+
+/// Is told what a database lacks, and `None` when it answers, first or again.
+pub type Complain = Arc<dyn Fn(Option<&str>) + Send + Sync>;
+
+/// Where and when a worker's customers are saved.
+#[derive(Clone)]
+pub struct Snapshots {
+    /// Opens the database.
+    pub open: OpenStore,
+    /// Tells of its troubles.
+    pub complain: Complain,
+    /// Who claims partitions, for people who look into the database.
+    pub owner: String,
+    /// When to save.
+    pub policy: Policy,
+}
+
+impl fmt::Debug for Snapshots {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Snapshots").field("owner", &self.owner).finish_non_exhaustive()
+    }
+}
+
 /// A model, as alerts name it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelName {
@@ -174,6 +206,13 @@ pub enum Event<'a> {
         /// Which.
         partition: i32,
         /// Since it was assigned.
+        duration: Duration,
+    },
+    /// All that had changed in a partition is saved.
+    Saved {
+        /// Which.
+        partition: i32,
+        /// Since the save began.
         duration: Duration,
     },
     /// How far behind a partition is; once a second.
@@ -220,6 +259,15 @@ pub enum Error {
     /// The model gives no scores.
     #[error("the worker stopped because the model cannot score")]
     Engine(#[from] EngineError),
+    /// Stored customers cannot be read; they would be scored as if they had never paid.
+    #[error("the worker stopped because stored customers could not be read for {seconds} s")]
+    Database {
+        /// How long it was tried.
+        seconds: u64,
+    },
+    /// The system gives no thread.
+    #[error("the worker stopped because no thread can be started, check the limits of the process")]
+    Thread(#[from] std::io::Error),
     /// What the worker remembers contradicts what happens; committing now could lose records.
     #[error("the worker stopped because of an impossible state: {0}; report this as a bug")]
     Impossible(String),

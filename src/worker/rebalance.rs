@@ -45,6 +45,7 @@ impl<S: Score> Worker<'_, S> {
                     tracing::info!(?partitions, "partitions revoked");
                     self.drain_or_warn(observe);
                     self.commit_last(observe)?;
+                    self.let_go(&partitions, self.settings.patience, observe);
                     self.give_up(&partitions, held, observe)?;
                 }
                 Rebalance::Lose(partitions) => {
@@ -77,11 +78,15 @@ impl<S: Score> Worker<'_, S> {
         stop: &AtomicBool,
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), Error> {
-        let begins = self.beginnings(partitions, stop, observe)?;
-        for begin in &begins {
+        let mut begins = self.beginnings(partitions, stop, observe)?;
+        for begin in &mut begins {
+            self.forget(&[begin.partition], observe);
+            if let Some(custody) = &mut self.custody {
+                *begin = custody.adopt(*begin, self.step.scorer);
+                observe(Event::Beat);
+            }
             let Beginning { partition, from, judged_until, .. } = *begin;
             tell(begin);
-            self.forget(&[partition], observe);
             self.outbox.tasks.assign(partition, from, judged_until);
             if from < judged_until {
                 self.restoring.push((partition, Stopwatch::start()));
@@ -141,7 +146,7 @@ impl<S: Score> Worker<'_, S> {
 
 /// Says what an operator should know of where a partition begins.
 fn tell(begin: &Beginning) {
-    let Beginning { partition, from, judged_until, lost, is_cut } = *begin;
+    let Beginning { partition, from, judged_until, lost, is_cut, .. } = *begin;
     if lost > 0 {
         tracing::error!(
             partition,

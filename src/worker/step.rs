@@ -4,6 +4,7 @@
 //! so a test or a simulation runs the same code. A record that cannot be scored is published
 //! unchanged as a dead letter, whatever its bytes are, and the batch goes on without it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,9 +12,12 @@ use jiff::Timestamp;
 use super::{Counts, Error, ModelName, Schemas, Settings, Topics};
 use crate::clock::Stopwatch;
 use crate::codec::{Decoded, Decoder, Framing, Reason, Rejected, SchemaAnswer, encode_alert};
+use crate::database::StoredCustomer;
 use crate::decision::{Alert, Severity};
-use crate::engine::{Decision, Engine, EngineError};
+use crate::engine::{Decision, Engine, EngineError, Place};
 use crate::kafka::{Headers, Outgoing};
+use crate::state::customers::Customers;
+use crate::state::snapshot::SnapshotError;
 use crate::transaction::{Label, Transaction};
 
 /// What a scorer has met and holds.
@@ -32,22 +36,50 @@ pub struct Met {
 /// What scores a batch: the engine, or something simpler in tests.
 pub trait Score {
     /// One entry of `decisions` (cleared first) for each transaction in order; `None` for one whose
-    /// id was seen before. `partitions` has the partition of each.
+    /// id was seen before. `places` has where each comes from.
     ///
     /// # Errors
     /// The scorer cannot go on; no transaction is to blame.
     fn score(
         &mut self,
         batch: &[Transaction<'_>],
-        partitions: &[i32],
+        places: &[Place],
         decisions: &mut Vec<Option<Decision>>,
     ) -> Result<(), EngineError>;
 
     /// Remembers a transaction that was judged before.
-    fn restore(&mut self, transaction: &Transaction<'_>, partition: i32);
+    fn restore(&mut self, transaction: &Transaction<'_>, place: Place);
 
     /// Forgets all of a partition.
     fn forget(&mut self, partition: i32);
+
+    /// The customers in memory of a partition, to be saved; `None` if nothing is to be.
+    fn customers(&self, partition: i32) -> Option<&Customers>;
+
+    /// How many of them have changed since the last [`Self::cut`].
+    fn changed(&self, partition: i32) -> usize;
+
+    /// The slots of those; from now on none has changed.
+    fn cut(&mut self, partition: i32) -> Vec<u32>;
+
+    /// These customers of a partition are stored: they are asked for before they are scored.
+    fn expect(&mut self, partition: i32, customer_ids: &[String]);
+
+    /// Whether any customer is stored and not in memory.
+    fn expects(&self) -> bool;
+
+    /// Whether this one is.
+    fn is_missing(&self, partition: i32, customer_id: &str) -> bool;
+
+    /// Takes a stored customer into memory, unless it is there already.
+    ///
+    /// # Errors
+    /// [`SnapshotError`]: it is not what a release up to this one wrote.
+    fn admit(&mut self, partition: i32, customer: &StoredCustomer) -> Result<(), SnapshotError>;
+
+    /// The store has been asked for this customer: whether it is in memory now or not, it is
+    /// missing no more.
+    fn met_in_store(&mut self, partition: i32, customer_id: &str);
 
     /// Takes a verdict in.
     fn learn(&mut self, label: &Label<'_>);
@@ -63,18 +95,51 @@ impl Score for Engine {
     fn score(
         &mut self,
         batch: &[Transaction<'_>],
-        partitions: &[i32],
+        places: &[Place],
         decisions: &mut Vec<Option<Decision>>,
     ) -> Result<(), EngineError> {
-        self.score_of(batch, |place| partitions[place], decisions)
+        self.score_of(batch, |place| places[place], decisions)
     }
 
-    fn restore(&mut self, transaction: &Transaction<'_>, partition: i32) {
-        Self::restore(self, transaction, partition);
+    fn restore(&mut self, transaction: &Transaction<'_>, place: Place) {
+        Self::restore(self, transaction, place);
     }
 
     fn forget(&mut self, partition: i32) {
         Self::forget(self, partition);
+    }
+
+    fn customers(&self, partition: i32) -> Option<&Customers> {
+        Self::customers(self, partition)
+    }
+
+    fn changed(&self, partition: i32) -> usize {
+        Self::changed(self, partition)
+    }
+
+    fn cut(&mut self, partition: i32) -> Vec<u32> {
+        Self::cut(self, partition)
+    }
+
+    fn expect(&mut self, partition: i32, customer_ids: &[String]) {
+        customer_ids.iter().for_each(|id| Self::expect(self, partition, id));
+    }
+
+    fn expects(&self) -> bool {
+        Self::expects(self)
+    }
+
+    fn is_missing(&self, partition: i32, customer_id: &str) -> bool {
+        Self::is_missing(self, partition, customer_id)
+    }
+
+    fn admit(&mut self, partition: i32, customer: &StoredCustomer) -> Result<(), SnapshotError> {
+        let StoredCustomer { customer_id, applied_offset, state } = customer;
+        Self::admit(self, partition, customer_id, *applied_offset, state).map(drop)
+    }
+
+    fn met_in_store(&mut self, partition: i32, customer_id: &str) {
+        Self::met_in_store(self, partition, customer_id);
     }
 
     fn learn(&mut self, label: &Label<'_>) {
@@ -165,7 +230,7 @@ pub struct Step<'s, S> {
     pub counts: Counts,
     /// Records of the last batch that wait for a schema, in order. Nothing was done about them.
     pub held: Vec<Held>,
-    partitions: Vec<i32>,
+    places: Vec<Place>,
     decisions: Vec<Option<Decision>>,
     value: Vec<u8>,
 }
@@ -190,7 +255,7 @@ impl<'s, S: Score> Step<'s, S> {
             framing: settings.framing,
             counts: Counts::default(),
             held: Vec::new(),
-            partitions: Vec::new(),
+            places: Vec::new(),
             decisions: Vec::new(),
             value: Vec::new(),
         }
@@ -199,6 +264,29 @@ impl<'s, S: Score> Step<'s, S> {
     /// Schemas that were unknown are asked for again: somebody may have registered them.
     pub fn ask_again(&mut self) {
         self.decoder.forget_unknown();
+    }
+
+    /// The customers of these records who are stored and not in memory, by partition, each once.
+    pub fn missing<R: Arrived>(
+        &mut self,
+        records: &[R],
+        clock: &dyn Fn() -> i64,
+    ) -> Vec<(i32, String)> {
+        if !self.scorer.expects() {
+            return Vec::new();
+        }
+        let now_ms = clock() / 1_000;
+        let mut missing = BTreeSet::new();
+        for record in records {
+            let partition = record.partition();
+            if let Read::Transaction(transaction) =
+                self.read(record.value().unwrap_or_default(), now_ms)
+                && self.scorer.is_missing(partition, transaction.customer_id)
+            {
+                missing.insert((partition, transaction.customer_id.to_owned()));
+            }
+        }
+        missing.into_iter().collect()
     }
 
     /// Takes records in order of arrival. `clock` tells microseconds since the epoch. A record
@@ -217,9 +305,10 @@ impl<'s, S: Score> Step<'s, S> {
         let mut sources = Vec::with_capacity(records.len());
         let mut batch = Vec::with_capacity(records.len());
         self.held.clear();
-        self.partitions.clear();
+        self.places.clear();
         for (place, record) in records.iter().enumerate() {
             let partition = record.partition();
+            let at = Place { partition, offset: record.offset() };
             if !self.held.is_empty() && self.held.iter().any(|held| held.partition == partition) {
                 self.held.push(Held { place, partition, schema: None });
                 continue;
@@ -227,13 +316,13 @@ impl<'s, S: Score> Step<'s, S> {
             match self.read(record.value().unwrap_or_default(), now_ms) {
                 Read::Transaction(transaction) if out.was_judged(record) => {
                     self.counts.restored += 1;
-                    self.scorer.restore(&transaction, partition);
+                    self.scorer.restore(&transaction, at);
                 }
                 Read::Transaction(transaction) => {
                     let is_keyed = record.key() == Some(transaction.customer_id.as_bytes());
                     self.counts.miskeyed += u64::from(!is_keyed);
                     sources.push(record);
-                    self.partitions.push(partition);
+                    self.places.push(at);
                     batch.push(transaction);
                 }
                 Read::Rejected(_) if out.was_judged(record) => self.counts.restored += 1,
@@ -245,7 +334,7 @@ impl<'s, S: Score> Step<'s, S> {
             return Ok((0, Duration::ZERO));
         }
         let started = Stopwatch::start();
-        self.scorer.score(&batch, &self.partitions, &mut self.decisions)?;
+        self.scorer.score(&batch, &self.places, &mut self.decisions)?;
         let duration = started.elapsed();
         if self.decisions.len() != batch.len() {
             let (decided, asked) = (self.decisions.len(), batch.len());

@@ -33,23 +33,30 @@ pub struct Task {
     committed: Option<i64>,
     /// Records before this offset have been judged before.
     pub judged_until: i64,
+    /// Nothing is left to read, even if that is less than was judged before.
+    is_read: bool,
     /// The offset behind the newest record that has come.
     come: i64,
     /// The offset behind the newest record that was taken, or where reading begins.
     pub next: i64,
-    /// Kafka's timestamp of the newest record that was judged, in milliseconds.
+    /// Kafka's timestamp of the newest record that was taken, in milliseconds.
     pub newest_ms: Option<i64>,
 }
 
 impl Task {
     /// Whether records are only remembered again so far.
     pub fn is_restoring(&self) -> bool {
-        self.next < self.judged_until
+        self.next < self.judged_until && !self.is_read
+    }
+
+    /// The group goes on here if this worker ends now.
+    pub fn committed_offset(&self) -> i64 {
+        self.committed.unwrap_or(self.judged_until)
     }
 
     /// How many offsets are still to be restored.
     pub fn left_to_restore(&self) -> i64 {
-        (self.judged_until - self.next).max(0)
+        if self.is_read { 0 } else { (self.judged_until - self.next).max(0) }
     }
 }
 
@@ -63,6 +70,7 @@ impl Tasks {
             progress: Progress::default(),
             committed: None,
             judged_until,
+            is_read: false,
             come: from,
             next: from,
             newest_ms: None,
@@ -72,6 +80,15 @@ impl Tasks {
     /// These partitions are gone, with all that is remembered of them.
     pub fn remove(&mut self, partitions: &[i32]) {
         self.tasks.retain(|task| !partitions.contains(&task.partition));
+    }
+
+    /// Nothing is left to read of a partition: what was judged behind that, nobody may read any
+    /// more (a marker of a transaction, or what was aborted). Whether that ends its restoring.
+    pub fn end(&mut self, partition: i32) -> bool {
+        let Some(task) = self.find(partition) else { return false };
+        let was_restoring = task.is_restoring();
+        task.is_read = true;
+        was_restoring
     }
 
     /// How many partitions there are.
@@ -143,8 +160,8 @@ impl Tasks {
         }
         let was_restoring = task.is_restoring();
         task.next = offset + 1;
+        task.newest_ms = timestamp_ms.or(task.newest_ms);
         if offset >= task.judged_until {
-            task.newest_ms = timestamp_ms.or(task.newest_ms);
             let received = task.progress.receive(offset);
             received.map_err(|newest| went_back(partition, newest, offset))?;
         }
@@ -247,7 +264,7 @@ mod tests {
         assert_eq!(tasks.iter().next().unwrap().left_to_restore(), 2);
         assert!(tasks.receive(3, 12, None).unwrap(), "the last one that was judged");
         assert_eq!((tasks.due(), tasks.all()), (vec![], vec![]));
-        assert_eq!(tasks.iter().next().unwrap().newest_ms, None);
+        assert_eq!(tasks.iter().next().unwrap().newest_ms, Some(7));
         assert!(!tasks.receive(3, 20, Some(9)).unwrap());
         assert_eq!(tasks.due(), [(3, 21)]);
         assert_eq!(tasks.iter().next().unwrap().newest_ms, Some(9));
@@ -270,6 +287,19 @@ mod tests {
         tasks.receive(3, 11, None).unwrap();
         assert!(tasks.receive(3, 15, None).unwrap());
         assert_eq!(tasks.due(), [(3, 16)]);
+    }
+
+    #[test]
+    fn an_end_before_the_committed_offset_ends_restoring() {
+        let mut tasks = Tasks::default();
+        tasks.assign(3, 10, 13);
+        tasks.receive(3, 10, None).unwrap();
+        assert!(tasks.end(3) && !tasks.end(3) && !tasks.end(4));
+        let task = tasks.iter().next().unwrap();
+        assert!(!task.is_restoring() && task.left_to_restore() == 0);
+        assert!(tasks.was_judged(3, 12), "if it comes all the same");
+        assert!(!tasks.receive(3, 12, None).unwrap());
+        assert_eq!((tasks.due(), tasks.iter().next().unwrap().committed_offset()), (vec![], 13));
     }
 
     #[test]

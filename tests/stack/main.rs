@@ -25,4 +25,5 @@ mod labels;
 mod members;
 mod outages;
 mod poison;
+mod stores;
 mod topics;

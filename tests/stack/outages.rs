@@ -11,7 +11,7 @@ use crate::oracle::Verdict;
 use crate::process::eventually;
 use crate::servers::Kafka;
 use crate::service::{Service, merge};
-use crate::stage::{Sent, Stage};
+use crate::stage::{PARTITIONS, Sent, Stage};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -86,9 +86,10 @@ fn partitions_that_wait_for_a_schema_may_go_and_come_back() {
     let new = ["--seed", "34", "--skip", "1500", "--count", "3000", "--variant", "evolved"];
     stage.produce("payments", &new);
     wait_for_complaint(&mut service);
-    let before = service.metrics().sum("synfinance_rebalances_total", "");
     cluster::visit(&stage.brokers, &stage.group, &stage.transactions);
-    service.wait_metric(SOON, "synfinance_rebalances_total", "", before + 2.0);
+    let all = f64::from(PARTITIONS);
+    service.wait_metric(SOON, "synfinance_partitions_assigned", "", all);
+    wait_for_complaint(&mut service);
     gate.set(Door::Open);
     service.wait_ready();
     stage.wait_done(&mut [&mut service]);
@@ -103,10 +104,10 @@ fn verdicts_whose_schema_comes_late_are_waited_for() {
     let (gate, config) = behind_a_door(&stage, Door::Open);
     let mut service = Service::start(&config);
     gate.set(Door::Refuses);
-    stage.produce_to(&stage.labels, "labels", &["--count", "7"]);
+    stage.produce_to(&stage.labels, "labels", &["--count", "7", "--merchants", "m-1"]);
     wait_for_complaint(&mut service);
     gate.set(Door::Open);
-    service.wait_metric(SOON, "synfinance_labels_total", "", 7.0);
+    service.wait_metric(SOON, "synfinance_labels_total", "outcome=\"fraud\"", 7.0);
     service.wait_ready();
     service.stop();
 }

@@ -72,7 +72,7 @@ impl Stage {
     }
 
     /// The configuration of a service on this stage: the model of `tests/fixtures/stack`, two
-    /// workers.
+    /// workers, customers saved to PostgreSQL every second.
     pub fn config(&self) -> Value {
         let model =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/stack/detector.onnx");
@@ -89,11 +89,11 @@ impl Stage {
                 "workers": 2,
                 "kafka": {
                     "session.timeout.ms": "6000",
-                    "heartbeat.interval.ms": "500",
                     "reconnect.backoff.max.ms": "1000",
                 },
             },
             "schema_registry": {"url": self.registry, "timeout": "1s"},
+            "state": {"database_url": servers::postgres(), "save": [[1, 1]]},
             "features": {"timezone": "UTC"},
             "models": {"active": model},
             "telemetry": {"level": "info"},

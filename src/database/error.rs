@@ -1,0 +1,123 @@
+//! What can go wrong with a store, and what that makes the caller do.
+
+use sqlx::error::DatabaseError;
+use sqlx::migrate::MigrateError;
+
+use super::Holder;
+
+/// What a failure makes the caller do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Problem {
+    /// Try again later: it is away, busy or full.
+    Unavailable,
+    /// Stop this partition and write nothing more of it: somebody else owns it.
+    Fenced,
+    /// Trying again would not help: an operator has to do something.
+    Refused,
+}
+
+/// A store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database says so.
+    #[error("cannot {action} at {database}{}", advice(source))]
+    Database {
+        /// What was to be done.
+        action: &'static str,
+        /// Which database, without password.
+        database: String,
+        /// What it says.
+        source: Box<sqlx::Error>,
+    },
+    /// It does not answer.
+    #[error("cannot {action} at {database}: no answer within {seconds} s")]
+    Silent {
+        /// What was to be done.
+        action: &'static str,
+        /// Which database, without password.
+        database: String,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// Its tables are not those of this release.
+    #[error(
+        "tables of {database} cannot be brought up to date; a newer release may have written them, \
+         then use that one"
+    )]
+    Migration {
+        /// Which database, without password.
+        database: String,
+        /// What is wrong.
+        source: Box<MigrateError>,
+    },
+    /// Not a URL that names a database.
+    #[error("{database} is no address of a database, check state.database_url")]
+    Address {
+        /// Which database, without password.
+        database: String,
+        /// What is wrong.
+        source: Box<sqlx::Error>,
+    },
+    /// The claim is not the newest.
+    #[error("partition {} was claimed by somebody else, epoch {} is over", .0.partition, .0.epoch)]
+    Fenced(Holder),
+}
+
+impl StoreError {
+    /// What to do about it.
+    pub fn problem(&self) -> Problem {
+        match self {
+            Self::Fenced(_) => Problem::Fenced,
+            Self::Silent { .. } => Problem::Unavailable,
+            Self::Address { .. } => Problem::Refused,
+            Self::Database { source, .. } => weigh(source),
+            Self::Migration { source, .. } => match &**source {
+                MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => {
+                    weigh(source)
+                }
+                _ => Problem::Refused,
+            },
+        }
+    }
+}
+
+fn weigh(error: &sqlx::Error) -> Problem {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => Problem::Unavailable,
+        sqlx::Error::Database(said) if is_passing(&**said) => Problem::Unavailable,
+        _ => Problem::Refused,
+    }
+}
+
+/// Whether a database's own error goes away by itself, or by what an operator does to the database.
+fn is_passing(said: &dyn DatabaseError) -> bool {
+    let code = said.code().unwrap_or_default();
+    match code.parse::<i64>() {
+        // SQLite: busy, locked, out of memory, read only, I/O, full, cannot open. The low byte is
+        // the kind, the rest says more.
+        Ok(code) if code.to_string().len() < 5 => matches!(code & 0xff, 5..=8 | 10 | 13 | 14),
+        // PostgreSQL, by class: connections, rolled back, resources, operator, system, internal.
+        _ => {
+            ["08", "25006", "40", "53", "55", "57", "58", "XX"].iter().any(|c| code.starts_with(c))
+        }
+    }
+}
+
+fn advice(source: &sqlx::Error) -> &'static str {
+    let sqlx::Error::Database(said) = source else { return "" };
+    match said.code().as_deref() {
+        Some("13") => ", its disk is full: make room, saving goes on by itself",
+        Some("8" | "1032" | "1544" | "14") => {
+            ", check that its directory exists and can be written"
+        }
+        Some("28P01" | "28000") => ", check user and password in state.database_url",
+        Some("3D000") => ", create the database",
+        Some("42501") => ", its user may not: tables are created on start",
+        _ => "",
+    }
+}

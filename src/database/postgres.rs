@@ -1,0 +1,325 @@
+//! Snapshots in PostgreSQL.
+
+use std::str::FromStr;
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
+use sqlx::{Postgres as Dialect, Row as _, Transaction};
+
+use super::runtime::{Asking, text};
+use super::store::{Claim, Holder, Progress, SavedCustomer, SnapshotStore, StoredCustomer};
+use super::{StoreError, Stream};
+use crate::limits::{
+    DATABASE_ANSWER_TIME, DATABASE_CONNECTIONS, DATABASE_LOCK_TIME, DATABASE_STATEMENT_TIME,
+};
+use crate::state::snapshot::VERSION;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("src/database/migrations/postgres");
+
+/// A stream's snapshots in PostgreSQL.
+pub struct Postgres {
+    pool: PgPool,
+    asking: Asking,
+    stream: i32,
+}
+
+impl Postgres {
+    /// Opens the database at `url`, called `name` in messages, and brings its tables up to date.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it does not answer, or is not to be worked with.
+    pub fn open(url: &str, name: &str, stream: &Stream) -> Result<Self, StoreError> {
+        let asking = Asking::new(name.to_owned())?;
+        let options = PgConnectOptions::from_str(url).map_err(|source| StoreError::Address {
+            database: name.to_owned(),
+            source: Box::new(source),
+        })?;
+        let millis = |limit: std::time::Duration| limit.as_millis().to_string();
+        let options = options.application_name("synfinance").options([
+            ("client_min_messages", "warning".to_owned()),
+            ("statement_timeout", millis(DATABASE_STATEMENT_TIME)),
+            ("lock_timeout", millis(DATABASE_LOCK_TIME)),
+            ("idle_in_transaction_session_timeout", millis(DATABASE_ANSWER_TIME)),
+        ]);
+        // A pool belongs to the runtime that it is made in.
+        let pool = asking.within(|| {
+            PgPoolOptions::new()
+                .max_connections(DATABASE_CONNECTIONS)
+                .acquire_timeout(DATABASE_ANSWER_TIME)
+                .connect_lazy_with(options)
+        });
+        asking.wait_or("bring tables up to date", async {
+            MIGRATIONS.run(&pool).await.map_err(|source| StoreError::Migration {
+                database: name.to_owned(),
+                source: Box::new(source),
+            })
+        })?;
+        let stream = asking.wait("look up the stream", stream_number(&pool, stream))?;
+        Ok(Self { pool, asking, stream })
+    }
+}
+
+async fn stream_number(pool: &PgPool, stream: &Stream) -> Result<i32, sqlx::Error> {
+    sqlx::query("insert into streams (group_id, topic) values ($1, $2) on conflict do nothing")
+        .bind(&stream.group_id)
+        .bind(&stream.topic)
+        .execute(pool)
+        .await?;
+    sqlx::query_scalar("select stream from streams where group_id = $1 and topic = $2")
+        .bind(&stream.group_id)
+        .bind(&stream.topic)
+        .fetch_one(pool)
+        .await
+}
+
+impl SnapshotStore for Postgres {
+    fn claim(&mut self, partition: i32, owner: &str) -> Result<Claim, StoreError> {
+        let (pool, stream) = (&self.pool, self.stream);
+        self.asking.wait("claim a partition", async {
+            let mut transaction = pool.begin().await?;
+            sqlx::query(
+                "insert into partition_progress (stream, partition) values ($1, $2) \
+                 on conflict do nothing",
+            )
+            .bind(stream)
+            .bind(partition)
+            .execute(&mut *transaction)
+            .await?;
+            let before = sqlx::query(
+                "select epoch, owner, saved_at is not null as is_saved, saved_offset, highest_offset \
+                 from partition_progress where stream = $1 and partition = $2 for update",
+            )
+            .bind(stream)
+            .bind(partition)
+            .fetch_one(&mut *transaction)
+            .await?;
+            let epoch = before.try_get::<i64, _>("epoch")? + 1;
+            sqlx::query(
+                "update partition_progress set epoch = $3, owner = $4 \
+                 where stream = $1 and partition = $2",
+            )
+            .bind(stream)
+            .bind(partition)
+            .bind(epoch)
+            .bind(owner)
+            .execute(&mut *transaction)
+            .await?;
+            transaction.commit().await?;
+            let is_saved: bool = before.try_get("is_saved")?;
+            let saved_offset = before.try_get("saved_offset")?;
+            Ok(Claim {
+                holder: Holder { partition, epoch },
+                saved_offset: is_saved.then_some(saved_offset),
+                highest_offset: before.try_get("highest_offset")?,
+                previous: before.try_get("owner")?,
+            })
+        })
+    }
+
+    fn save(
+        &mut self,
+        holder: Holder,
+        customers: &[SavedCustomer<'_>],
+        saved_offset: Option<i64>,
+    ) -> Result<(), StoreError> {
+        let ids: Vec<&[u8]> =
+            customers.iter().map(|customer| customer.customer_id.as_bytes()).collect();
+        let offsets: Vec<i64> = customers.iter().map(|customer| customer.applied_offset).collect();
+        let states: Vec<&[u8]> = customers.iter().map(|customer| customer.state).collect();
+        self.as_holder("save customers", holder, async |transaction, stream| {
+            sqlx::query(
+                "insert into customer_state \
+                 (stream, partition, customer_id, applied_offset, version, state) \
+                 select $1, $2, new.id, new.applied, $3, new.state \
+                 from unnest($4::bytea[], $5::bigint[], $6::bytea[]) as new (id, applied, state) \
+                 on conflict (stream, partition, customer_id) do update set \
+                 applied_offset = excluded.applied_offset, version = excluded.version, \
+                 state = excluded.state \
+                 where customer_state.applied_offset <= excluded.applied_offset",
+            )
+            .bind(stream)
+            .bind(holder.partition)
+            .bind(VERSION as i16)
+            .bind(&ids)
+            .bind(&offsets)
+            .bind(&states)
+            .execute(&mut **transaction)
+            .await?;
+            sqlx::query(
+                "update partition_progress set \
+                 highest_offset = greatest(highest_offset, $3), \
+                 saved_offset = coalesce($4, saved_offset), \
+                 saved_at = case when $4 is null then saved_at else now() end \
+                 where stream = $1 and partition = $2",
+            )
+            .bind(stream)
+            .bind(holder.partition)
+            .bind(offsets.iter().copied().max().unwrap_or(0))
+            .bind(saved_offset)
+            .execute(&mut **transaction)
+            .await?;
+            Ok(())
+        })
+    }
+
+    fn release(&mut self, holder: Holder) -> Result<(), StoreError> {
+        self.as_holder("release a partition", holder, async |transaction, stream| {
+            sqlx::query(
+                "update partition_progress set owner = null where stream = $1 and partition = $2",
+            )
+            .bind(stream)
+            .bind(holder.partition)
+            .execute(&mut **transaction)
+            .await?;
+            Ok(())
+        })
+    }
+
+    fn discard(&mut self, holder: Holder) -> Result<(), StoreError> {
+        self.as_holder("discard a partition", holder, async |transaction, stream| {
+            sqlx::query("delete from customer_state where stream = $1 and partition = $2")
+                .bind(stream)
+                .bind(holder.partition)
+                .execute(&mut **transaction)
+                .await?;
+            sqlx::query(
+                "update partition_progress set saved_offset = 0, saved_at = null, highest_offset = 0 \
+                 where stream = $1 and partition = $2",
+            )
+            .bind(stream)
+            .bind(holder.partition)
+            .execute(&mut **transaction)
+            .await?;
+            Ok(())
+        })
+    }
+
+    fn load(
+        &mut self,
+        partition: i32,
+        customer_ids: &[&str],
+    ) -> Result<Vec<StoredCustomer>, StoreError> {
+        let ids: Vec<&[u8]> = customer_ids.iter().map(|id| id.as_bytes()).collect();
+        let query = sqlx::query(
+            "select customer_id, applied_offset, state from customer_state \
+             where stream = $1 and partition = $2 and customer_id = any ($3)",
+        )
+        .bind(self.stream)
+        .bind(partition)
+        .bind(ids);
+        self.asking.wait("load customers", async {
+            query.fetch_all(&self.pool).await?.iter().map(stored).collect()
+        })
+    }
+
+    fn page(
+        &mut self,
+        partition: i32,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<StoredCustomer>, StoreError> {
+        let query = sqlx::query(
+            "select customer_id, applied_offset, state from customer_state \
+             where stream = $1 and partition = $2 and customer_id > $3 \
+             order by customer_id limit $4",
+        )
+        .bind(self.stream)
+        .bind(partition)
+        .bind(after.as_bytes())
+        .bind(i64::from(limit));
+        self.asking.wait("read customers", async {
+            query.fetch_all(&self.pool).await?.iter().map(stored).collect()
+        })
+    }
+
+    fn ids(&mut self, partition: i32, after: &str, limit: u32) -> Result<Vec<String>, StoreError> {
+        let query = sqlx::query_scalar(
+            "select customer_id from customer_state \
+             where stream = $1 and partition = $2 and customer_id > $3 \
+             order by customer_id limit $4",
+        )
+        .bind(self.stream)
+        .bind(partition)
+        .bind(after.as_bytes())
+        .bind(i64::from(limit));
+        self.asking.wait("read customers' ids", async {
+            let ids: Vec<Vec<u8>> = query.fetch_all(&self.pool).await?;
+            ids.into_iter().map(text).collect()
+        })
+    }
+
+    fn progress(&mut self) -> Result<Vec<Progress>, StoreError> {
+        let query = sqlx::query(
+            "select partition, saved_offset, epoch, owner, \
+             (extract(epoch from saved_at) * 1000)::bigint as saved_at_ms, \
+             (select count(*) from customer_state c \
+              where c.stream = p.stream and c.partition = p.partition) as customers \
+             from partition_progress p where stream = $1 order by partition",
+        )
+        .bind(self.stream);
+        self.asking.wait("read the progress of partitions", async {
+            query.fetch_all(&self.pool).await?.iter().map(progress).collect()
+        })
+    }
+}
+
+impl Postgres {
+    /// Does `work` in a transaction, if the holder is still the owner. The row that says so stays
+    /// locked until the end: a claim waits for this, and not the other way round.
+    fn as_holder(
+        &self,
+        action: &'static str,
+        holder: Holder,
+        work: impl AsyncFnOnce(&mut Transaction<'_, Dialect>, i32) -> Result<(), sqlx::Error>,
+    ) -> Result<(), StoreError> {
+        let is_owner = self.asking.wait(action, async {
+            let mut transaction = self.pool.begin().await?;
+            let epoch: Option<i64> = sqlx::query_scalar(
+                "select epoch from partition_progress where stream = $1 and partition = $2 \
+                 for update",
+            )
+            .bind(self.stream)
+            .bind(holder.partition)
+            .fetch_optional(&mut *transaction)
+            .await?;
+            let is_owner = epoch == Some(holder.epoch);
+            let done = match is_owner {
+                true => work(&mut transaction, self.stream).await,
+                false => Ok(()),
+            };
+            // Dropping it would leave its locks until this connection is used again.
+            match (is_owner, done) {
+                (true, Ok(())) => transaction.commit().await?,
+                (false, Ok(())) => transaction.rollback().await?,
+                (_, Err(error)) => {
+                    transaction.rollback().await?;
+                    return Err(error);
+                }
+            }
+            Ok(is_owner)
+        })?;
+        if is_owner { Ok(()) } else { Err(StoreError::Fenced(holder)) }
+    }
+}
+
+fn stored(row: &PgRow) -> Result<StoredCustomer, sqlx::Error> {
+    Ok(StoredCustomer {
+        customer_id: text(row.try_get("customer_id")?)?,
+        applied_offset: row.try_get("applied_offset")?,
+        state: row.try_get("state")?,
+    })
+}
+
+fn progress(row: &PgRow) -> Result<Progress, sqlx::Error> {
+    let saved_at_ms: Option<i64> = row.try_get("saved_at_ms")?;
+    let saved_offset = row.try_get("saved_offset")?;
+    let customers: i64 = row.try_get("customers")?;
+    Ok(Progress {
+        partition: row.try_get("partition")?,
+        saved_offset: saved_at_ms.is_some().then_some(saved_offset),
+        saved_at_ms,
+        epoch: row.try_get("epoch")?,
+        owner: row.try_get("owner")?,
+        customers: u64::try_from(customers).unwrap_or(0),
+    })
+}

@@ -1,0 +1,330 @@
+//! Snapshots in a SQLite file: for one machine, without a server.
+//!
+//! Write-ahead logging, so that reading does not wait for saving; a crash of the process loses
+//! nothing, one of the machine at most the last saves, rows and saved offset together.
+
+use std::path::Path;
+
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
+    SqliteSynchronous,
+};
+use sqlx::{Row as _, Sqlite as Dialect, Transaction};
+
+use super::runtime::{Asking, text};
+use super::store::{Claim, Holder, Progress, SavedCustomer, SnapshotStore, StoredCustomer};
+use super::{StoreError, Stream};
+use crate::clock::now_millis;
+use crate::limits::{DATABASE_ANSWER_TIME, DATABASE_CONNECTIONS, DATABASE_LOCK_TIME};
+use crate::state::snapshot::VERSION;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("src/database/migrations/sqlite");
+
+/// A stream's snapshots in a SQLite file.
+pub struct Sqlite {
+    pool: SqlitePool,
+    asking: Asking,
+    stream: i64,
+}
+
+impl Sqlite {
+    /// Opens `file`, created if it is missing, and brings its tables up to date.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be opened or written.
+    pub fn open(file: &Path, stream: &Stream) -> Result<Self, StoreError> {
+        let database = format!("sqlite:{}", file.display());
+        let asking = Asking::new(database.clone())?;
+        if let Some(directory) = file.parent() {
+            std::fs::create_dir_all(directory).map_err(|error| StoreError::Database {
+                action: "make the directory",
+                database: database.clone(),
+                source: Box::new(sqlx::Error::Io(error)),
+            })?;
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .busy_timeout(DATABASE_LOCK_TIME);
+        let pool = asking.within(|| {
+            SqlitePoolOptions::new()
+                .max_connections(DATABASE_CONNECTIONS)
+                .acquire_timeout(DATABASE_ANSWER_TIME)
+                .connect_lazy_with(options)
+        });
+        asking.wait_or("bring tables up to date", async {
+            MIGRATIONS
+                .run(&pool)
+                .await
+                .map_err(|source| StoreError::Migration { database, source: Box::new(source) })
+        })?;
+        let stream = asking.wait("look up the stream", stream_number(&pool, stream))?;
+        Ok(Self { pool, asking, stream })
+    }
+
+    /// Does `work` in a transaction, if the holder is still the owner. It writes first, so that
+    /// nobody can claim the partition in between.
+    fn as_holder(
+        &self,
+        action: &'static str,
+        holder: Holder,
+        work: impl AsyncFnOnce(&mut Transaction<'_, Dialect>, i64) -> Result<(), sqlx::Error>,
+    ) -> Result<(), StoreError> {
+        let is_owner = self.asking.wait(action, async {
+            let mut transaction = self.pool.begin_with("begin immediate").await?;
+            let epoch: Option<i64> = sqlx::query_scalar(
+                "select epoch from partition_progress where stream = ? and partition = ?",
+            )
+            .bind(self.stream)
+            .bind(holder.partition)
+            .fetch_optional(&mut *transaction)
+            .await?;
+            let is_owner = epoch == Some(holder.epoch);
+            let done = match is_owner {
+                true => work(&mut transaction, self.stream).await,
+                false => Ok(()),
+            };
+            // Dropping it would leave its locks until this connection is used again.
+            match (is_owner, done) {
+                (true, Ok(())) => transaction.commit().await?,
+                (false, Ok(())) => transaction.rollback().await?,
+                (_, Err(error)) => {
+                    transaction.rollback().await?;
+                    return Err(error);
+                }
+            }
+            Ok(is_owner)
+        })?;
+        if is_owner { Ok(()) } else { Err(StoreError::Fenced(holder)) }
+    }
+}
+
+async fn stream_number(pool: &SqlitePool, stream: &Stream) -> Result<i64, sqlx::Error> {
+    sqlx::query("insert into streams (group_id, topic) values (?, ?) on conflict do nothing")
+        .bind(&stream.group_id)
+        .bind(&stream.topic)
+        .execute(pool)
+        .await?;
+    sqlx::query_scalar("select stream from streams where group_id = ? and topic = ?")
+        .bind(&stream.group_id)
+        .bind(&stream.topic)
+        .fetch_one(pool)
+        .await
+}
+
+impl SnapshotStore for Sqlite {
+    fn claim(&mut self, partition: i32, owner: &str) -> Result<Claim, StoreError> {
+        self.asking.wait("claim a partition", async {
+            let mut transaction = self.pool.begin_with("begin immediate").await?;
+            sqlx::query(
+                "insert into partition_progress (stream, partition) values (?, ?) \
+                 on conflict do nothing",
+            )
+            .bind(self.stream)
+            .bind(partition)
+            .execute(&mut *transaction)
+            .await?;
+            let before = sqlx::query(
+                "select epoch, owner, saved_at is not null as is_saved, saved_offset, highest_offset \
+                 from partition_progress where stream = ? and partition = ?",
+            )
+            .bind(self.stream)
+            .bind(partition)
+            .fetch_one(&mut *transaction)
+            .await?;
+            let epoch = before.try_get::<i64, _>("epoch")? + 1;
+            sqlx::query(
+                "update partition_progress set epoch = ?, owner = ? \
+                 where stream = ? and partition = ?",
+            )
+            .bind(epoch)
+            .bind(owner)
+            .bind(self.stream)
+            .bind(partition)
+            .execute(&mut *transaction)
+            .await?;
+            transaction.commit().await?;
+            let is_saved: bool = before.try_get("is_saved")?;
+            let saved_offset = before.try_get("saved_offset")?;
+            Ok(Claim {
+                holder: Holder { partition, epoch },
+                saved_offset: is_saved.then_some(saved_offset),
+                highest_offset: before.try_get("highest_offset")?,
+                previous: before.try_get("owner")?,
+            })
+        })
+    }
+
+    fn save(
+        &mut self,
+        holder: Holder,
+        customers: &[SavedCustomer<'_>],
+        saved_offset: Option<i64>,
+    ) -> Result<(), StoreError> {
+        self.as_holder("save customers", holder, async |transaction, stream| {
+            for customer in customers {
+                sqlx::query(
+                    "insert into customer_state \
+                     (stream, partition, customer_id, applied_offset, version, state) \
+                     values (?, ?, ?, ?, ?, ?) \
+                     on conflict (stream, partition, customer_id) do update set \
+                     applied_offset = excluded.applied_offset, version = excluded.version, \
+                     state = excluded.state \
+                     where customer_state.applied_offset <= excluded.applied_offset",
+                )
+                .bind(stream)
+                .bind(holder.partition)
+                .bind(customer.customer_id.as_bytes())
+                .bind(customer.applied_offset)
+                .bind(i64::from(VERSION))
+                .bind(customer.state)
+                .execute(&mut **transaction)
+                .await?;
+            }
+            let highest = customers.iter().map(|customer| customer.applied_offset).max();
+            sqlx::query(
+                "update partition_progress set \
+                 highest_offset = max(highest_offset, ?), \
+                 saved_offset = coalesce(?, saved_offset), saved_at = coalesce(?, saved_at) \
+                 where stream = ? and partition = ?",
+            )
+            .bind(highest.unwrap_or(0))
+            .bind(saved_offset)
+            .bind(saved_offset.map(|_| now_millis()))
+            .bind(stream)
+            .bind(holder.partition)
+            .execute(&mut **transaction)
+            .await?;
+            Ok(())
+        })
+    }
+
+    fn release(&mut self, holder: Holder) -> Result<(), StoreError> {
+        self.as_holder("release a partition", holder, async |transaction, stream| {
+            sqlx::query(
+                "update partition_progress set owner = null where stream = ? and partition = ?",
+            )
+            .bind(stream)
+            .bind(holder.partition)
+            .execute(&mut **transaction)
+            .await?;
+            Ok(())
+        })
+    }
+
+    fn discard(&mut self, holder: Holder) -> Result<(), StoreError> {
+        self.as_holder("discard a partition", holder, async |transaction, stream| {
+            sqlx::query("delete from customer_state where stream = ? and partition = ?")
+                .bind(stream)
+                .bind(holder.partition)
+                .execute(&mut **transaction)
+                .await?;
+            sqlx::query(
+                "update partition_progress set saved_offset = 0, saved_at = null, highest_offset = 0 \
+                 where stream = ? and partition = ?",
+            )
+            .bind(stream)
+            .bind(holder.partition)
+            .execute(&mut **transaction)
+            .await?;
+            Ok(())
+        })
+    }
+
+    fn load(
+        &mut self,
+        partition: i32,
+        customer_ids: &[&str],
+    ) -> Result<Vec<StoredCustomer>, StoreError> {
+        self.asking.wait("load customers", async {
+            // One snapshot of the file for all of them; each look-up is a call, not a round trip.
+            let mut transaction = self.pool.begin().await?;
+            let mut found = Vec::with_capacity(customer_ids.len());
+            for id in customer_ids {
+                let row = sqlx::query(
+                    "select customer_id, applied_offset, state from customer_state \
+                     where stream = ? and partition = ? and customer_id = ?",
+                )
+                .bind(self.stream)
+                .bind(partition)
+                .bind(id.as_bytes())
+                .fetch_optional(&mut *transaction)
+                .await?;
+                found.extend(row.as_ref().map(stored).transpose()?);
+            }
+            Ok(found)
+        })
+    }
+
+    fn page(
+        &mut self,
+        partition: i32,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<StoredCustomer>, StoreError> {
+        let query = sqlx::query(
+            "select customer_id, applied_offset, state from customer_state \
+             where stream = ? and partition = ? and customer_id > ? order by customer_id limit ?",
+        )
+        .bind(self.stream)
+        .bind(partition)
+        .bind(after.as_bytes())
+        .bind(limit);
+        self.asking.wait("read customers", async {
+            query.fetch_all(&self.pool).await?.iter().map(stored).collect()
+        })
+    }
+
+    fn ids(&mut self, partition: i32, after: &str, limit: u32) -> Result<Vec<String>, StoreError> {
+        let query = sqlx::query_scalar(
+            "select customer_id from customer_state \
+             where stream = ? and partition = ? and customer_id > ? order by customer_id limit ?",
+        )
+        .bind(self.stream)
+        .bind(partition)
+        .bind(after.as_bytes())
+        .bind(limit);
+        self.asking.wait("read customers' ids", async {
+            let ids: Vec<Vec<u8>> = query.fetch_all(&self.pool).await?;
+            ids.into_iter().map(text).collect()
+        })
+    }
+
+    fn progress(&mut self) -> Result<Vec<Progress>, StoreError> {
+        let query = sqlx::query(
+            "select partition, saved_offset, epoch, owner, saved_at, \
+             (select count(*) from customer_state c \
+              where c.stream = p.stream and c.partition = p.partition) as customers \
+             from partition_progress p where stream = ? order by partition",
+        )
+        .bind(self.stream);
+        self.asking.wait("read the progress of partitions", async {
+            query.fetch_all(&self.pool).await?.iter().map(progress).collect()
+        })
+    }
+}
+
+fn stored(row: &SqliteRow) -> Result<StoredCustomer, sqlx::Error> {
+    Ok(StoredCustomer {
+        customer_id: text(row.try_get("customer_id")?)?,
+        applied_offset: row.try_get("applied_offset")?,
+        state: row.try_get("state")?,
+    })
+}
+
+fn progress(row: &SqliteRow) -> Result<Progress, sqlx::Error> {
+    let saved_at_ms: Option<i64> = row.try_get("saved_at")?;
+    let saved_offset = row.try_get("saved_offset")?;
+    let customers: i64 = row.try_get("customers")?;
+    Ok(Progress {
+        partition: row.try_get("partition")?,
+        saved_offset: saved_at_ms.is_some().then_some(saved_offset),
+        saved_at_ms,
+        epoch: row.try_get("epoch")?,
+        owner: row.try_get("owner")?,
+        customers: u64::try_from(customers).unwrap_or(0),
+    })
+}

@@ -1,0 +1,113 @@
+//! What every store of snapshots does.
+
+use super::StoreError;
+
+/// A partition's owner, as of its claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holder {
+    /// The partition.
+    pub partition: i32,
+    /// Which claim; the newest one alone may write.
+    pub epoch: i64,
+}
+
+/// What a claim came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Names the claimant in everything it writes.
+    pub holder: Holder,
+    /// Every customer changed by a record before this offset is stored; `None` if nothing of the
+    /// partition ever was.
+    pub saved_offset: Option<i64>,
+    /// No customer is stored with a later applied offset.
+    pub highest_offset: i64,
+    /// Who held the partition and has not let it go: it may have saved less than it has scored.
+    pub previous: Option<String>,
+}
+
+/// A customer to store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SavedCustomer<'a> {
+    /// As in the transactions.
+    pub customer_id: &'a str,
+    /// Records of the partition before this offset are in the state.
+    pub applied_offset: i64,
+    /// What [`encode`](crate::state::snapshot::encode) wrote.
+    pub state: &'a [u8],
+}
+
+/// A customer as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredCustomer {
+    /// As in the transactions.
+    pub customer_id: String,
+    /// Records of the partition before this offset are in the state.
+    pub applied_offset: i64,
+    /// What [`encode`](crate::state::snapshot::encode) wrote, in this release or an older one.
+    pub state: Vec<u8>,
+}
+
+/// How far a partition is saved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// The partition.
+    pub partition: i32,
+    /// As in [`Claim`].
+    pub saved_offset: Option<i64>,
+    /// When that was written, in milliseconds since the epoch by the database's clock.
+    pub saved_at_ms: Option<i64>,
+    /// The newest claim.
+    pub epoch: i64,
+    /// Who holds it; `None`: it was let go.
+    pub owner: Option<String>,
+    /// Customers that are stored.
+    pub customers: u64,
+}
+
+/// Snapshots of one stream's partitions.
+///
+/// What an error makes the caller do is in [`Problem`](super::Problem). A call that failed may have
+/// been carried out all the same: each can be repeated and then comes to the same.
+pub trait SnapshotStore: Send {
+    /// Makes `owner` the owner of a partition: whoever was before cannot write any more.
+    fn claim(&mut self, partition: i32, owner: &str) -> Result<Claim, StoreError>;
+
+    /// Stores customers, all or none, and with them that the partition is saved up to
+    /// `saved_offset`, if given. What is stored of a customer with a later applied offset stays.
+    fn save(
+        &mut self,
+        holder: Holder,
+        customers: &[SavedCustomer<'_>],
+        saved_offset: Option<i64>,
+    ) -> Result<(), StoreError>;
+
+    /// Lets the partition go: the next claim need not fear for what was not saved.
+    fn release(&mut self, holder: Holder) -> Result<(), StoreError>;
+
+    /// Forgets everything of a partition but who owns it: what is stored is of no use, such as that
+    /// of a topic that was deleted and made anew.
+    fn discard(&mut self, holder: Holder) -> Result<(), StoreError>;
+
+    /// The stored ones among these customers, in any order.
+    fn load(
+        &mut self,
+        partition: i32,
+        customer_ids: &[&str],
+    ) -> Result<Vec<StoredCustomer>, StoreError>;
+
+    /// Up to `limit` customers of a partition in the order of their ids' bytes, the first one
+    /// behind `after`; no id is empty, so "" is before all. Pages that are read while others write
+    /// show each customer at most once.
+    fn page(
+        &mut self,
+        partition: i32,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<StoredCustomer>, StoreError>;
+
+    /// As [`page`](Self::page), the ids alone.
+    fn ids(&mut self, partition: i32, after: &str, limit: u32) -> Result<Vec<String>, StoreError>;
+
+    /// Every partition that was ever claimed, in order.
+    fn progress(&mut self) -> Result<Vec<Progress>, StoreError>;
+}

@@ -1,0 +1,307 @@
+//! The thread that has the database.
+//!
+//! It does one order after the other, and tries each for as long as the database is away: orders
+//! are bounded in number, so what waits is bounded, and the worker sees that there is no room. Only
+//! an end that is asked for, or somebody else's claim, makes it drop an order.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use super::Batch;
+use crate::clock::{Stopwatch, pause};
+use crate::database::{Claim, Holder, Opened, Problem, SnapshotStore, StoreError, StoredCustomer};
+use crate::error::with_causes;
+use crate::limits::WAITING_ORDERS;
+use crate::retry::Backoff;
+
+/// Around how long a database that is away is left alone.
+const FIRST_REST: Duration = Duration::from_millis(50);
+const LONGEST_REST: Duration = Duration::from_secs(2);
+
+/// How soon an order to end is seen.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How long the thread may take to end; what it was doing may be carried out all the same.
+const END_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Ids in one answer of the database.
+const PAGE: u32 = 50_000;
+
+/// What a worker wants of the database.
+#[derive(Debug)]
+pub enum Order {
+    /// Make `owner` the owner of a partition.
+    Claim {
+        /// The partition.
+        partition: i32,
+        /// Who claims it.
+        owner: String,
+    },
+    /// Store a batch.
+    Save(Batch),
+    /// Read customers.
+    Load {
+        /// Their partition.
+        partition: i32,
+        /// Their ids.
+        customer_ids: Vec<String>,
+    },
+    /// Read the ids of all customers of a partition.
+    Ids(i32),
+    /// Let a partition go.
+    Release(Holder),
+    /// Forget what is stored of a partition.
+    Discard(Holder),
+}
+
+/// What an order came to.
+#[derive(Debug)]
+pub enum Answer {
+    /// The partition is claimed.
+    Claimed(Claim),
+    /// A batch is stored.
+    Saved {
+        /// Who saved.
+        holder: Holder,
+        /// How many customers.
+        customers: usize,
+        /// As in the batch.
+        saved_offset: Option<i64>,
+        /// From order to answer.
+        duration: Duration,
+    },
+    /// The customers that are stored, of those that were asked for.
+    Loaded {
+        /// Their partition.
+        partition: i32,
+        /// Whom the order asked for.
+        customer_ids: Vec<String>,
+        /// In any order.
+        customers: Vec<StoredCustomer>,
+    },
+    /// The ids of all customers of a partition.
+    Ids {
+        /// The partition.
+        partition: i32,
+        /// Their ids.
+        customer_ids: Vec<String>,
+    },
+    /// The partition is let go.
+    Released(Holder),
+    /// What was stored of the partition is forgotten.
+    Discarded(Holder),
+    /// Somebody else has claimed the partition.
+    Fenced(Holder),
+}
+
+/// Opens the database, anew after every failure to do so.
+pub type Open = Box<dyn FnMut() -> Opened + Send>;
+
+/// Is told what the database lacks, and `None` when it answers, first or again.
+pub type Complaint = Box<dyn FnMut(Option<&str>) + Send>;
+
+/// The worker's end of a keeper. Dropping it ends the thread; what it has not done is not done.
+pub struct Keeper {
+    orders: Option<SyncSender<Order>>,
+    answers: Receiver<Answer>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Keeper {
+    /// Starts a thread called `name`.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start(name: &str, open: Open, complain: Complaint) -> std::io::Result<Self> {
+        let (orders, waiting) = sync_channel(WAITING_ORDERS);
+        // An answer for each order: the thread never waits for the worker.
+        let (answer, answers) = sync_channel(2 * WAITING_ORDERS + 2);
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut job = Job {
+            open,
+            complain,
+            answer,
+            stop: Arc::clone(&stop),
+            store: None,
+            has_answered: false,
+        };
+        let thread = Builder::new().name(name.to_owned()).spawn(move || job.run(&waiting))?;
+        Ok(Self { orders: Some(orders), answers, stop, thread: Some(thread) })
+    }
+
+    /// Gives an order; the order itself if too many wait already.
+    ///
+    /// # Errors
+    /// The order, to be given again.
+    pub fn order(&self, order: Order) -> Result<(), Order> {
+        let Some(orders) = &self.orders else { return Err(order) };
+        orders.try_send(order).map_err(|error| match error {
+            TrySendError::Full(order) | TrySendError::Disconnected(order) => order,
+        })
+    }
+
+    /// What has been done, if anything has.
+    pub fn answer(&self) -> Option<Answer> {
+        self.answers.try_recv().ok()
+    }
+
+    /// Waits for the next answer; `None` if none comes in time.
+    pub fn wait(&self, limit: Duration) -> Option<Answer> {
+        self.answers.recv_timeout(limit).ok()
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        self.orders = None;
+        let Some(thread) = self.thread.take() else { return };
+        let waited = Stopwatch::start();
+        while !thread.is_finished() && waited.elapsed() < END_PATIENCE {
+            pause(LOOK / 10);
+        }
+        if !thread.is_finished() {
+            tracing::warn!("a database does not answer, its thread is left behind");
+        } else if thread.join().is_err() {
+            tracing::error!("the thread that saves had panicked");
+        }
+    }
+}
+
+impl fmt::Debug for Keeper {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Keeper")
+    }
+}
+
+/// What the thread has.
+struct Job {
+    open: Open,
+    complain: Complaint,
+    answer: SyncSender<Answer>,
+    stop: Arc<AtomicBool>,
+    store: Option<Box<dyn SnapshotStore>>,
+    has_answered: bool,
+}
+
+impl Job {
+    fn run(&mut self, orders: &Receiver<Order>) {
+        // Dropping the other end ends the wait.
+        while let Ok(order) = orders.recv() {
+            if self.is_stopped() {
+                return;
+            }
+            let Some(answer) = self.carry_out(&order) else { return };
+            if self.answer.send(answer).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    /// Tries until it is done; `None` if the thread is to end.
+    fn carry_out(&mut self, order: &Order) -> Option<Answer> {
+        let since = Stopwatch::start();
+        let mut backoff = Backoff::new(FIRST_REST, LONGEST_REST);
+        let mut has_complained = false;
+        loop {
+            let error = match self.attempt(order, &since) {
+                Ok(answer) => {
+                    if has_complained {
+                        tracing::info!("the database answers again");
+                    }
+                    if has_complained || !self.has_answered {
+                        (self.complain)(None);
+                    }
+                    self.has_answered = true;
+                    return Some(answer);
+                }
+                Err(StoreError::Fenced(holder)) => return Some(Answer::Fenced(holder)),
+                Err(error) => error,
+            };
+            let text = with_causes(&error);
+            if !has_complained {
+                match error.problem() {
+                    Problem::Refused => tracing::error!(error = text, "snapshots are not saved"),
+                    _ => tracing::warn!(error = text, "the database is in trouble, retrying"),
+                }
+            }
+            has_complained = true;
+            (self.complain)(Some(&text));
+            if !self.rest(backoff.next_wait()) {
+                return None;
+            }
+        }
+    }
+
+    /// Waits; `false` if the thread is to end.
+    fn rest(&self, duration: Duration) -> bool {
+        let waited = Stopwatch::start();
+        while waited.elapsed() < duration && !self.is_stopped() {
+            pause(LOOK.min(duration));
+        }
+        !self.is_stopped()
+    }
+
+    fn attempt(&mut self, order: &Order, since: &Stopwatch) -> Result<Answer, StoreError> {
+        let store = match &mut self.store {
+            Some(store) => store,
+            none => none.insert((self.open)()?),
+        };
+        Ok(match order {
+            Order::Claim { partition, owner } => Answer::Claimed(store.claim(*partition, owner)?),
+            Order::Save(batch) => {
+                let customers = batch.customers();
+                store.save(batch.holder, &customers, batch.saved_offset)?;
+                Answer::Saved {
+                    holder: batch.holder,
+                    customers: customers.len(),
+                    saved_offset: batch.saved_offset,
+                    duration: since.elapsed(),
+                }
+            }
+            Order::Load { partition, customer_ids } => {
+                let ids: Vec<&str> = customer_ids.iter().map(String::as_str).collect();
+                let customers = store.load(*partition, &ids)?;
+                let customer_ids = customer_ids.clone();
+                Answer::Loaded { partition: *partition, customer_ids, customers }
+            }
+            Order::Ids(partition) => {
+                let customer_ids = all_ids(&mut **store, *partition)?;
+                Answer::Ids { partition: *partition, customer_ids }
+            }
+            Order::Release(holder) => {
+                store.release(*holder)?;
+                Answer::Released(*holder)
+            }
+            Order::Discard(holder) => {
+                store.discard(*holder)?;
+                Answer::Discarded(*holder)
+            }
+        })
+    }
+}
+
+fn all_ids(store: &mut dyn SnapshotStore, partition: i32) -> Result<Vec<String>, StoreError> {
+    let mut all: Vec<String> = Vec::new();
+    loop {
+        let after = all.last().map_or("", String::as_str);
+        let page = store.ids(partition, after, PAGE)?;
+        let is_last = page.len() < PAGE as usize;
+        all.extend(page);
+        if is_last {
+            return Ok(all);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

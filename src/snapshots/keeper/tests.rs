@@ -1,0 +1,162 @@
+//! A keeper over a store that fails when it is told to.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard};
+
+use super::*;
+use crate::database::{Progress, SavedCustomer};
+
+const SOON: Duration = Duration::from_secs(20);
+const HOLDER: Holder = Holder { partition: 3, epoch: 1 };
+
+/// What the fakes of one test share.
+#[derive(Clone, Default)]
+struct Desk(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    /// What the next calls come to, before they go well.
+    failures: VecDeque<StoreError>,
+    done: Vec<String>,
+    complaints: Vec<bool>,
+}
+
+impl Desk {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    fn away(&self, times: usize) {
+        let silent = || StoreError::Silent { action: "x", database: "y".into(), seconds: 1 };
+        self.state().failures.extend((0..times).map(|_| silent()));
+    }
+
+    fn keeper(&self) -> Keeper {
+        let (desk, other) = (self.clone(), self.clone());
+        let open: Open = Box::new(move || {
+            desk.call("open")?;
+            Ok(Box::new(desk.clone()) as Box<dyn SnapshotStore>)
+        });
+        let complain = move |said: Option<&str>| other.state().complaints.push(said.is_some());
+        Keeper::start("test", open, Box::new(complain)).unwrap()
+    }
+
+    fn call(&self, what: &str) -> Result<(), StoreError> {
+        let mut state = self.state();
+        match state.failures.pop_front() {
+            Some(error) => Err(error),
+            None => {
+                state.done.push(what.to_owned());
+                Ok(())
+            }
+        }
+    }
+}
+
+impl SnapshotStore for Desk {
+    fn claim(&mut self, partition: i32, owner: &str) -> Result<Claim, StoreError> {
+        self.call(&format!("claim {partition} {owner}"))?;
+        Ok(Claim { holder: HOLDER, saved_offset: None, highest_offset: 0, previous: None })
+    }
+
+    fn save(
+        &mut self,
+        holder: Holder,
+        _: &[SavedCustomer<'_>],
+        saved_offset: Option<i64>,
+    ) -> Result<(), StoreError> {
+        self.call(&format!("save {} {saved_offset:?}", holder.partition))
+    }
+
+    fn release(&mut self, _: Holder) -> Result<(), StoreError> {
+        self.call("release")
+    }
+
+    fn discard(&mut self, _: Holder) -> Result<(), StoreError> {
+        self.call("discard")
+    }
+
+    fn load(&mut self, _: i32, ids: &[&str]) -> Result<Vec<StoredCustomer>, StoreError> {
+        self.call(&format!("load {ids:?}"))?;
+        Ok(Vec::new())
+    }
+
+    fn page(&mut self, _: i32, _: &str, _: u32) -> Result<Vec<StoredCustomer>, StoreError> {
+        unreachable!("keepers read no pages")
+    }
+
+    fn ids(&mut self, _: i32, after: &str, limit: u32) -> Result<Vec<String>, StoreError> {
+        let first = if after.is_empty() { 0 } else { after.parse::<u32>().unwrap() + 1 };
+        Ok((first..60_000.min(first + limit)).map(|n| format!("{n:06}")).collect())
+    }
+
+    fn progress(&mut self) -> Result<Vec<Progress>, StoreError> {
+        unreachable!("keepers ask for no progress")
+    }
+}
+
+fn batch() -> Batch {
+    let mut saving = crate::snapshots::Saving::begin(HOLDER, 9, Vec::new());
+    saving.encode(&crate::state::customers::Customers::default());
+    saving.ready(9).unwrap()
+}
+
+fn claim(partition: i32) -> Order {
+    Order::Claim { partition, owner: "me".to_owned() }
+}
+
+#[test]
+fn orders_are_done_in_turn_however_long_the_database_is_away() {
+    let desk = Desk::default();
+    desk.away(3);
+    let keeper = desk.keeper();
+    let orders = [claim(3), Order::Save(batch()), Order::Release(HOLDER), Order::Discard(HOLDER)];
+    orders.into_iter().for_each(|order| keeper.order(order).unwrap());
+    let load = Order::Load { partition: 3, customer_ids: vec!["a".to_owned()] };
+    keeper.order(load).unwrap();
+    assert!(matches!(keeper.wait(SOON), Some(Answer::Claimed(Claim { holder: HOLDER, .. }))));
+    let saved = keeper.wait(SOON);
+    assert!(matches!(saved, Some(Answer::Saved { saved_offset: Some(9), customers: 0, .. })));
+    assert!(matches!(keeper.wait(SOON), Some(Answer::Released(HOLDER))));
+    assert!(matches!(keeper.wait(SOON), Some(Answer::Discarded(HOLDER))));
+    assert!(matches!(keeper.wait(SOON), Some(Answer::Loaded { partition: 3, .. })));
+    assert!(keeper.answer().is_none());
+    let state = desk.state();
+    let done = ["open", "claim 3 me", "save 3 Some(9)", "release", "discard", "load [\"a\"]"];
+    assert_eq!(state.done, done);
+    assert_eq!(state.complaints, [true, true, true, false], "and once that it answers again");
+}
+
+#[test]
+fn a_claim_of_somebody_else_is_told_and_not_tried_again() {
+    let desk = Desk::default();
+    let keeper = desk.keeper();
+    keeper.order(claim(3)).unwrap();
+    assert!(keeper.wait(SOON).is_some());
+    desk.state().failures.push_back(StoreError::Fenced(HOLDER));
+    keeper.order(Order::Save(batch())).unwrap();
+    assert!(matches!(keeper.wait(SOON), Some(Answer::Fenced(HOLDER))));
+    assert_eq!(desk.state().complaints, [false], "the database did answer");
+}
+
+#[test]
+fn what_waits_is_bounded_and_an_end_does_not_wait() {
+    let desk = Desk::default();
+    desk.away(1_000);
+    let keeper = desk.keeper();
+    let given = (0..100).take_while(|_| keeper.order(Order::Save(batch())).is_ok()).count();
+    assert!((WAITING_ORDERS..=WAITING_ORDERS + 1).contains(&given), "{given}");
+    let waited = Stopwatch::start();
+    drop(keeper);
+    assert!(waited.elapsed() < END_PATIENCE, "{:?}", waited.elapsed());
+    assert!(desk.state().done.is_empty());
+}
+
+#[test]
+fn all_ids_come_page_by_page() {
+    let keeper = Desk::default().keeper();
+    keeper.order(Order::Ids(3)).unwrap();
+    let Some(Answer::Ids { partition: 3, customer_ids }) = keeper.wait(SOON) else { panic!() };
+    assert_eq!(customer_ids.len(), 60_000);
+    assert!(customer_ids.is_sorted_by(|one, next| one < next));
+}

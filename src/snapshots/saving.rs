@@ -1,0 +1,222 @@
+//! One save of a partition, a few customers a turn.
+//!
+//! A save begins with the partition's offset and the list of customers that have changed. While it
+//! goes on, so does the stream: a customer who pays again before being encoded is encoded with that
+//! payment, and is on the list of the next save as well. The last batch says that everything before
+//! the offset is stored.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use crate::database::{Holder, SavedCustomer};
+use crate::state::customers::Customers;
+use crate::state::snapshot::encode;
+
+/// Most customers of a batch: half a millisecond of a worker's turn, some hundred kilobytes.
+const BATCH_CUSTOMERS: usize = 256;
+
+/// Bytes from which a batch takes no further customer.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// Most batches that wait for their records to be committed.
+const HELD_BATCHES: usize = 4;
+
+/// Encoded customers on their way to the store.
+#[derive(Debug)]
+pub struct Batch {
+    /// Who saves.
+    pub holder: Holder,
+    /// With this batch everything that had changed before this offset is stored.
+    pub saved_offset: Option<i64>,
+    bytes: Vec<u8>,
+    rows: Vec<Row>,
+    /// Every record that is in it, or promised by it, stands before this offset.
+    highest_offset: i64,
+}
+
+/// A customer's parts of a batch's bytes.
+#[derive(Debug)]
+struct Row {
+    customer_id: Range<usize>,
+    state: Range<usize>,
+    applied_offset: i64,
+}
+
+impl Batch {
+    /// The customers as the store takes them.
+    pub fn customers(&self) -> Vec<SavedCustomer<'_>> {
+        let customer = |row: &Row| SavedCustomer {
+            customer_id: std::str::from_utf8(&self.bytes[row.customer_id.clone()])
+                .expect("invariant: it was a text"),
+            applied_offset: row.applied_offset,
+            state: &self.bytes[row.state.clone()],
+        };
+        self.rows.iter().map(customer).collect()
+    }
+
+    /// How many customers it has.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether it has none, and only says how far the partition is saved.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+}
+
+/// A save that is under way.
+#[derive(Debug)]
+pub struct Saving {
+    holder: Holder,
+    /// Everything that changed before it is in the list.
+    offset: i64,
+    slots: std::vec::IntoIter<u32>,
+    held: VecDeque<Batch>,
+    is_encoded: bool,
+}
+
+impl Saving {
+    /// Begins to save the customers in `slots`: all that have changed since the last save, by
+    /// records before `offset`.
+    pub fn begin(holder: Holder, offset: i64, slots: Vec<u32>) -> Self {
+        let slots = slots.into_iter();
+        Self { holder, offset, slots, held: VecDeque::new(), is_encoded: false }
+    }
+
+    /// Encodes one more batch, unless too many wait already; whether anything was done.
+    pub fn encode(&mut self, customers: &Customers) -> bool {
+        if self.is_encoded || self.held.len() >= HELD_BATCHES {
+            return false;
+        }
+        let mut batch = Batch {
+            holder: self.holder,
+            saved_offset: None,
+            bytes: Vec::new(),
+            rows: Vec::new(),
+            highest_offset: 0,
+        };
+        while batch.rows.len() < BATCH_CUSTOMERS && batch.bytes.len() < BATCH_BYTES {
+            let Some(slot) = self.slots.next() else { break };
+            let customer = customers.at(slot);
+            let start = batch.bytes.len();
+            batch.bytes.extend_from_slice(customer.id().as_bytes());
+            let middle = batch.bytes.len();
+            encode(&customer.state, &mut batch.bytes);
+            let applied_offset = customer.applied_offset();
+            let (customer_id, state) = (start..middle, middle..batch.bytes.len());
+            batch.rows.push(Row { customer_id, state, applied_offset });
+            batch.highest_offset = batch.highest_offset.max(applied_offset);
+        }
+        if self.slots.len() == 0 {
+            self.is_encoded = true;
+            batch.saved_offset = Some(self.offset);
+            batch.highest_offset = batch.highest_offset.max(self.offset);
+        }
+        self.held.push_back(batch);
+        true
+    }
+
+    /// The next batch, once all of it is committed; `committed` is the partition's committed
+    /// offset.
+    pub fn ready(&mut self, committed: i64) -> Option<Batch> {
+        self.held.pop_front_if(|batch| batch.highest_offset <= committed)
+    }
+
+    /// Gives a batch back that could not be handed on.
+    pub fn put_back(&mut self, batch: Batch) {
+        self.held.push_front(batch);
+    }
+
+    /// Whether everything was handed on.
+    pub fn is_done(&self) -> bool {
+        self.is_encoded && self.held.is_empty()
+    }
+
+    /// The offset behind everything that is encoded or promised so far: what has to be committed
+    /// before all of it can be handed on.
+    pub fn highest_offset(&self) -> i64 {
+        let held = self.held.iter().map(|batch| batch.highest_offset);
+        held.max().unwrap_or(0).max(self.offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::hash::hash64;
+
+    const HOLDER: Holder = Holder { partition: 2, epoch: 7 };
+
+    fn pay(customers: &mut Customers, name: usize, offset: i64) {
+        let id = format!("c-{name}");
+        let slot = customers.slot(&id, hash64(&id));
+        customers.applied(slot, offset);
+    }
+
+    fn all(saving: &mut Saving, customers: &Customers, committed: i64) -> Vec<Batch> {
+        let mut batches = Vec::new();
+        while !saving.is_done() {
+            let is_encoded = saving.encode(customers);
+            let ready = saving.ready(committed);
+            assert!(is_encoded || ready.is_some(), "it does not end");
+            batches.extend(ready);
+        }
+        batches
+    }
+
+    #[test]
+    fn everything_that_changed_is_in_some_batch_and_the_last_one_says_so() {
+        let mut customers = Customers::default();
+        (0..1_500).for_each(|n| pay(&mut customers, n, n as i64));
+        let mut saving = Saving::begin(HOLDER, 1_500, customers.cut());
+        pay(&mut customers, 1_400, 1_500);
+        let batches = all(&mut saving, &customers, 1_501);
+        let sizes: Vec<usize> = batches.iter().map(Batch::len).collect();
+        assert_eq!(sizes, [256, 256, 256, 256, 256, 220]);
+        let saved: Vec<_> = batches.iter().map(|batch| batch.saved_offset).collect();
+        assert_eq!(saved, [None, None, None, None, None, Some(1_500)]);
+        let rows: Vec<_> = batches.iter().flat_map(Batch::customers).collect();
+        for (n, row) in rows.iter().enumerate() {
+            let applied = if n == 1_400 { 1_501 } else { n as i64 + 1 };
+            assert_eq!((row.customer_id, row.applied_offset), (&*format!("c-{n}"), applied));
+        }
+        assert_eq!(customers.changed(), 1, "who paid meanwhile is saved again");
+    }
+
+    #[test]
+    fn nothing_is_handed_on_before_it_is_committed() {
+        let mut customers = Customers::default();
+        pay(&mut customers, 1, 10);
+        let mut saving = Saving::begin(HOLDER, 14, customers.cut());
+        pay(&mut customers, 1, 20);
+        saving.encode(&customers);
+        assert_eq!(saving.highest_offset(), 21);
+        assert!(saving.ready(20).is_none());
+        let batch = saving.ready(21).unwrap();
+        saving.put_back(batch);
+        assert!(!saving.is_done());
+        assert_eq!(saving.ready(21).unwrap().len(), 1);
+        assert!(saving.is_done());
+    }
+
+    #[test]
+    fn without_changes_the_saved_offset_alone_moves() {
+        let customers = Customers::default();
+        let mut saving = Saving::begin(HOLDER, 14, Vec::new());
+        assert!(saving.encode(&customers) && !saving.encode(&customers));
+        assert!(saving.ready(13).is_none(), "what is not committed is not saved");
+        let batch = saving.ready(14).unwrap();
+        assert_eq!((batch.is_empty(), batch.saved_offset), (true, Some(14)));
+    }
+
+    #[test]
+    fn few_batches_wait() {
+        let mut customers = Customers::default();
+        (0..4_000).for_each(|n| pay(&mut customers, n, n as i64));
+        let mut saving = Saving::begin(HOLDER, 4_000, customers.cut());
+        let encoded = (0..10).filter(|_| saving.encode(&customers)).count();
+        assert_eq!(encoded, HELD_BATCHES);
+        assert!(saving.ready(4_000).is_some() && saving.encode(&customers));
+    }
+}

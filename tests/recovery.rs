@@ -1,0 +1,200 @@
+//! What is lost with a process comes back: rows that were saved at different moments, and the
+//! records from the saved offset on, give the state that an undisturbed run has, byte for byte, and
+//! the same decisions from then on.
+//!
+//! The engine alone, with a map for a database: no thread, no clock, every moment to save or to
+//! crash at.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use synfinance::engine::{Context, Decision, Engine, Place};
+use synfinance::features::calendar::Calendar;
+use synfinance::features::cities::Cities;
+use synfinance::features::feature::Feature;
+use synfinance::generate::{Generated, Generator, Settings};
+use synfinance::model::Model;
+use synfinance::state::customers::Customers;
+use synfinance::state::{Bounds, snapshot};
+use synfinance::transaction::Transaction;
+
+const PARTITION: i32 = 5;
+
+fn engine() -> Engine {
+    let bytes = include_bytes!("../models/fraud-detector.onnx");
+    let model = Model::from_bytes(bytes, &|name| Feature::named(name).map(|_| ())).unwrap();
+    let context = Context {
+        calendar: Calendar::new("Asia/Kolkata", include_str!("../config/holidays.csv")).unwrap(),
+        cities: Cities::new(include_str!("../config/cities.csv")).unwrap(),
+        bounds: Bounds { max_transactions: 32, ..Bounds::default() },
+    };
+    Engine::for_scoring(Arc::new(context), Arc::new(model), None, None).unwrap()
+}
+
+/// Payments of few customers, some out of order, some twice.
+fn payments() -> Vec<Generated> {
+    let settings = Settings { transactions: 3_000, customers: 40, ..Settings::default() };
+    let mut payments: Vec<_> = Generator::new(&settings).unwrap().collect();
+    for index in (10..payments.len()).step_by(37) {
+        payments.swap(index - 10, index);
+    }
+    for index in (50..payments.len()).step_by(101) {
+        payments[index] = payments[index - 3].clone();
+    }
+    payments
+}
+
+fn valid(payments: &[Generated]) -> Vec<Transaction<'_>> {
+    payments.iter().map(|payment| payment.raw().validate(i64::MAX / 2).unwrap()).collect()
+}
+
+/// A process, its database, and what has become of the log so far.
+struct World<'a> {
+    log: &'a [Transaction<'a>],
+    engine: Engine,
+    /// Records before this offset have been judged.
+    judged: usize,
+    decisions: Vec<Option<Decision>>,
+    stored: BTreeMap<String, (i64, Vec<u8>)>,
+    saved_offset: usize,
+}
+
+impl<'a> World<'a> {
+    fn new(log: &'a [Transaction<'a>]) -> Self {
+        let (decisions, stored) = (Vec::new(), BTreeMap::new());
+        Self { log, engine: engine(), judged: 0, decisions, stored, saved_offset: 0 }
+    }
+
+    fn judge(&mut self, count: usize) {
+        let until = (self.judged + count).min(self.log.len());
+        let batch = &self.log[self.judged..until];
+        batch.iter().for_each(|transaction| self.load(transaction));
+        let first = self.judged;
+        let place_of = |place| Place { partition: PARTITION, offset: (first + place) as i64 };
+        let mut decisions = Vec::new();
+        self.engine.score_of(batch, place_of, &mut decisions).unwrap();
+        self.decisions.append(&mut decisions);
+        self.judged = until;
+    }
+
+    /// Reads a customer who is stored and not in memory.
+    fn load(&mut self, transaction: &Transaction<'_>) {
+        let id = transaction.customer_id;
+        if !self.engine.has(PARTITION, id)
+            && let Some((applied, state)) = self.stored.get(id)
+        {
+            assert!(self.engine.admit(PARTITION, id, *applied, state).unwrap());
+        }
+    }
+
+    /// Saves what has changed, a few customers at a time; `between` records come between them. Cut
+    /// short, rows are written and the saved offset is not.
+    fn save(&mut self, few: usize, between: usize, is_cut_short: bool) {
+        let offset = self.judged;
+        let slots = self.engine.cut(PARTITION);
+        let end = if is_cut_short { slots.len() / 2 } else { slots.len() };
+        for slots in slots[..end].chunks(few) {
+            for &slot in slots {
+                let customer = self.engine.customers(PARTITION).unwrap().at(slot);
+                let mut bytes = Vec::new();
+                snapshot::encode(&customer.state, &mut bytes);
+                let row = (customer.applied_offset(), bytes);
+                self.stored.insert(customer.id().to_owned(), row);
+            }
+            self.judge(between);
+        }
+        if is_cut_short {
+            self.crash();
+        } else {
+            self.saved_offset = offset;
+        }
+    }
+
+    /// Memory is lost; what has been judged is remembered again from the saved offset on.
+    fn crash(&mut self) {
+        self.engine = engine();
+        for offset in self.saved_offset..self.judged {
+            let transaction = &self.log[offset];
+            self.load(transaction);
+            let place = Place { partition: PARTITION, offset: offset as i64 };
+            self.engine.restore(transaction, place);
+        }
+    }
+
+    /// The state of every customer, in memory or stored.
+    fn states(&self) -> BTreeMap<String, Vec<u8>> {
+        let stored = self.stored.iter().map(|(id, (_, state))| (id.clone(), state.clone()));
+        let mut states: BTreeMap<_, _> = stored.collect();
+        for customer in self.engine.customers(PARTITION).into_iter().flat_map(Customers::iter) {
+            let mut bytes = Vec::new();
+            snapshot::encode(&customer.state, &mut bytes);
+            states.insert(customer.id().to_owned(), bytes);
+        }
+        states
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Act {
+    Judge(usize),
+    Save { few: usize, between: usize, is_cut_short: bool },
+    Crash,
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let save = (1..20_usize, 0..8_usize, prop::bool::weighted(0.3))
+        .prop_map(|(few, between, is_cut_short)| Act::Save { few, between, is_cut_short });
+    let act = prop_oneof![
+        4 => (0..400_usize).prop_map(Act::Judge),
+        3 => save,
+        2 => Just(Act::Crash),
+    ];
+    prop::collection::vec(act, 1..24)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 48, failure_persistence: None, ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn a_crash_at_any_moment_changes_nothing(acts in acts()) {
+        let payments = payments();
+        let log = valid(&payments);
+        let mut undisturbed = World::new(&log);
+        undisturbed.judge(log.len());
+        let mut world = World::new(&log);
+        for act in acts {
+            match act {
+                Act::Judge(count) => world.judge(count),
+                Act::Save { few, between, is_cut_short } => world.save(few, between, is_cut_short),
+                Act::Crash => world.crash(),
+            }
+        }
+        world.judge(log.len());
+        prop_assert!(world.decisions == undisturbed.decisions, "a decision differs");
+        prop_assert!(world.states() == undisturbed.states(), "a state differs");
+    }
+}
+
+#[test]
+fn a_record_that_a_row_has_is_not_applied_again() {
+    let payments = payments();
+    let log = valid(&payments);
+    let mut world = World::new(&log);
+    world.judge(100);
+    world.save(100, 0, false);
+    world.engine = engine();
+    let place = |offset: usize| Place { partition: PARTITION, offset: offset as i64 };
+    for (offset, transaction) in log[..100].iter().enumerate() {
+        world.load(transaction);
+        let is_applied = world.engine.restore(transaction, place(offset));
+        let (applied, _) = world.stored[transaction.customer_id];
+        assert_eq!(is_applied, offset as i64 >= applied, "{offset}");
+    }
+    assert_eq!(world.engine.changed(PARTITION), 0, "nothing of it has to be saved again");
+    let damaged = &world.stored.values().next().unwrap().1[1..];
+    assert!(world.engine.admit(PARTITION, "someone", 1, damaged).is_err());
+    assert!(!world.engine.has(PARTITION, "someone"));
+}

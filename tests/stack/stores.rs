@@ -1,0 +1,342 @@
+//! The stores of snapshots: PostgreSQL and SQLite keep one contract.
+//!
+//! Each case runs on both, on a stream of its own. The law at the end holds them to the plainest
+//! store there is, a map in memory.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use synfinance::clock::now_millis;
+use synfinance::database::{
+    Claim, Holder, Location, Problem, SavedCustomer, SnapshotStore, StoreError, StoredCustomer,
+    Stream,
+};
+
+use crate::servers;
+
+/// A database, and a stream in it that nobody else has.
+struct Place {
+    location: Location,
+    stream: Stream,
+    _directory: tempfile::TempDir,
+}
+
+impl Place {
+    fn postgres() -> Self {
+        Self::new(|_| Location::parse(servers::postgres()).expect("a URL"))
+    }
+
+    fn sqlite() -> Self {
+        Self::new(|directory| Location::Sqlite(directory.join("snapshots.db")))
+    }
+
+    fn new(location: impl FnOnce(&std::path::Path) -> Location) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let location = location(directory.path());
+        Self { location, stream: stream(), _directory: directory }
+    }
+
+    fn open(&self) -> Box<dyn SnapshotStore> {
+        self.location.open(&self.stream).expect("a store")
+    }
+}
+
+fn stream() -> Stream {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let group_id = format!("stores-{}-{}", now_millis(), NEXT.fetch_add(1, Ordering::Relaxed));
+    Stream { group_id, topic: "transactions".to_owned() }
+}
+
+fn customer<'a>(customer_id: &'a str, applied_offset: i64, state: &'a [u8]) -> SavedCustomer<'a> {
+    SavedCustomer { customer_id, applied_offset, state }
+}
+
+fn stored(customer_id: &str, applied_offset: i64, state: &[u8]) -> StoredCustomer {
+    let (customer_id, state) = (customer_id.to_owned(), state.to_vec());
+    StoredCustomer { customer_id, applied_offset, state }
+}
+
+fn load(store: &mut dyn SnapshotStore, partition: i32, ids: &[&str]) -> Vec<StoredCustomer> {
+    let mut found = store.load(partition, ids).expect("an answer");
+    found.sort_by(|one, other| one.customer_id.cmp(&other.customer_id));
+    found
+}
+
+fn holder(store: &mut dyn SnapshotStore, partition: i32) -> Holder {
+    store.claim(partition, "me").expect("a claim").holder
+}
+
+#[track_caller]
+fn assert_fenced(outcome: Result<(), StoreError>) {
+    let error = outcome.expect_err("the claim was over");
+    assert_eq!(error.problem(), Problem::Fenced, "{error}");
+}
+
+fn what_is_saved_is_loaded(place: &Place) {
+    let mut store = place.open();
+    let me = holder(&mut *store, 3);
+    let long = "x".repeat(512);
+    let ids = ["c-1", "c'2\"; drop table streams", "nul\0byte", "naïve 顧客 🦀", &long];
+    let large = vec![0xa5; 300_000];
+    let customers: Vec<_> = ids.iter().zip(1..).map(|(id, at)| customer(id, at, &large)).collect();
+    store.save(me, &customers, None).unwrap();
+    let mut expected: Vec<_> = ids.iter().zip(1..).map(|(id, at)| stored(id, at, &large)).collect();
+    expected.sort_by(|one, other| one.customer_id.cmp(&other.customer_id));
+    let asked = [&ids[..], &["c-9", "C-1"]].concat();
+    assert_eq!(load(&mut *store, 3, &asked), expected);
+    assert_eq!(load(&mut *place.open(), 3, &asked), expected, "and by whoever comes later");
+    assert_eq!(load(&mut *store, 4, &asked), []);
+    assert_eq!(load(&mut *store, 3, &[]), []);
+}
+
+fn a_state_is_replaced_by_a_later_one_alone(place: &Place) {
+    let mut store = place.open();
+    let me = holder(&mut *store, 0);
+    for (offset, state, kept) in [
+        (5, b"five", stored("a", 5, b"five")),
+        (4, b"four", stored("a", 5, b"five")),
+        (5, b"same", stored("a", 5, b"same")),
+        (9, b"nine", stored("a", 9, b"nine")),
+    ] {
+        store.save(me, &[customer("a", offset, state)], None).unwrap();
+        assert_eq!(load(&mut *store, 0, &["a"]), [kept]);
+    }
+}
+
+fn the_saved_offset_comes_with_the_customers(place: &Place) {
+    let mut store = place.open();
+    let Claim { holder, saved_offset, highest_offset, previous } = store.claim(7, "one").unwrap();
+    assert_eq!((saved_offset, previous, holder.partition), (None, None, 7));
+    assert_eq!(highest_offset, 0);
+    store.save(holder, &[customer("a", 5, b"s")], None).unwrap();
+    assert_eq!(store.claim(7, "two").unwrap().saved_offset, None);
+    let holder = store.claim(7, "three").unwrap().holder;
+    store.save(holder, &[], Some(6)).unwrap();
+    let before = now_millis();
+    store.save(holder, &[customer("b", 8, b"s")], Some(8)).unwrap();
+    assert_eq!(store.claim(7, "four").unwrap().saved_offset, Some(8));
+    store.claim(2, "else").unwrap();
+    let progress = store.progress().unwrap();
+    assert_eq!(progress.iter().map(|p| p.partition).collect::<Vec<_>>(), [2, 7]);
+    assert_eq!((progress[0].saved_offset, progress[0].saved_at_ms), (None, None));
+    let seven = &progress[1];
+    assert_eq!((seven.saved_offset, seven.customers, seven.epoch), (Some(8), 2, 4));
+    assert_eq!(seven.owner.as_deref(), Some("four"));
+    let saved_at = seven.saved_at_ms.expect("it was saved");
+    assert!((before - 1_000..before + 60_000).contains(&saved_at), "{saved_at} and {before}");
+}
+
+fn whoever_lost_a_partition_writes_nothing(place: &Place) {
+    let (mut old, mut new) = (place.open(), place.open());
+    let first = old.claim(1, "old").unwrap().holder;
+    old.save(first, &[customer("a", 5, b"right")], Some(5)).unwrap();
+    let claim = new.claim(1, "new").unwrap();
+    assert_eq!(claim.previous.as_deref(), Some("old"), "it has not let go");
+    assert!(claim.holder.epoch > first.epoch);
+    assert_fenced(old.save(first, &[customer("a", 9, b"late")], Some(9)));
+    assert_fenced(old.save(first, &[], Some(9)));
+    assert_fenced(old.release(first));
+    assert_fenced(old.discard(first));
+    assert_eq!(load(&mut *new, 1, &["a"]), [stored("a", 5, b"right")]);
+    new.save(claim.holder, &[customer("a", 6, b"next")], Some(6)).unwrap();
+    assert_fenced(new.save(Holder { partition: 9, epoch: 1 }, &[], Some(1)));
+    new.release(claim.holder).unwrap();
+    let after = old.claim(1, "old").unwrap();
+    assert_eq!((after.previous, after.saved_offset), (None, Some(6)));
+}
+
+fn what_is_discarded_is_gone(place: &Place) {
+    let mut store = place.open();
+    let (me, other) = (holder(&mut *store, 1), holder(&mut *store, 2));
+    for holder in [me, other] {
+        store.save(holder, &[customer("a", 50, b"s")], Some(50)).unwrap();
+    }
+    store.discard(me).unwrap();
+    assert_eq!(load(&mut *store, 1, &["a"]), []);
+    assert_eq!(load(&mut *store, 2, &["a"]).len(), 1);
+    store.save(me, &[customer("a", 2, b"anew")], None).unwrap();
+    assert_eq!(load(&mut *store, 1, &["a"]), [stored("a", 2, b"anew")], "offsets began anew");
+    assert_eq!(store.claim(1, "me").unwrap().saved_offset, None);
+}
+
+fn pages_have_every_customer_once_and_in_order(place: &Place) {
+    let mut store = place.open();
+    let me = holder(&mut *store, 5);
+    let mut ids: Vec<String> = (0..250).map(|n| format!("c-{n}")).collect();
+    ids.extend(["Z", "z", "ä", "\u{10ffff}"].map(str::to_owned));
+    let customers: Vec<_> = ids.iter().map(|id| customer(id, 1, b"s")).collect();
+    store.save(me, &customers, None).unwrap();
+    ids.sort();
+    let mut seen: Vec<String> = Vec::new();
+    loop {
+        let after = seen.last().cloned().unwrap_or_default();
+        let page = store.page(5, &after, 100).unwrap();
+        let names: Vec<_> = page.iter().map(|customer| customer.customer_id.clone()).collect();
+        assert_eq!(store.ids(5, &after, 100).unwrap(), names);
+        if page.is_empty() {
+            break;
+        }
+        seen.extend(names);
+    }
+    assert_eq!(seen, ids);
+}
+
+fn streams_are_apart(place: &Place) {
+    let mut one = place.open();
+    let mut other = place.location.open(&stream()).unwrap();
+    let me = holder(&mut *one, 0);
+    one.save(me, &[customer("a", 1, b"s")], Some(1)).unwrap();
+    assert_eq!(load(&mut *other, 0, &["a"]), []);
+    assert_eq!(other.claim(0, "else").unwrap().saved_offset, None);
+    one.save(me, &[], Some(2)).expect("it was another stream's claim");
+    assert_eq!(other.progress().unwrap().len(), 1);
+}
+
+/// What one thread may do next to two stores of one stream.
+#[derive(Debug, Clone)]
+enum Act {
+    Claim,
+    Save { is_newest: bool, customers: Vec<(u8, i64, Vec<u8>)>, saved_offset: Option<i64> },
+    Release,
+    Discard,
+    Reopen,
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let customers = prop::collection::btree_map(0..12_u8, (0..40_i64, any::<[u8; 3]>()), 0..8);
+    let customers =
+        customers.prop_map(|map| map.into_iter().map(|(id, (at, s))| (id, at, s.to_vec())));
+    let save = (prop::bool::weighted(0.9), customers, prop::option::of(0..40_i64)).prop_map(
+        |(is_newest, customers, saved_offset)| Act::Save {
+            is_newest,
+            customers: customers.collect(),
+            saved_offset,
+        },
+    );
+    let act = prop_oneof![
+        2 => Just(Act::Claim),
+        9 => save,
+        1 => Just(Act::Release),
+        1 => Just(Act::Discard),
+        1 => Just(Act::Reopen),
+    ];
+    prop::collection::vec(act, 1..25)
+}
+
+/// The plainest store: nothing is ever fenced or lost by accident.
+#[derive(Default)]
+struct Model {
+    epoch: i64,
+    owner: Option<String>,
+    saved_offset: Option<i64>,
+    highest_offset: i64,
+    customers: BTreeMap<String, (i64, Vec<u8>)>,
+}
+
+impl Model {
+    fn save(&mut self, customers: &[(String, i64, Vec<u8>)], saved_offset: Option<i64>) {
+        for (id, offset, state) in customers {
+            self.highest_offset = self.highest_offset.max(*offset);
+            if self.customers.get(id).is_none_or(|(stored, _)| stored <= offset) {
+                self.customers.insert(id.clone(), (*offset, state.clone()));
+            }
+        }
+        self.saved_offset = saved_offset.or(self.saved_offset);
+    }
+}
+
+fn act_by_act(place: &Place, acts: &[Act]) {
+    let mut store = place.location.open(&stream()).unwrap();
+    let mut model = Model { epoch: 1, owner: Some("0".to_owned()), ..Model::default() };
+    let mut me = store.claim(0, "0").unwrap().holder;
+    for (place_of, act) in acts.iter().enumerate() {
+        match act {
+            Act::Claim => {
+                let owner = place_of.to_string();
+                let claim = store.claim(0, &owner).unwrap();
+                assert_eq!((claim.previous, claim.saved_offset), (model.owner, model.saved_offset));
+                assert_eq!(claim.highest_offset, model.highest_offset);
+                (model.owner, model.epoch) = (Some(owner), model.epoch + 1);
+                me = claim.holder;
+            }
+            Act::Save { is_newest, customers, saved_offset } => {
+                let named: Vec<_> = customers
+                    .iter()
+                    .map(|(id, at, state)| (format!("c{id}"), *at, state.clone()))
+                    .collect();
+                let rows: Vec<_> = named.iter().map(|(id, at, s)| customer(id, *at, s)).collect();
+                let epoch = if *is_newest { me.epoch } else { me.epoch - 1 };
+                let outcome = store.save(Holder { epoch, ..me }, &rows, *saved_offset);
+                assert_eq!(outcome.is_ok(), *is_newest);
+                if *is_newest {
+                    model.save(&named, *saved_offset);
+                }
+            }
+            Act::Release => {
+                store.release(me).unwrap();
+                model.owner = None;
+            }
+            Act::Discard => {
+                store.discard(me).unwrap();
+                model.customers.clear();
+                (model.saved_offset, model.highest_offset) = (None, 0);
+            }
+            Act::Reopen => {}
+        }
+    }
+    let expected: Vec<_> =
+        model.customers.iter().map(|(id, (at, state))| stored(id, *at, state)).collect();
+    assert_eq!(store.page(0, "", 100).unwrap(), expected);
+    let ids: Vec<String> = (0..12).map(|id| format!("c{id}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let mut by_id = expected;
+    by_id.sort_by(|one, other| one.customer_id.cmp(&other.customer_id));
+    assert_eq!(load(&mut *store, 0, &ids), by_id);
+    let progress = store.progress().unwrap();
+    assert_eq!((progress[0].epoch, &progress[0].owner), (model.epoch, &model.owner));
+    assert_eq!(progress[0].saved_offset, model.saved_offset);
+}
+
+/// Every case of the contract.
+fn contract(open: impl Fn() -> Place) {
+    what_is_saved_is_loaded(&open());
+    a_state_is_replaced_by_a_later_one_alone(&open());
+    the_saved_offset_comes_with_the_customers(&open());
+    whoever_lost_a_partition_writes_nothing(&open());
+    what_is_discarded_is_gone(&open());
+    pages_have_every_customer_once_and_in_order(&open());
+    streams_are_apart(&open());
+    let place = open();
+    let config = Config { cases: 60, failure_persistence: None, ..Config::default() };
+    let law = TestRunner::new(config).run(&acts(), |acts| {
+        act_by_act(&place, &acts);
+        Ok(())
+    });
+    law.unwrap();
+}
+
+#[test]
+fn postgres_keeps_the_contract_of_stores() {
+    contract(Place::postgres);
+}
+
+#[test]
+fn sqlite_keeps_the_contract_of_stores() {
+    contract(Place::sqlite);
+}
+
+#[test]
+fn a_database_that_is_away_is_named_without_its_password() {
+    let port = crate::process::free_port();
+    let url = format!("postgres://svc:hunter2@127.0.0.1:{port}/fraud");
+    let error = Location::parse(&url).unwrap().open(&stream()).err().expect("nobody is there");
+    assert_eq!(error.problem(), Problem::Unavailable);
+    let text = format!("{error:#} {error:?}");
+    assert!(text.contains(&format!("127.0.0.1:{port}")), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+    let nowhere = Location::parse("sqlite:/proc/nowhere/a.db").unwrap().open(&stream());
+    let error = nowhere.err().expect("no such directory");
+    assert!(error.to_string().contains("/proc/nowhere/a.db"), "{error}");
+}
