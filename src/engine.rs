@@ -49,6 +49,10 @@ pub struct Counts {
     pub duplicates: u64,
     /// Transactions folded into hourly sums.
     pub folded: u64,
+    /// Customers taken into memory as they were stored.
+    pub loaded: u64,
+    /// Stored customers taken out of memory to make room.
+    pub evicted: u64,
 }
 
 /// The partition of transactions that come from no topic.
@@ -173,12 +177,15 @@ impl Engine {
         state: &[u8],
     ) -> Result<bool, SnapshotError> {
         let state = snapshot::decode(state)?;
+        self.counts.loaded += 1;
         Ok(self.partitions.of_mut(partition).admit(customer_id, state, applied_offset))
     }
 
-    /// A customer of a partition is stored; see [`Engine::is_missing`].
-    pub fn expect(&mut self, partition: i32, customer_id: &str) {
-        self.partitions.of_mut(partition).expect(customer_id);
+    /// Customers of a partition are stored and not in memory: the [`hash64`]es of their ids. See
+    /// [`Engine::is_missing`].
+    pub fn expect(&mut self, partition: i32, hashes: &[u64]) {
+        let customers = self.partitions.of_mut(partition);
+        hashes.iter().for_each(|&hash| customers.expect(hash));
     }
 
     /// Whether any customer is stored and not in memory.
@@ -205,6 +212,21 @@ impl Engine {
     /// The slots of those customers, to be saved; from now on none has changed.
     pub fn cut(&mut self, partition: i32) -> Vec<u32> {
         self.partitions.of_mut(partition).cut()
+    }
+
+    /// What was [`cut`](Engine::cut) last of a partition is stored, or it never will be and has
+    /// changed still.
+    pub fn settle(&mut self, partition: i32, is_stored: bool) {
+        let customers = self.partitions.of_mut(partition);
+        if is_stored { customers.settle() } else { customers.put_back() }
+    }
+
+    /// Takes customers out of memory that are stored as they are, until about `bytes` are free or a
+    /// sweep of each partition is over; see [`Customers::evict`]. How many.
+    pub fn evict(&mut self, bytes: usize) -> usize {
+        let evicted = self.partitions.evict(bytes);
+        self.counts.evicted += evicted as u64;
+        evicted
     }
 
     /// Forgets all customers, and keeps the known frauds.

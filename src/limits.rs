@@ -79,7 +79,10 @@ const _: () = assert!(DATABASE_LOCK_TIME.as_secs() < DATABASE_STATEMENT_TIME.as_
 const _: () = assert!(DATABASE_STATEMENT_TIME.as_secs() < DATABASE_ANSWER_TIME.as_secs());
 
 /// Connections of one store; each is used by one thread, which has one question at a time.
-pub const DATABASE_CONNECTIONS: u32 = 2;
+pub const DATABASE_CONNECTIONS: u32 = 1;
+
+/// Customers that one statement of a discarded partition deletes.
+pub const DISCARDED_AT_ONCE: u32 = 10_000;
 
 /// Most orders that wait for a database; a worker with more to save waits until there is room.
 pub const WAITING_ORDERS: usize = 8;
@@ -90,6 +93,6 @@ pub const CLAIM_TIME: Duration = Duration::from_secs(5);
 /// Most customers that one query reads.
 pub const MAX_LOADED_CUSTOMERS: usize = 1_024;
 
-/// Longest wait of a worker for customers that are stored and not in memory; then it starts anew.
-/// Its group would give it up after five minutes.
-pub const LOAD_TIME: Duration = Duration::from_secs(240);
+/// How long a worker stands still for customers that are stored and not in memory, which mostly
+/// come in milliseconds; then their partitions are paused and the others go on.
+pub const LOAD_TIME: Duration = Duration::from_millis(100);

@@ -35,7 +35,7 @@ fn stderr(output: &Output) -> String {
 
 #[test]
 fn every_command_has_help_with_an_example() {
-    let commands: [&[&str]; 13] = [
+    let commands: [&[&str]; 21] = [
         &[],
         &["demo"],
         &["generate"],
@@ -46,6 +46,14 @@ fn every_command_has_help_with_an_example() {
         &["schemas"],
         &["schemas", "check"],
         &["schemas", "register"],
+        &["snapshots"],
+        &["snapshots", "list"],
+        &["snapshots", "export"],
+        &["snapshots", "import"],
+        &["snapshots", "verify"],
+        &["customers"],
+        &["customers", "show"],
+        &["customers", "erase"],
         &["config"],
         &["config", "check"],
         &["config", "show"],
@@ -54,7 +62,10 @@ fn every_command_has_help_with_an_example() {
         let output = run(&[command, &["--help"]].concat());
         let text = stdout(&output);
         assert_eq!(output.status.code(), Some(0), "{command:?}");
-        let is_group = matches!(command, ["models"] | ["schemas"] | ["config"]);
+        let is_group = matches!(
+            command,
+            ["models"] | ["schemas"] | ["snapshots"] | ["customers"] | ["config"]
+        );
         assert!(is_group || text.contains("Example"), "{command:?} has no example:\n{text}");
         assert!(output.stderr.is_empty(), "{command:?}");
     }

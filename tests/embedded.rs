@@ -31,6 +31,9 @@ use synfinance::worker::{
     self, Counts, Delivery, Event, Met, ModelName, Schemas, Score, Settings, Topics,
 };
 
+#[path = "embedded_support/bounded.rs"]
+mod bounded;
+
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Suspects whatever costs a multiple of ten in paise, and knows every id that it or its clones
@@ -79,7 +82,11 @@ impl Score for Tens {
         Vec::new()
     }
 
-    fn expect(&mut self, _: i32, _: &[String]) {}
+    fn settle(&mut self, _: i32, _: bool) {}
+
+    fn evict(&mut self, _: usize) {}
+
+    fn expect(&mut self, _: i32, _: &[u64]) {}
 
     fn expects(&self) -> bool {
         false
@@ -111,13 +118,20 @@ fn model() -> ModelName {
 }
 
 fn cluster(partitions: i32) -> (MockCluster, Connection) {
+    cluster_of(partitions, &[])
+}
+
+/// A cluster with more topics, of one partition each.
+fn cluster_of(partitions: i32, more: &[&str]) -> (MockCluster, Connection) {
     let topics = Topics::default();
-    let cluster = MockCluster::start(&[
-        (&topics.transactions, partitions),
+    let usual = [
+        (&*topics.transactions, partitions),
         (&topics.alerts, partitions),
         (&topics.dead_letters, 1),
-    ])
-    .unwrap();
+    ];
+    let more = more.iter().map(|&topic| (topic, 1));
+    let topics: Vec<(&str, i32)> = usual.into_iter().chain(more).collect();
+    let cluster = MockCluster::start(&topics).unwrap();
     let quick = [("fetch.wait.max.ms", "2"), ("session.timeout.ms", "6000")];
     let quick = quick.map(|(key, value)| (key.to_owned(), value.to_owned()));
     let connection = Connection::new(cluster.connection().brokers(), quick.into()).unwrap();

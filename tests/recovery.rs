@@ -1,6 +1,6 @@
 //! What is lost with a process comes back: rows that were saved at different moments, and the
 //! records from the saved offset on, give the state that an undisturbed run has, byte for byte, and
-//! the same decisions from then on.
+//! the same decisions from then on. So does a customer who had to leave memory for others.
 //!
 //! The engine alone, with a map for a database: no thread, no clock, every moment to save or to
 //! crash at.
@@ -16,6 +16,7 @@ use synfinance::features::feature::Feature;
 use synfinance::generate::{Generated, Generator, Settings};
 use synfinance::model::Model;
 use synfinance::state::customers::Customers;
+use synfinance::state::hash::hash64;
 use synfinance::state::{Bounds, snapshot};
 use synfinance::transaction::Transaction;
 
@@ -81,11 +82,16 @@ impl<'a> World<'a> {
     /// Reads a customer who is stored and not in memory.
     fn load(&mut self, transaction: &Transaction<'_>) {
         let id = transaction.customer_id;
-        if !self.engine.has(PARTITION, id)
-            && let Some((applied, state)) = self.stored.get(id)
-        {
+        if self.engine.is_missing(PARTITION, id) {
+            let (applied, state) = &self.stored[id];
             assert!(self.engine.admit(PARTITION, id, *applied, state).unwrap());
+            self.engine.met_in_store(PARTITION, id);
         }
+    }
+
+    /// Takes customers out of memory, as many as may go.
+    fn evict(&mut self, bytes: usize) {
+        self.engine.evict(bytes);
     }
 
     /// Saves what has changed, a few customers at a time; `between` records come between them. Cut
@@ -107,6 +113,7 @@ impl<'a> World<'a> {
         if is_cut_short {
             self.crash();
         } else {
+            self.engine.settle(PARTITION, true);
             self.saved_offset = offset;
         }
     }
@@ -114,6 +121,8 @@ impl<'a> World<'a> {
     /// Memory is lost; what has been judged is remembered again from the saved offset on.
     fn crash(&mut self) {
         self.engine = engine();
+        let hashes: Vec<u64> = self.stored.keys().map(|id| hash64(id)).collect();
+        self.engine.expect(PARTITION, &hashes);
         for offset in self.saved_offset..self.judged {
             let transaction = &self.log[offset];
             self.load(transaction);
@@ -139,6 +148,7 @@ impl<'a> World<'a> {
 enum Act {
     Judge(usize),
     Save { few: usize, between: usize, is_cut_short: bool },
+    Evict(usize),
     Crash,
 }
 
@@ -148,6 +158,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     let act = prop_oneof![
         4 => (0..400_usize).prop_map(Act::Judge),
         3 => save,
+        3 => (0..60_000_usize).prop_map(Act::Evict),
         2 => Just(Act::Crash),
     ];
     prop::collection::vec(act, 1..24)
@@ -159,7 +170,7 @@ proptest! {
     })]
 
     #[test]
-    fn a_crash_at_any_moment_changes_nothing(acts in acts()) {
+    fn crashes_and_evictions_at_any_moment_change_nothing(acts in acts()) {
         let payments = payments();
         let log = valid(&payments);
         let mut undisturbed = World::new(&log);
@@ -169,6 +180,7 @@ proptest! {
             match act {
                 Act::Judge(count) => world.judge(count),
                 Act::Save { few, between, is_cut_short } => world.save(few, between, is_cut_short),
+                Act::Evict(bytes) => world.evict(bytes),
                 Act::Crash => world.crash(),
             }
         }
@@ -186,6 +198,8 @@ fn a_record_that_a_row_has_is_not_applied_again() {
     world.judge(100);
     world.save(100, 0, false);
     world.engine = engine();
+    let hashes: Vec<u64> = world.stored.keys().map(|id| hash64(id)).collect();
+    world.engine.expect(PARTITION, &hashes);
     let place = |offset: usize| Place { partition: PARTITION, offset: offset as i64 };
     for (offset, transaction) in log[..100].iter().enumerate() {
         world.load(transaction);

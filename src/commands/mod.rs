@@ -7,6 +7,7 @@
 
 mod alert_line;
 mod config;
+mod customers;
 mod dead_letters;
 pub mod demo;
 mod engines;
@@ -25,6 +26,7 @@ mod progress;
 mod run;
 mod schemas;
 mod score;
+mod snapshots;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -86,6 +88,12 @@ enum Command {
     /// Look at records that could not be scored, and replay them
     #[command(subcommand)]
     DeadLetters(dead_letters::Arguments),
+    /// Look at what is stored of customers, and move it
+    #[command(subcommand)]
+    Snapshots(snapshots::Arguments),
+    /// Show what is remembered of a customer, or forget it
+    #[command(subcommand)]
+    Customers(customers::Arguments),
     /// Check or show the configuration
     #[command(subcommand)]
     Config(config::Arguments),
@@ -123,6 +131,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Schemas(arguments) => schemas::run(&arguments, settings),
         Command::Labels(arguments) => labels::run(&arguments, settings),
         Command::DeadLetters(arguments) => dead_letters::run(&arguments, settings),
+        Command::Snapshots(arguments) => snapshots::run(&arguments, settings),
+        Command::Customers(arguments) => customers::run(&arguments, settings),
         Command::Config(arguments) => config::run(&arguments, &loaded),
     }
 }

@@ -7,11 +7,10 @@ use anyhow::Context;
 use clap::Args;
 
 use super::engines;
-use super::failure::UsageError;
 use super::interrupt::{Hangup, Interrupt};
+use super::snapshots::location;
 use crate::clock::now_millis;
-use crate::config::{self, Settings, State};
-use crate::database::Location;
+use crate::config::{self, Settings};
 use crate::engine::Engine;
 use crate::service;
 use crate::snapshots::Policy;
@@ -48,8 +47,9 @@ pub(super) fn run(
         stream: settings.stream.clone(),
         schema_registry: settings.schema_registry.clone(),
         http: settings.http.clone(),
-        database: database(&settings.state)?,
+        database: location(settings)?,
         save: Policy(settings.state.save.iter().map(save_point).collect()),
+        max_bytes: usize::try_from(settings.state.max_bytes).unwrap_or(usize::MAX),
         workers: settings.stream.workers.unwrap_or_else(cores),
         model: ModelName {
             name: manifest.name.clone(),
@@ -67,13 +67,6 @@ pub(super) fn run(
         }
     };
     service::run(&service, &make, &interrupt.shared(), &mut idle).context("the service failed")
-}
-
-fn database(state: &State) -> anyhow::Result<Location> {
-    let url = state.database_url.expose();
-    let what = "state.database_url is none of postgres://user:password@host:5432/database and \
-                sqlite:FILE";
-    Ok(Location::parse(url).ok_or_else(|| UsageError(what.to_owned()))?)
 }
 
 fn save_point(point: &config::SavePoint) -> SavePoint {

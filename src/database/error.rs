@@ -64,6 +64,18 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// A failed migration. What the database itself could not do says nothing about its tables.
+    pub(super) fn of_migration(database: &str, error: MigrateError) -> Self {
+        let database = database.to_owned();
+        match error {
+            MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => {
+                let action = "bring tables up to date";
+                Self::Database { action, database, source: Box::new(source) }
+            }
+            error => Self::Migration { database, source: Box::new(error) },
+        }
+    }
+
     /// What to do about it.
     pub fn problem(&self) -> Problem {
         match self {
@@ -71,12 +83,7 @@ impl StoreError {
             Self::Silent { .. } => Problem::Unavailable,
             Self::Address { .. } => Problem::Refused,
             Self::Database { source, .. } => weigh(source),
-            Self::Migration { source, .. } => match &**source {
-                MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => {
-                    weigh(source)
-                }
-                _ => Problem::Refused,
-            },
+            Self::Migration { .. } => Problem::Refused,
         }
     }
 }
@@ -99,8 +106,8 @@ fn is_passing(said: &dyn DatabaseError) -> bool {
     let code = said.code().unwrap_or_default();
     match code.parse::<i64>() {
         // SQLite: busy, locked, out of memory, read only, I/O, full, cannot open. The low byte is
-        // the kind, the rest says more.
-        Ok(code) if code.to_string().len() < 5 => matches!(code & 0xff, 5..=8 | 10 | 13 | 14),
+        // the kind, the rest says more; none has five digits, as all of PostgreSQL's have.
+        Ok(number) if code.len() < 5 => matches!(number & 0xff, 5..=8 | 10 | 13 | 14),
         // PostgreSQL, by class: connections, rolled back, resources, operator, system, internal.
         _ => {
             ["08", "25006", "40", "53", "55", "57", "58", "XX"].iter().any(|c| code.starts_with(c))

@@ -11,6 +11,7 @@ use super::store::{Claim, Holder, Progress, SavedCustomer, SnapshotStore, Stored
 use super::{StoreError, Stream};
 use crate::limits::{
     DATABASE_ANSWER_TIME, DATABASE_CONNECTIONS, DATABASE_LOCK_TIME, DATABASE_STATEMENT_TIME,
+    DISCARDED_AT_ONCE,
 };
 use crate::state::snapshot::VERSION;
 
@@ -48,11 +49,9 @@ impl Postgres {
                 .acquire_timeout(DATABASE_ANSWER_TIME)
                 .connect_lazy_with(options)
         });
+        asking.wait("connect", async { pool.acquire().await.map(drop) })?;
         asking.wait_or("bring tables up to date", async {
-            MIGRATIONS.run(&pool).await.map_err(|source| StoreError::Migration {
-                database: name.to_owned(),
-                source: Box::new(source),
-            })
+            MIGRATIONS.run(&pool).await.map_err(|error| StoreError::of_migration(name, error))
         })?;
         let stream = asking.wait("look up the stream", stream_number(&pool, stream))?;
         Ok(Self { pool, asking, stream })
@@ -127,6 +126,13 @@ impl SnapshotStore for Postgres {
         let offsets: Vec<i64> = customers.iter().map(|customer| customer.applied_offset).collect();
         let states: Vec<&[u8]> = customers.iter().map(|customer| customer.state).collect();
         self.as_holder("save customers", holder, async |transaction, stream| {
+            // Rows alone promise nothing. The saved offset does, and its commit waits for the disk,
+            // which brings everything before it there as well.
+            if saved_offset.is_none() {
+                sqlx::query("set local synchronous_commit = off")
+                    .execute(&mut **transaction)
+                    .await?;
+            }
             sqlx::query(
                 "insert into customer_state \
                  (stream, partition, customer_id, applied_offset, version, state) \
@@ -162,6 +168,44 @@ impl SnapshotStore for Postgres {
         })
     }
 
+    fn erase(
+        &mut self,
+        holder: Holder,
+        customer_ids: &[&str],
+        applied_offset: i64,
+        state: &[u8],
+    ) -> Result<(), StoreError> {
+        let ids: Vec<&[u8]> = customer_ids.iter().map(|id| id.as_bytes()).collect();
+        self.as_holder("erase customers", holder, async |transaction, stream| {
+            sqlx::query(
+                "insert into customer_state \
+                 (stream, partition, customer_id, applied_offset, version, state, erased_at) \
+                 select $1, $2, new.id, $3, $4, $5, now() from unnest($6::bytea[]) as new (id) \
+                 on conflict (stream, partition, customer_id) do update set \
+                 applied_offset = excluded.applied_offset, version = excluded.version, \
+                 state = excluded.state, erased_at = excluded.erased_at",
+            )
+            .bind(stream)
+            .bind(holder.partition)
+            .bind(applied_offset)
+            .bind(VERSION as i16)
+            .bind(state)
+            .bind(&ids)
+            .execute(&mut **transaction)
+            .await?;
+            sqlx::query(
+                "update partition_progress set highest_offset = greatest(highest_offset, $3) \
+                 where stream = $1 and partition = $2",
+            )
+            .bind(stream)
+            .bind(holder.partition)
+            .bind(applied_offset)
+            .execute(&mut **transaction)
+            .await?;
+            Ok(())
+        })
+    }
+
     fn release(&mut self, holder: Holder) -> Result<(), StoreError> {
         self.as_holder("release a partition", holder, async |transaction, stream| {
             sqlx::query(
@@ -176,14 +220,42 @@ impl SnapshotStore for Postgres {
     }
 
     fn discard(&mut self, holder: Holder) -> Result<(), StoreError> {
-        self.as_holder("discard a partition", holder, async |transaction, stream| {
-            sqlx::query("delete from customer_state where stream = $1 and partition = $2")
+        let action = "discard a partition";
+        self.as_holder(action, holder, async |transaction, stream| {
+            sqlx::query(
+                "update partition_progress set saved_offset = 0, saved_at = null \
+                 where stream = $1 and partition = $2",
+            )
+            .bind(stream)
+            .bind(holder.partition)
+            .execute(&mut **transaction)
+            .await?;
+            Ok(())
+        })?;
+        // A few at a time: a statement has a time limit, a partition has none.
+        loop {
+            let mut deleted = 0;
+            self.as_holder(action, holder, async |transaction, stream| {
+                let done = sqlx::query(
+                    "delete from customer_state where stream = $1 and partition = $2 \
+                     and customer_id in (select customer_id from customer_state \
+                     where stream = $1 and partition = $2 limit $3)",
+                )
                 .bind(stream)
                 .bind(holder.partition)
+                .bind(i64::from(DISCARDED_AT_ONCE))
                 .execute(&mut **transaction)
                 .await?;
+                deleted = done.rows_affected();
+                Ok(())
+            })?;
+            if deleted == 0 {
+                break;
+            }
+        }
+        self.as_holder(action, holder, async |transaction, stream| {
             sqlx::query(
-                "update partition_progress set saved_offset = 0, saved_at = null, highest_offset = 0 \
+                "update partition_progress set highest_offset = 0 \
                  where stream = $1 and partition = $2",
             )
             .bind(stream)
@@ -201,7 +273,8 @@ impl SnapshotStore for Postgres {
     ) -> Result<Vec<StoredCustomer>, StoreError> {
         let ids: Vec<&[u8]> = customer_ids.iter().map(|id| id.as_bytes()).collect();
         let query = sqlx::query(
-            "select customer_id, applied_offset, state from customer_state \
+            "select customer_id, applied_offset, state, \
+             (extract(epoch from erased_at) * 1000)::bigint as erased_at_ms from customer_state \
              where stream = $1 and partition = $2 and customer_id = any ($3)",
         )
         .bind(self.stream)
@@ -219,7 +292,8 @@ impl SnapshotStore for Postgres {
         limit: u32,
     ) -> Result<Vec<StoredCustomer>, StoreError> {
         let query = sqlx::query(
-            "select customer_id, applied_offset, state from customer_state \
+            "select customer_id, applied_offset, state, \
+             (extract(epoch from erased_at) * 1000)::bigint as erased_at_ms from customer_state \
              where stream = $1 and partition = $2 and customer_id > $3 \
              order by customer_id limit $4",
         )
@@ -307,6 +381,7 @@ fn stored(row: &PgRow) -> Result<StoredCustomer, sqlx::Error> {
         customer_id: text(row.try_get("customer_id")?)?,
         applied_offset: row.try_get("applied_offset")?,
         state: row.try_get("state")?,
+        erased_at_ms: row.try_get("erased_at_ms")?,
     })
 }
 

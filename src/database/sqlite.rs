@@ -4,22 +4,30 @@
 //! nothing, one of the machine at most the last saves, rows and saved offset together.
 
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
     SqliteSynchronous,
 };
-use sqlx::{Row as _, Sqlite as Dialect, Transaction};
+use sqlx::{AssertSqlSafe, Row as _, Sqlite as Dialect, Transaction};
 
 use super::runtime::{Asking, text};
 use super::store::{Claim, Holder, Progress, SavedCustomer, SnapshotStore, StoredCustomer};
 use super::{StoreError, Stream};
 use crate::clock::now_millis;
-use crate::limits::{DATABASE_ANSWER_TIME, DATABASE_CONNECTIONS, DATABASE_LOCK_TIME};
+use crate::limits::{
+    DATABASE_ANSWER_TIME, DATABASE_CONNECTIONS, DATABASE_LOCK_TIME, DISCARDED_AT_ONCE,
+};
 use crate::state::snapshot::VERSION;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/database/migrations/sqlite");
+
+/// Customers that one statement reads.
+const LOADED_AT_ONCE: usize = 128;
+
+static MIGRATING: Mutex<()> = Mutex::new(());
 
 /// A stream's snapshots in a SQLite file.
 pub struct Sqlite {
@@ -55,12 +63,13 @@ impl Sqlite {
                 .acquire_timeout(DATABASE_ANSWER_TIME)
                 .connect_lazy_with(options)
         });
+        asking.wait("open the file", async { pool.acquire().await.map(drop) })?;
+        // Workers of one process begin together, and SQLite has no lock for migrations.
+        let alone = MIGRATING.lock().unwrap_or_else(PoisonError::into_inner);
         asking.wait_or("bring tables up to date", async {
-            MIGRATIONS
-                .run(&pool)
-                .await
-                .map_err(|source| StoreError::Migration { database, source: Box::new(source) })
+            MIGRATIONS.run(&pool).await.map_err(|error| StoreError::of_migration(&database, error))
         })?;
+        drop(alone);
         let stream = asking.wait("look up the stream", stream_number(&pool, stream))?;
         Ok(Self { pool, asking, stream })
     }
@@ -202,6 +211,45 @@ impl SnapshotStore for Sqlite {
         })
     }
 
+    fn erase(
+        &mut self,
+        holder: Holder,
+        customer_ids: &[&str],
+        applied_offset: i64,
+        state: &[u8],
+    ) -> Result<(), StoreError> {
+        self.as_holder("erase customers", holder, async |transaction, stream| {
+            for id in customer_ids {
+                sqlx::query(
+                    "insert into customer_state \
+                     (stream, partition, customer_id, applied_offset, version, state, erased_at) \
+                     values (?, ?, ?, ?, ?, ?, ?) on conflict do update set \
+                     applied_offset = excluded.applied_offset, version = excluded.version, \
+                     state = excluded.state, erased_at = excluded.erased_at",
+                )
+                .bind(stream)
+                .bind(holder.partition)
+                .bind(id.as_bytes())
+                .bind(applied_offset)
+                .bind(VERSION as i64)
+                .bind(state)
+                .bind(now_millis())
+                .execute(&mut **transaction)
+                .await?;
+            }
+            sqlx::query(
+                "update partition_progress set highest_offset = max(highest_offset, ?) \
+                 where stream = ? and partition = ?",
+            )
+            .bind(applied_offset)
+            .bind(stream)
+            .bind(holder.partition)
+            .execute(&mut **transaction)
+            .await?;
+            Ok(())
+        })
+    }
+
     fn release(&mut self, holder: Holder) -> Result<(), StoreError> {
         self.as_holder("release a partition", holder, async |transaction, stream| {
             sqlx::query(
@@ -216,14 +264,42 @@ impl SnapshotStore for Sqlite {
     }
 
     fn discard(&mut self, holder: Holder) -> Result<(), StoreError> {
-        self.as_holder("discard a partition", holder, async |transaction, stream| {
-            sqlx::query("delete from customer_state where stream = ? and partition = ?")
+        let action = "discard a partition";
+        self.as_holder(action, holder, async |transaction, stream| {
+            sqlx::query(
+                "update partition_progress set saved_offset = 0, saved_at = null \
+                 where stream = ? and partition = ?",
+            )
+            .bind(stream)
+            .bind(holder.partition)
+            .execute(&mut **transaction)
+            .await?;
+            Ok(())
+        })?;
+        // A few at a time: others wait for the file meanwhile.
+        loop {
+            let mut deleted = 0;
+            self.as_holder(action, holder, async |transaction, stream| {
+                let done = sqlx::query(
+                    "delete from customer_state where stream = ?1 and partition = ?2 \
+                     and customer_id in (select customer_id from customer_state \
+                     where stream = ?1 and partition = ?2 limit ?3)",
+                )
                 .bind(stream)
                 .bind(holder.partition)
+                .bind(DISCARDED_AT_ONCE)
                 .execute(&mut **transaction)
                 .await?;
+                deleted = done.rows_affected();
+                Ok(())
+            })?;
+            if deleted == 0 {
+                break;
+            }
+        }
+        self.as_holder(action, holder, async |transaction, stream| {
             sqlx::query(
-                "update partition_progress set saved_offset = 0, saved_at = null, highest_offset = 0 \
+                "update partition_progress set highest_offset = 0 \
                  where stream = ? and partition = ?",
             )
             .bind(stream)
@@ -239,21 +315,24 @@ impl SnapshotStore for Sqlite {
         partition: i32,
         customer_ids: &[&str],
     ) -> Result<Vec<StoredCustomer>, StoreError> {
+        let query = format!(
+            "select customer_id, applied_offset, state, erased_at from customer_state \
+             where stream = ? and partition = ? and customer_id in (?{})",
+            ", ?".repeat(LOADED_AT_ONCE - 1)
+        );
         self.asking.wait("load customers", async {
-            // One snapshot of the file for all of them; each look-up is a call, not a round trip.
+            // One snapshot of the file for all of them.
             let mut transaction = self.pool.begin().await?;
             let mut found = Vec::with_capacity(customer_ids.len());
-            for id in customer_ids {
-                let row = sqlx::query(
-                    "select customer_id, applied_offset, state from customer_state \
-                     where stream = ? and partition = ? and customer_id = ?",
-                )
-                .bind(self.stream)
-                .bind(partition)
-                .bind(id.as_bytes())
-                .fetch_optional(&mut *transaction)
-                .await?;
-                found.extend(row.as_ref().map(stored).transpose()?);
+            for ids in customer_ids.chunks(LOADED_AT_ONCE) {
+                // One statement for any number, so that it is prepared once: the first id fills it.
+                let ids = ids.iter().chain(std::iter::repeat(&ids[0])).take(LOADED_AT_ONCE);
+                let query = sqlx::query(AssertSqlSafe(query.as_str()));
+                let query = query.bind(self.stream).bind(partition);
+                let query = ids.fold(query, |query, id| query.bind(id.as_bytes()));
+                for row in query.fetch_all(&mut *transaction).await? {
+                    found.push(stored(&row)?);
+                }
             }
             Ok(found)
         })
@@ -266,7 +345,7 @@ impl SnapshotStore for Sqlite {
         limit: u32,
     ) -> Result<Vec<StoredCustomer>, StoreError> {
         let query = sqlx::query(
-            "select customer_id, applied_offset, state from customer_state \
+            "select customer_id, applied_offset, state, erased_at from customer_state \
              where stream = ? and partition = ? and customer_id > ? order by customer_id limit ?",
         )
         .bind(self.stream)
@@ -312,6 +391,7 @@ fn stored(row: &SqliteRow) -> Result<StoredCustomer, sqlx::Error> {
         customer_id: text(row.try_get("customer_id")?)?,
         applied_offset: row.try_get("applied_offset")?,
         state: row.try_get("state")?,
+        erased_at_ms: row.try_get("erased_at")?,
     })
 }
 

@@ -45,6 +45,9 @@ pub struct StoredCustomer {
     pub applied_offset: i64,
     /// What [`encode`](crate::state::snapshot::encode) wrote, in this release or an older one.
     pub state: Vec<u8>,
+    /// When what was known before was erased, in milliseconds since the epoch by the database's
+    /// clock; `None`: it never was.
+    pub erased_at_ms: Option<i64>,
 }
 
 /// How far a partition is saved.
@@ -79,6 +82,16 @@ pub trait SnapshotStore: Send {
         holder: Holder,
         customers: &[SavedCustomer<'_>],
         saved_offset: Option<i64>,
+    ) -> Result<(), StoreError>;
+
+    /// Puts `state`, which has every record of the partition before `applied_offset`, in the place
+    /// of whatever is stored of these customers, all or none, and notes when.
+    fn erase(
+        &mut self,
+        holder: Holder,
+        customer_ids: &[&str],
+        applied_offset: i64,
+        state: &[u8],
     ) -> Result<(), StoreError>;
 
     /// Lets the partition go: the next claim need not fear for what was not saved.

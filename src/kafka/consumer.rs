@@ -25,6 +25,9 @@ use rdkafka::{ClientContext, Offset, TopicPartitionList, bindings};
 use super::error::weigh;
 use super::{Connection, Error, Headers, log};
 
+/// How long moving to another offset may take; it only waits for a thread of this process.
+const SEEK_TIME: Duration = Duration::from_secs(10);
+
 /// How a group moves partitions between its members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Assignment {
@@ -335,6 +338,18 @@ impl Consumer {
     pub fn resume(&self, partitions: &[i32]) -> Result<(), Error> {
         let resumed = self.inner.resume(&self.list(partitions));
         resumed.map_err(|source| self.rebalance_error(source))
+    }
+
+    /// Reads a partition that this member has from another offset on. What has been read ahead is
+    /// dropped.
+    ///
+    /// # Errors
+    /// [`Error::Rebalance`] if librdkafka refuses.
+    pub fn seek(&self, partition: i32, offset: i64) -> Result<(), Error> {
+        self.ends.borrow_mut().retain(|other| *other != partition);
+        let offset = Offset::Offset(offset);
+        let sought = self.inner.seek(&self.topic, partition, offset, SEEK_TIME);
+        sought.map_err(|source| self.rebalance_error(source))
     }
 
     /// Whether everything was taken of a partition that may be read: what lies behind is markers of

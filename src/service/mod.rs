@@ -52,6 +52,8 @@ pub struct Settings {
     pub database: Location,
     /// When they are.
     pub save: Policy,
+    /// Memory for customers in bytes, all workers together.
+    pub max_bytes: usize,
     /// Worker threads, at least 1.
     pub workers: usize,
     /// The model behind the scores, as alerts name it.

@@ -11,14 +11,16 @@ use crate::codec::Reason;
 use crate::decision::Severity;
 use crate::health::Health;
 use crate::registry::Schemas;
-use crate::telemetry::{CommitOutcome, Gauge, Lag, Metrics, ModelAlerts, Outcome, Source};
-use crate::worker::{Counts, Event, Met, ModelName};
+use crate::telemetry::{
+    CacheEvent, CommitOutcome, Gauge, Lag, Metrics, ModelAlerts, Outcome, Source,
+};
+use crate::worker::{Cause, Counts, Event, Met, ModelName};
 
 /// Follows one worker through all its lives.
 pub(super) struct Observer {
     number: usize,
     part: String,
-    schemas_part: String,
+    records_part: String,
     topic: String,
     health: Arc<Health>,
     metrics: Arc<Metrics>,
@@ -35,7 +37,7 @@ impl Observer {
         Self {
             number,
             part: format!("worker {number}"),
-            schemas_part: format!("schemas of worker {number}"),
+            records_part: format!("records of worker {number}"),
             topic: topic.to_owned(),
             health: Arc::clone(&shared.health),
             metrics: Arc::clone(&shared.metrics),
@@ -63,7 +65,7 @@ impl Observer {
     /// The worker has ended, and will say why it begins again if it does.
     pub(super) fn ended(&self) {
         self.health.rest(self.number);
-        self.health.clear(&self.schemas_part);
+        self.health.clear(&self.records_part);
         for gauge in [
             Gauge::PartitionsAssigned,
             Gauge::PartitionsRestoring,
@@ -86,6 +88,8 @@ impl Observer {
             Event::Acknowledged(micros) => self.metrics.alert_latency(micros as f64 / 1e6),
             Event::Counted(counts, met) => self.counted(counts, met),
             Event::Assigned(tasks) => {
+                let now = now_millis();
+                tasks.iter().for_each(|task| self.metrics.snapshot_begins(task.partition, now));
                 let restoring = tasks.iter().filter(|task| task.is_restoring()).count();
                 self.gauge(Gauge::PartitionsAssigned, tasks.len());
                 self.gauge(Gauge::PartitionsRestoring, restoring);
@@ -119,8 +123,8 @@ impl Observer {
                 self.metrics.forget_lag(&self.topic, partition);
                 self.metrics.forget_snapshot(partition);
             }
-            Event::WaitsForSchema(partition, schema) => self.waits_for_schema(partition, schema),
-            Event::HasSchemas => self.health.clear(&self.schemas_part),
+            Event::Waits(partition, cause) => self.waits_for(partition, cause),
+            Event::WaitsNoMore => self.health.clear(&self.records_part),
             Event::Committed(is_committed) => self.metrics.commit(match is_committed {
                 true => CommitOutcome::Committed,
                 false => CommitOutcome::Failed,
@@ -133,12 +137,22 @@ impl Observer {
         }
     }
 
-    fn waits_for_schema(&self, partition: i32, schema: u32) {
-        let trouble = self.schemas.trouble();
-        let trouble = trouble.as_deref().unwrap_or("it has been asked for");
-        tracing::warn!(partition, schema, trouble, "records wait for their schema");
-        let why = format!("partition {partition} waits for schema {schema}: {trouble}");
-        self.health.obstruct(&self.schemas_part, why);
+    fn waits_for(&self, partition: i32, cause: Cause) {
+        let why = match cause {
+            Cause::Schema(schema) => {
+                let trouble = self.schemas.trouble();
+                let trouble = trouble.as_deref().unwrap_or("it has been asked for");
+                tracing::warn!(partition, schema, trouble, "records wait for their schema");
+                format!("partition {partition} waits for schema {schema}: {trouble}")
+            }
+            Cause::Customer => {
+                tracing::warn!(partition, "records wait for customers that are stored");
+                format!(
+                    "partition {partition} waits for stored customers: the database is slow or away"
+                )
+            }
+        };
+        self.health.obstruct(&self.records_part, why);
     }
 
     fn gauge(&self, gauge: Gauge, value: usize) {
@@ -172,6 +186,11 @@ impl Observer {
         }
         metrics.late(met.late - self.met.late);
         metrics.windows_folded(met.folded - self.met.folded);
+        let loaded = met.loaded - self.met.loaded;
+        let looked_up = scored + counts.duplicates - before.duplicates;
+        metrics.cache(CacheEvent::Miss, loaded);
+        metrics.cache(CacheEvent::Hit, looked_up.saturating_sub(loaded));
+        metrics.cache(CacheEvent::Eviction, met.evicted - self.met.evicted);
         self.gauge(Gauge::CustomersCached, met.customers);
         self.gauge(Gauge::KnownFrauds, met.frauds);
         self.met = met;

@@ -185,6 +185,7 @@ fn snapshots(settings: &Settings, shared: &Shared, number: usize) -> worker::Sna
         }),
         owner: format!("{}/{number}", settings.process),
         policy: settings.save.clone(),
+        max_bytes: settings.max_bytes / settings.workers.max(1),
     }
 }
 
@@ -281,8 +282,7 @@ impl Worker {
             self.observer.ended();
             let Err(source) = ended else { return Ok(()) };
             self.shared.metrics.error(kind(&source));
-            let is_passing =
-                matches!(source, worker::Error::Kafka(_) | worker::Error::Database { .. });
+            let is_passing = matches!(source, worker::Error::Kafka(_));
             if !is_passing || self.stop.load(Ordering::Acquire) {
                 return Err(Error::Worker { number: self.number, source });
             }
@@ -336,7 +336,6 @@ fn kind(error: &worker::Error) -> ErrorKind {
     match error {
         worker::Error::Kafka(error) => kind_of_kafka(error),
         worker::Error::Engine(_) => ErrorKind::Model,
-        worker::Error::Database { .. } => ErrorKind::Database,
         worker::Error::Impossible(_) | worker::Error::Thread(_) => ErrorKind::Internal,
     }
 }

@@ -17,6 +17,7 @@ use crate::database::{Claim, Holder, Opened, Problem, SnapshotStore, StoreError,
 use crate::error::with_causes;
 use crate::limits::WAITING_ORDERS;
 use crate::retry::Backoff;
+use crate::state::hash::hash64;
 
 /// Around how long a database that is away is left alone.
 const FIRST_REST: Duration = Duration::from_millis(50);
@@ -40,6 +41,9 @@ pub enum Order {
         partition: i32,
         /// Who claims it.
         owner: String,
+        /// Whether anybody still wants it: the order may wait for longer than the worker has the
+        /// partition, and a claim that comes too late would put the next owner out.
+        is_wanted: Arc<AtomicBool>,
     },
     /// Store a batch.
     Save(Batch),
@@ -47,11 +51,20 @@ pub enum Order {
     Load {
         /// Their partition.
         partition: i32,
+        /// Comes back in the answer: which time it is that the worker has the partition.
+        adoption: u64,
         /// Their ids.
         customer_ids: Vec<String>,
     },
-    /// Read the ids of all customers of a partition.
-    Ids(i32),
+    /// Read which customers a partition has, a page of them.
+    Ids {
+        /// The partition.
+        partition: i32,
+        /// As in [`Order::Load`].
+        adoption: u64,
+        /// The page begins behind this id.
+        after: String,
+    },
     /// Let a partition go.
     Release(Holder),
     /// Forget what is stored of a partition.
@@ -76,20 +89,24 @@ pub enum Answer {
     },
     /// The customers that are stored, of those that were asked for.
     Loaded {
-        /// Their partition.
-        partition: i32,
+        /// As in the order.
+        adoption: u64,
         /// Whom the order asked for.
         customer_ids: Vec<String>,
         /// In any order.
         customers: Vec<StoredCustomer>,
     },
-    /// The ids of all customers of a partition.
+    /// A page of the customers that a partition has.
     Ids {
-        /// The partition.
-        partition: i32,
-        /// Their ids.
-        customer_ids: Vec<String>,
+        /// As in the order.
+        adoption: u64,
+        /// [`hash64`] of their ids.
+        hashes: Vec<u64>,
+        /// The next page begins behind this id; `None`: there is none.
+        next: Option<String>,
     },
+    /// The claim was wanted no more.
+    Unclaimed,
     /// The partition is let go.
     Released(Holder),
     /// What was stored of the partition is forgotten.
@@ -109,6 +126,7 @@ pub struct Keeper {
     orders: Option<SyncSender<Order>>,
     answers: Receiver<Answer>,
     stop: Arc<AtomicBool>,
+    is_away: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -122,16 +140,18 @@ impl Keeper {
         // An answer for each order: the thread never waits for the worker.
         let (answer, answers) = sync_channel(2 * WAITING_ORDERS + 2);
         let stop = Arc::new(AtomicBool::new(false));
+        let is_away = Arc::new(AtomicBool::new(false));
         let mut job = Job {
             open,
             complain,
             answer,
             stop: Arc::clone(&stop),
+            is_away: Arc::clone(&is_away),
             store: None,
             has_answered: false,
         };
         let thread = Builder::new().name(name.to_owned()).spawn(move || job.run(&waiting))?;
-        Ok(Self { orders: Some(orders), answers, stop, thread: Some(thread) })
+        Ok(Self { orders: Some(orders), answers, stop, is_away, thread: Some(thread) })
     }
 
     /// Gives an order; the order itself if too many wait already.
@@ -143,6 +163,11 @@ impl Keeper {
         orders.try_send(order).map_err(|error| match error {
             TrySendError::Full(order) | TrySendError::Disconnected(order) => order,
         })
+    }
+
+    /// Whether the database has failed, and not answered since.
+    pub fn is_away(&self) -> bool {
+        self.is_away.load(Ordering::Acquire)
     }
 
     /// What has been done, if anything has.
@@ -185,6 +210,7 @@ struct Job {
     complain: Complaint,
     answer: SyncSender<Answer>,
     stop: Arc<AtomicBool>,
+    is_away: Arc<AtomicBool>,
     store: Option<Box<dyn SnapshotStore>>,
     has_answered: bool,
 }
@@ -222,6 +248,7 @@ impl Job {
                         (self.complain)(None);
                     }
                     self.has_answered = true;
+                    self.is_away.store(false, Ordering::Release);
                     return Some(answer);
                 }
                 Err(StoreError::Fenced(holder)) => return Some(Answer::Fenced(holder)),
@@ -235,6 +262,7 @@ impl Job {
                 }
             }
             has_complained = true;
+            self.is_away.store(true, Ordering::Release);
             (self.complain)(Some(&text));
             if !self.rest(backoff.next_wait()) {
                 return None;
@@ -257,7 +285,12 @@ impl Job {
             none => none.insert((self.open)()?),
         };
         Ok(match order {
-            Order::Claim { partition, owner } => Answer::Claimed(store.claim(*partition, owner)?),
+            Order::Claim { is_wanted, .. } if !is_wanted.load(Ordering::Acquire) => {
+                Answer::Unclaimed
+            }
+            Order::Claim { partition, owner, .. } => {
+                Answer::Claimed(store.claim(*partition, owner)?)
+            }
             Order::Save(batch) => {
                 let customers = batch.customers();
                 store.save(batch.holder, &customers, batch.saved_offset)?;
@@ -268,15 +301,17 @@ impl Job {
                     duration: since.elapsed(),
                 }
             }
-            Order::Load { partition, customer_ids } => {
+            Order::Load { partition, adoption, customer_ids } => {
                 let ids: Vec<&str> = customer_ids.iter().map(String::as_str).collect();
                 let customers = store.load(*partition, &ids)?;
                 let customer_ids = customer_ids.clone();
-                Answer::Loaded { partition: *partition, customer_ids, customers }
+                Answer::Loaded { adoption: *adoption, customer_ids, customers }
             }
-            Order::Ids(partition) => {
-                let customer_ids = all_ids(&mut **store, *partition)?;
-                Answer::Ids { partition: *partition, customer_ids }
+            Order::Ids { partition, adoption, after } => {
+                let mut ids = store.ids(*partition, after, PAGE)?;
+                let hashes = ids.iter().map(|id| hash64(id)).collect();
+                let next = if ids.len() < PAGE as usize { None } else { ids.pop() };
+                Answer::Ids { adoption: *adoption, hashes, next }
             }
             Order::Release(holder) => {
                 store.release(*holder)?;
@@ -287,19 +322,6 @@ impl Job {
                 Answer::Discarded(*holder)
             }
         })
-    }
-}
-
-fn all_ids(store: &mut dyn SnapshotStore, partition: i32) -> Result<Vec<String>, StoreError> {
-    let mut all: Vec<String> = Vec::new();
-    loop {
-        let after = all.last().map_or("", String::as_str);
-        let page = store.ids(partition, after, PAGE)?;
-        let is_last = page.len() < PAGE as usize;
-        all.extend(page);
-        if is_last {
-            return Ok(all);
-        }
     }
 }
 

@@ -12,6 +12,7 @@
 pub mod keeper;
 pub mod policy;
 pub mod saving;
+pub mod transfer;
 
 pub use keeper::{Answer, Keeper, Order};
 pub use policy::Policy;

@@ -3,43 +3,86 @@
 //! A bit for each customer keeps the list free of repeats, however often a customer pays: an eighth
 //! of a byte each, where a flag in the customer would cost eight.
 
-/// A list of slots without repeats.
+/// Slots without repeats: those that have changed, and those whose save is under way.
 #[derive(Debug, Default)]
 pub struct Changes {
-    slots: Vec<u32>,
+    changed: Slots,
+    /// What was taken last and is neither stored for certain nor put back.
+    taken: Slots,
+}
+
+/// A list of slots without repeats.
+#[derive(Debug, Default)]
+struct Slots {
+    list: Vec<u32>,
     bits: Vec<u64>,
 }
 
-impl Changes {
-    /// The customer in this slot has changed.
+impl Slots {
     #[inline]
-    pub fn note(&mut self, slot: u32) {
+    fn note(&mut self, slot: u32) {
         let (word, bit) = (slot as usize / 64, 1 << (slot % 64));
         if word >= self.bits.len() {
             self.bits.resize(word + 1, 0);
         }
         if self.bits[word] & bit == 0 {
             self.bits[word] |= bit;
-            self.slots.push(slot);
+            self.list.push(slot);
         }
+    }
+
+    fn has(&self, slot: u32) -> bool {
+        let word = self.bits.get(slot as usize / 64);
+        word.is_some_and(|word| word & (1 << (slot % 64)) != 0)
+    }
+
+    fn clear(&mut self) -> Vec<u32> {
+        for slot in &self.list {
+            self.bits[*slot as usize / 64] &= !(1 << (slot % 64));
+        }
+        std::mem::take(&mut self.list)
+    }
+}
+
+impl Changes {
+    /// The customer in this slot has changed.
+    #[inline]
+    pub fn note(&mut self, slot: u32) {
+        self.changed.note(slot);
     }
 
     /// How many have changed.
     pub fn len(&self) -> usize {
-        self.slots.len()
+        self.changed.list.len()
     }
 
     /// Whether none has.
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.changed.list.is_empty()
     }
 
-    /// Their slots in the order of their first change; from now on none has changed.
+    /// Whether what is stored of this slot's customer is what is in memory.
+    pub fn is_stored(&self, slot: u32) -> bool {
+        !self.changed.has(slot) && !self.taken.has(slot)
+    }
+
+    /// Their slots in the order of their first change; from now on none has changed. What was taken
+    /// before and never settled has changed still.
     pub fn take(&mut self) -> Vec<u32> {
-        for slot in &self.slots {
-            self.bits[*slot as usize / 64] &= !(1 << (slot % 64));
-        }
-        std::mem::take(&mut self.slots)
+        self.put_back();
+        let slots = self.changed.clear();
+        slots.iter().for_each(|&slot| self.taken.note(slot));
+        slots
+    }
+
+    /// What was taken last is stored.
+    pub fn settle(&mut self) {
+        self.taken.clear();
+    }
+
+    /// What was taken last is not stored and will not be: it has changed still.
+    pub fn put_back(&mut self) {
+        self.taken.clear().into_iter().for_each(|slot| self.changed.note(slot));
     }
 }
 
@@ -65,7 +108,22 @@ mod tests {
                 prop_assert_eq!(taken.first(), cut.first());
                 prop_assert_eq!(taken.into_iter().collect::<BTreeSet<u32>>(), expected);
                 prop_assert!(changes.is_empty());
+                prop_assert!(cut.iter().all(|&slot| !changes.is_stored(slot)));
+                changes.settle();
+                prop_assert!(cut.iter().all(|&slot| changes.is_stored(slot)));
             }
         }
+    }
+
+    #[test]
+    fn what_was_not_settled_has_changed_still() {
+        let mut changes = Changes::default();
+        changes.note(70);
+        assert_eq!(changes.take(), [70]);
+        changes.note(3);
+        assert_eq!(changes.take(), [3, 70]);
+        changes.put_back();
+        assert_eq!(changes.len(), 2);
+        assert!(!changes.is_stored(3) && !changes.is_stored(70) && changes.is_stored(64));
     }
 }

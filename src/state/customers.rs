@@ -2,6 +2,12 @@
 //!
 //! States lie in blocks that never move, so that growing costs no copy and no second home for a
 //! gigabyte; the index holds slot numbers alone.
+//!
+//! A customer whose state is stored as it is in memory can be *evicted*: the slot is free for
+//! somebody else, and the hash of the id stays, so that the customer is asked for on return. Who
+//! goes is who has been quiet longest, by the offset of the last record: nothing has to be noted
+//! when a customer pays, as lists and reference bits would want, and a sample says which offsets
+//! are old, as in Redis.
 
 use compact_str::CompactString;
 use hashbrown::HashTable;
@@ -13,8 +19,11 @@ use super::hash::hash64;
 /// States in a block.
 const BLOCK: usize = 1_024;
 
-/// Most states that [`Customers::bytes`] looks at.
+/// Most states that [`Customers::bytes`] and [`Customers::evict`] look at to know the rest.
 const SAMPLE: usize = 1_024;
+
+/// Most slots that one call of [`Customers::evict`] visits: about a millisecond.
+const SWEEP: usize = 8_192;
 
 /// One customer.
 #[derive(Debug)]
@@ -44,9 +53,13 @@ impl Customer {
 pub struct Customers {
     index: HashTable<u32>,
     blocks: Vec<Vec<Customer>>,
+    /// Slots of those that were evicted. Their ids are empty.
+    free: Vec<u32>,
     changes: Changes,
-    /// Hashes of ids that are stored and have not been in memory since.
+    /// Hashes of ids that are stored and not in memory. Two ids with one hash have two entries.
     stored: HashTable<u64>,
+    /// Where the next sweep begins.
+    hand: usize,
 }
 
 impl Customers {
@@ -104,12 +117,9 @@ impl Customers {
         true
     }
 
-    /// A customer is stored, and not in memory unless it says so.
-    pub fn expect(&mut self, id: &str) {
-        let hash = hash64(id);
-        if !self.has(id, hash) && self.stored.find(hash, |&other| other == hash).is_none() {
-            self.stored.insert_unique(hash, hash, |&hash| hash);
-        }
+    /// A customer is stored and not in memory. `hash` is [`hash64`] of its id.
+    pub fn expect(&mut self, hash: u64) {
+        self.stored.insert_unique(hash, hash, |&hash| hash);
     }
 
     /// Whether any customer is stored and not in memory.
@@ -136,26 +146,90 @@ impl Customers {
         self.changes.len()
     }
 
-    /// The slots of those; from now on none has changed.
+    /// The slots of those, to be stored; from now on none has changed.
     pub fn cut(&mut self) -> Vec<u32> {
         self.changes.take()
     }
 
-    /// Every customer, in order of first appearance.
+    /// Those of the last [`Self::cut`] are stored.
+    pub fn settle(&mut self) {
+        self.changes.settle();
+    }
+
+    /// Those of the last [`Self::cut`] will not be stored; they have changed still.
+    pub fn put_back(&mut self) {
+        self.changes.put_back();
+    }
+
+    /// Evicts customers that are stored as they are, those first that have been quiet longest, to
+    /// free about `bytes`. How many; fewer than it takes if too few are stored, or if a sweep ends
+    /// first: the next call goes on.
+    pub fn evict(&mut self, bytes: usize) -> usize {
+        let mean = (self.bytes() / self.len().max(1)).max(1);
+        let wanted = bytes.div_ceil(mean).min(self.len());
+        let stride = self.slots().div_ceil(SAMPLE).max(1);
+        let mut quiet: Vec<i64> = (0..self.slots())
+            .step_by(stride)
+            .map(|slot| self.at(slot as u32))
+            .filter(|customer| !customer.id.is_empty())
+            .map(|customer| customer.applied_offset)
+            .collect();
+        if wanted == 0 || quiet.is_empty() {
+            return 0;
+        }
+        quiet.sort_unstable();
+        // Nobody is spared where all are to go.
+        let last = quiet.len() * wanted / self.len();
+        let oldest = quiet.get(last).copied().unwrap_or(i64::MAX);
+        let mut evicted = 0;
+        for _ in 0..self.slots().min(SWEEP) {
+            let slot = (self.hand % self.slots()) as u32;
+            self.hand = slot as usize + 1;
+            let customer = self.at(slot);
+            let is_quiet = !customer.id.is_empty() && customer.applied_offset <= oldest;
+            if is_quiet && self.changes.is_stored(slot) {
+                self.remove(slot);
+                evicted += 1;
+                if evicted == wanted {
+                    break;
+                }
+            }
+        }
+        evicted
+    }
+
+    /// Every customer in memory, without evictions in order of first appearance.
     pub fn iter(&self) -> impl Iterator<Item = &Customer> {
-        self.blocks.iter().flatten()
+        self.blocks.iter().flatten().filter(|customer| !customer.id.is_empty())
     }
 
     /// Memory of all states in bytes, from a sample of at most [`SAMPLE`] of them: states differ by
-    /// what their customers do, and what is asked once a second must not visit a million of them.
+    /// what their customers do, and what is asked all the time must not visit a million of them.
+    /// Free slots do not count, they are for who comes next.
     pub fn bytes(&self) -> usize {
-        let stride = self.len().div_ceil(SAMPLE).max(1);
-        let sample = (0..self.len()).step_by(stride);
+        let stride = self.slots().div_ceil(SAMPLE).max(1);
+        let sample = (0..self.slots()).step_by(stride);
         let sampled = sample.len();
-        let slots = sample.filter_map(|slot| u32::try_from(slot).ok());
-        let heap: usize = slots.map(|slot| at(&self.blocks, slot).state.heap_bytes()).sum();
+        let heap: usize = sample.map(|slot| self.at(slot as u32).state.heap_bytes()).sum();
         let own = self.len() * (size_of::<Customer>() + size_of::<u32>());
-        own + (heap as u128 * self.len() as u128 / sampled.max(1) as u128) as usize
+        own + (heap as u128 * self.slots() as u128 / sampled.max(1) as u128) as usize
+    }
+
+    /// Slots, free ones too; a `u32` holds each.
+    fn slots(&self) -> usize {
+        self.len() + self.free.len()
+    }
+
+    /// Takes a stored customer out of memory.
+    fn remove(&mut self, slot: u32) {
+        let customer = self.customer_mut(slot);
+        customer.state = CustomerState::default();
+        let hash = hash64(&std::mem::take(&mut customer.id));
+        if let Ok(entry) = self.index.find_entry(hash, |&other| other == slot) {
+            entry.remove();
+        }
+        self.free.push(slot);
+        self.expect(hash);
     }
 
     #[inline]
@@ -170,12 +244,20 @@ impl Customers {
 
     #[cold]
     fn add(&mut self, id: &str, hash: u64) -> u32 {
-        let slot = u32::try_from(self.len()).expect("four billion states exceed any memory");
-        if self.len().is_multiple_of(BLOCK) {
-            self.blocks.push(Vec::with_capacity(BLOCK));
-        }
-        let block = self.blocks.last_mut().expect("a block was just made if there was none");
-        block.push(Customer { id: id.into(), state: CustomerState::default(), applied_offset: 0 });
+        let customer =
+            || Customer { id: id.into(), state: CustomerState::default(), applied_offset: 0 };
+        let slot = if let Some(slot) = self.free.pop() {
+            *self.customer_mut(slot) = customer();
+            slot
+        } else {
+            let slot = u32::try_from(self.slots()).expect("four billion states exceed any memory");
+            if self.slots().is_multiple_of(BLOCK) {
+                self.blocks.push(Vec::with_capacity(BLOCK));
+            }
+            let block = self.blocks.last_mut().expect("a block was just made if there was none");
+            block.push(customer());
+            slot
+        };
         let blocks = &self.blocks;
         self.index.insert_unique(hash, slot, |&slot| hash64(at(blocks, slot).id()));
         slot
@@ -185,4 +267,66 @@ impl Customers {
 #[inline]
 fn at(blocks: &[Vec<Customer>], slot: u32) -> &Customer {
     &blocks[slot as usize / BLOCK][slot as usize % BLOCK]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pay(customers: &mut Customers, number: i64, offset: i64) {
+        let id = format!("c{number}");
+        let slot = customers.slot(&id, hash64(&id));
+        customers.applied(slot, offset);
+    }
+
+    fn stored(count: i64) -> Customers {
+        let mut customers = Customers::default();
+        (0..count).for_each(|number| pay(&mut customers, number, number));
+        customers.cut();
+        customers.settle();
+        customers
+    }
+
+    #[test]
+    fn who_has_been_quiet_longest_goes() {
+        let mut customers = stored(2_000);
+        pay(&mut customers, 7, 5_000);
+        customers.cut();
+        customers.settle();
+        let half = customers.bytes() / 2;
+        let evicted = customers.evict(half);
+        assert!((900..=1_001).contains(&evicted), "{evicted}");
+        assert_eq!((customers.len(), customers.expects()), (2_000 - evicted, true));
+        let is_here = |id: &str| customers.has(id, hash64(id));
+        assert!(is_here("c7") && is_here("c1999") && !is_here("c6"));
+        assert!(customers.is_missing("c6") && !customers.is_missing("c7"));
+        assert!(customers.bytes() <= half + half / 5);
+    }
+
+    #[test]
+    fn what_is_not_stored_stays() {
+        let mut customers = stored(10);
+        (0..5).for_each(|number| pay(&mut customers, number, 20 + number));
+        customers.cut();
+        (2..4).for_each(|number| pay(&mut customers, number, 30 + number));
+        assert_eq!(customers.evict(usize::MAX), 5);
+        customers.put_back();
+        assert_eq!((customers.evict(usize::MAX), customers.changed()), (0, 5));
+        customers.cut();
+        customers.settle();
+        assert_eq!((customers.evict(usize::MAX), customers.len(), customers.bytes()), (5, 0, 0));
+        assert_eq!(customers.iter().count(), 0);
+    }
+
+    #[test]
+    fn a_free_slot_is_for_who_comes_next() {
+        let mut customers = stored(3_000);
+        while customers.evict(usize::MAX) > 0 {}
+        (5_000..8_000).for_each(|number| pay(&mut customers, number, number));
+        assert_eq!((customers.len(), customers.slots()), (3_000, 3_000));
+        assert_eq!((customers.changed(), customers.iter().count()), (3_000, 3_000));
+        assert!(customers.admit("c5", CustomerState::default(), 6));
+        customers.met_in_store("c5");
+        assert!(!customers.is_missing("c5") && customers.has("c5", hash64("c5")));
+    }
 }

@@ -50,6 +50,14 @@ impl Partitions {
         self.list.retain(|(id, _)| *id != partition);
     }
 
+    /// Frees about `bytes`, from each partition as much as its share of the memory is; see
+    /// [`Customers::evict`]. How many customers go.
+    pub fn evict(&mut self, bytes: usize) -> usize {
+        let all = self.bytes().max(1) as u128;
+        let share = |own: usize| (bytes as u128 * own as u128).div_ceil(all) as usize;
+        self.list.iter_mut().map(|(_, customers)| customers.evict(share(customers.bytes()))).sum()
+    }
+
     /// How many customers there are, all partitions together.
     pub fn customers(&self) -> usize {
         self.list.iter().map(|(_, customers)| customers.len()).sum()

@@ -141,7 +141,7 @@ table! {
     SNAPSHOT_DURATION = histogram("synfinance_snapshot_duration_seconds", &[], TRANSFERS,
         "Saving the customers that changed.");
     SNAPSHOT_AGE = gauge("synfinance_snapshot_age_seconds", &["partition"],
-        "Time since a partition's state was saved completely.");
+        "Time since a partition's state was saved completely, or since it was assigned.");
 
     ERRORS = counter("synfinance_errors_total", &["kind"],
         "What failed and was not a record's fault.");

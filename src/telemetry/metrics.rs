@@ -220,6 +220,11 @@ impl Metrics {
         self.partitions.saved(partition, at_ms);
     }
 
+    /// A partition's state is this process's from `at_ms` on, if it was not yet.
+    pub fn snapshot_begins(&self, partition: i32, at_ms: i64) {
+        self.partitions.begins(partition, at_ms);
+    }
+
     /// A partition's state is no longer this process's and is not shown any more.
     pub fn forget_snapshot(&self, partition: i32) {
         self.partitions.forget_saved(partition);

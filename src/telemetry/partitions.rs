@@ -46,6 +46,12 @@ impl Partitions {
         lock(&self.saved).insert(partition, at_ms);
     }
 
+    /// A partition's state is this process's from now on, if it was not yet: its age counts from
+    /// here until it is saved, however long that takes.
+    pub(super) fn begins(&self, partition: i32, at_ms: i64) {
+        lock(&self.saved).entry(partition).or_insert(at_ms);
+    }
+
     /// A partition is no longer this process's.
     pub(super) fn forget(&self, topic: &str, partition: i32) {
         if let Some(partitions) = lock(&self.lags).get_mut(topic) {

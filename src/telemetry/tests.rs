@@ -180,7 +180,9 @@ fn a_lag_grows_while_nobody_reports_and_goes_with_its_partition() {
     let metrics = Metrics::new(1);
     metrics.lag("t", 3, Lag { records: 7, oldest_ms: Some(10_000) });
     metrics.lag("t", 4, Lag { records: 0, oldest_ms: None });
+    metrics.snapshot_begins(4, 50_000);
     metrics.snapshot_saved(3, 5_000);
+    metrics.snapshot_begins(3, 60_000);
     let at = |now_ms, series: &str| Parsed::of(&metrics.encode(now_ms)).value(series);
     let seconds = "consumer_lag_seconds{partition=\"3\",topic=\"t\"}";
     assert_eq!(at(12_500, seconds), Some(2.5));
@@ -189,6 +191,7 @@ fn a_lag_grows_while_nobody_reports_and_goes_with_its_partition() {
     assert_eq!(at(70_000, "consumer_lag_records{partition=\"3\",topic=\"t\"}"), Some(7.0));
     assert_eq!(at(70_000, "consumer_lag_seconds{partition=\"4\",topic=\"t\"}"), Some(0.0));
     assert_eq!(at(70_000, "snapshot_age_seconds{partition=\"3\"}"), Some(65.0));
+    assert_eq!(at(70_000, "snapshot_age_seconds{partition=\"4\"}"), Some(20.0), "never saved");
     metrics.forget_lag("t", 3);
     metrics.forget_snapshot(3);
     let gone = metrics.encode(70_000);

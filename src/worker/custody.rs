@@ -1,29 +1,45 @@
 //! A worker and the snapshots of its partitions: claimed when they come, saved as they change, let
 //! go when they leave.
 //!
-//! The worker never waits for the database while it scores. It waits when a partition comes (what
+//! The worker does not wait for the database while it scores. It waits when a partition comes (what
 //! is stored of it decides where reading begins), when a customer returns who is stored and not in
-//! memory, and when a partition leaves; each for a limited time. A database that does not answer
-//! when a partition comes is done without: the log is read from further back.
+//! memory ([`returning`]), and when a partition leaves; each for a limited time. A database that
+//! does not answer when a partition comes is done without: the log is read from further back, and
+//! when the database is there at last, what it has is taken up ([`Why::Late`]). Until then nothing
+//! of the partition is saved, because the log knows less than the store: it goes back a month.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+mod part;
+mod returning;
+
 use std::time::Duration;
 
-use super::driver::Worker;
-use super::step::Score;
-use super::tasks::{Task, Tasks};
-use super::{Error, Event, Snapshots};
+use super::score::Score;
+use super::tasks::Tasks;
+use super::{Event, Snapshots};
 use crate::clock::{Stopwatch, pause};
 use crate::database::{Claim, Holder};
-use crate::kafka::{Beginning, Record};
-use crate::limits::{CLAIM_TIME, LOAD_TIME, MAX_LOADED_CUSTOMERS};
-use crate::snapshots::{Answer, Keeper, Order, Policy, Saving};
+use crate::kafka::Beginning;
+use crate::limits::CLAIM_TIME;
+use crate::snapshots::{Answer, Keeper, Order, Policy};
+use part::{Base, Part};
 
 /// One wait for an answer.
 const WAIT: Duration = Duration::from_millis(5);
 
-/// One wait for customers that are stored.
-const LOOK_UP_WAIT: Duration = Duration::from_secs(1);
+/// How long a partition that leaves waits for a database that is away.
+const AWAY_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Time between two tries to take up what is stored, of a partition that began without.
+const LATE_PAUSE: Duration = Duration::from_secs(10);
+
+/// Why a partition that the worker has is to be read again from further back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// It began without its snapshot, which is there now.
+    Late,
+    /// Rows of its snapshot cannot be read: their customers are remembered from the log.
+    Refused,
+}
 
 /// A worker's snapshots.
 pub(super) struct Custody {
@@ -34,22 +50,15 @@ pub(super) struct Custody {
     owner: String,
     policy: Policy,
     parts: Vec<Part>,
+    /// The part that encodes first in the next turn.
+    first: usize,
     since_save: Stopwatch,
-    /// A claim was waited for in vain, and nothing has been heard of the database since.
-    is_away: bool,
-}
-
-/// A partition's snapshot.
-struct Part {
-    partition: i32,
-    /// The order to claim it is given.
-    is_claimed: bool,
-    /// `None`: the claim has not been answered, or somebody else has claimed it since.
-    holder: Option<Holder>,
-    saving: Option<Saving>,
-    /// The last batch of a save is on its way.
-    is_awaited: bool,
-    since_begin: Stopwatch,
+    since_late: Stopwatch,
+    /// Memory is full of what is not stored: saves begin without waiting for their time.
+    pub(super) is_pressed: bool,
+    adoptions: u64,
+    /// Orders for customers that have not been answered.
+    awaited_loads: usize,
 }
 
 impl Custody {
@@ -65,8 +74,12 @@ impl Custody {
             owner: settings.owner.clone(),
             policy: settings.policy.clone(),
             parts: Vec::new(),
+            first: 0,
             since_save: Stopwatch::start(),
-            is_away: false,
+            since_late: Stopwatch::start(),
+            is_pressed: false,
+            adoptions: 0,
+            awaited_loads: 0,
         })
     }
 
@@ -75,15 +88,9 @@ impl Custody {
     pub(super) fn adopt<S: Score>(&mut self, begins: Beginning, scorer: &mut S) -> Beginning {
         let partition = begins.partition;
         self.lose(&[partition]);
-        self.parts.push(Part {
-            partition,
-            is_claimed: false,
-            holder: None,
-            saving: None,
-            is_awaited: false,
-            since_begin: Stopwatch::start(),
-        });
-        let Some(claim) = self.claim(partition) else {
+        self.adoptions += 1;
+        self.parts.push(Part::new(partition, self.adoptions, begins.judged_until));
+        let Some(claim) = self.claim(partition, scorer) else {
             tracing::warn!(
                 partition,
                 "the snapshot database does not answer, the partition is restored from its topic"
@@ -93,21 +100,40 @@ impl Custody {
         if let Some(previous) = &claim.previous {
             tracing::info!(partition, previous, "taken over from an owner that did not let go");
         }
-        let Some(saved) = claim.saved_offset else { return begins };
-        if saved.max(claim.highest_offset) > begins.judged_until {
-            tracing::warn!(
-                partition,
-                saved,
-                committed = begins.judged_until,
-                "the snapshot is ahead of the committed offset and of no use, the partition is \
-                 restored from its topic"
-            );
-            self.give(Order::Discard(claim.holder));
-            return begins;
+        let is_of_use = self.part(partition).is_some_and(|part| matches!(part.base, Base::Late(_)));
+        let taken = is_of_use.then(|| self.take_up(begins, scorer));
+        taken.flatten().unwrap_or(begins)
+    }
+
+    /// A partition that is to be read again from further back, and why.
+    pub(super) fn to_reseat(&self) -> Option<(i32, Why)> {
+        let is_refused = |part: &&Part| !part.refused.is_empty();
+        if let Some(part) = self.parts.iter().find(is_refused) {
+            return Some((part.partition, Why::Refused));
         }
-        let Some(ids) = self.ids(partition) else { return begins };
-        if saved < begins.first {
-            let lost = begins.first - saved;
+        if self.since_late.elapsed() < LATE_PAUSE {
+            return None;
+        }
+        let is_late = |part: &&Part| matches!(part.base, Base::Late(_));
+        self.parts.iter().find(is_late).map(|part| (part.partition, Why::Late))
+    }
+
+    /// Takes up a snapshot that is claimed and of use. What `scorer` knew of the partition from the
+    /// log it forgets, and knows who is stored. Where to read from; `None` if the database does not
+    /// answer: then all stays as it is.
+    pub(super) fn take_up<S: Score>(
+        &mut self,
+        begins: Beginning,
+        scorer: &mut S,
+    ) -> Option<Beginning> {
+        self.since_late = Stopwatch::start();
+        let partition = begins.partition;
+        let hashes = self.list(partition, scorer)?;
+        let part = self.part(partition)?;
+        let Base::Late(claim) = &part.base else { return None };
+        let saved = claim.saved_offset;
+        part.base = Base::Taken;
+        if let Some(lost) = saved.map(|saved| begins.first - saved).filter(|&lost| lost > 0) {
             tracing::error!(
                 partition,
                 lost,
@@ -115,8 +141,21 @@ impl Custody {
                  incomplete; raise the topic's retention or save more often"
             );
         }
-        scorer.expect(partition, &ids);
-        Beginning { from: saved.clamp(begins.first, begins.judged_until), is_cut: false, ..begins }
+        scorer.forget(partition);
+        scorer.expect(partition, &hashes);
+        // Without a saved offset some customers are stored all the same, each up to its own.
+        let Some(saved) = saved else { return Some(begins) };
+        let from = saved.clamp(begins.first, begins.judged_until);
+        Some(Beginning { from, is_cut: false, ..begins })
+    }
+
+    /// From now on the customers of rows that cannot be read are remembered from the log.
+    pub(super) fn give_refused_up<S: Score>(&mut self, partition: i32, scorer: &mut S) {
+        let Some(part) = self.part(partition) else { return };
+        part.is_rebuilding = true;
+        for id in std::mem::take(&mut part.refused) {
+            scorer.met_in_store(partition, &id);
+        }
     }
 
     /// Goes on saving, and begins to when it is time.
@@ -127,20 +166,38 @@ impl Custody {
         observe: &mut dyn FnMut(Event<'_>),
     ) {
         while let Some(answer) = self.keeper.answer() {
-            self.take(answer, observe);
+            self.take(answer, scorer, observe);
         }
         let (keeper, owner) = (&self.keeper, &self.owner);
-        self.parts.iter_mut().for_each(|part| part.claim(keeper, owner));
-        if self.parts.iter().all(Part::is_idle) {
-            let changed = self.parts.iter().map(|part| scorer.changed(part.partition)).sum();
-            if !self.policy.is_due(self.since_save.elapsed(), changed) {
-                return;
-            }
-            self.since_save = Stopwatch::start();
+        self.parts.iter_mut().for_each(|part| part.ask(keeper, owner));
+        if self.is_save_due(scorer) {
+            (self.since_save, self.is_pressed) = (Stopwatch::start(), false);
             self.parts.iter_mut().for_each(|part| part.begin(scorer, tasks));
         }
-        let keeper = &self.keeper;
-        self.parts.iter_mut().for_each(|part| part.go_on(keeper, scorer, tasks));
+        // One part encodes a turn: how long a turn takes is no matter of how many there are. It
+        // goes on until it is done, so that some are saved completely as early as can be.
+        let mut may_encode = true;
+        let count = self.parts.len();
+        for place in 0..count {
+            let at = (self.first + place) % count;
+            if self.parts[at].go_on(&self.keeper, scorer, tasks, may_encode) {
+                may_encode = false;
+                self.first = at;
+            }
+        }
+    }
+
+    /// Whether a save is under way that has something to do: an idle worker then turns faster.
+    pub(super) fn is_saving(&self) -> bool {
+        self.parts.iter().any(Part::is_saving) && !self.keeper.is_away()
+    }
+
+    fn is_save_due<S: Score>(&self, scorer: &S) -> bool {
+        if !self.parts.iter().any(Part::is_idle) {
+            return false;
+        }
+        let changed: usize = self.parts.iter().map(|part| scorer.changed(part.partition)).sum();
+        self.is_pressed && changed > 0 || self.policy.is_due(self.since_save.elapsed(), changed)
     }
 
     /// Saves all that is not saved of these partitions and lets them go, as far as time allows:
@@ -162,33 +219,37 @@ impl Custody {
                 if part.is_idle() && scorer.changed(part.partition) > 0 {
                     part.begin(scorer, tasks);
                 }
-                part.go_on(keeper, scorer, tasks);
+                part.go_on(keeper, scorer, tasks, true);
             }
-            // What is still being restored has nothing that is not stored or in the topic.
             let is_saved = |part: &Part| {
-                let has_changed = part.task(tasks).is_some() && scorer.changed(part.partition) > 0;
+                let has_changed = part.may_save(tasks) && scorer.changed(part.partition) > 0;
                 part.is_idle() && !has_changed
             };
             if self.parts.iter().filter(|part| is_one(part)).all(is_saved) {
                 break;
             }
-            if waited.elapsed() > limit {
+            let is_late = waited.elapsed() > limit;
+            if is_late || self.keeper.is_away() && waited.elapsed() > AWAY_PATIENCE {
                 tracing::warn!(?partitions, "partitions go before all of them is saved");
                 return self.lose(partitions);
             }
             if let Some(answer) = self.keeper.wait(WAIT) {
-                self.take(answer, observe);
+                self.take(answer, scorer, observe);
             }
         }
-        let holders: Vec<Holder> =
+        let mut left: Vec<Holder> =
             self.parts.iter().filter(|part| is_one(part)).filter_map(|part| part.holder).collect();
         self.lose(partitions);
-        let mut left = holders.len();
-        holders.into_iter().for_each(|holder| self.give(Order::Release(holder)));
-        while left > 0 && waited.elapsed() < limit {
+        left.retain(|&holder| self.give(Order::Release(holder)));
+        while !left.is_empty() && waited.elapsed() < limit {
             match self.keeper.wait(WAIT) {
-                Some(Answer::Released(_) | Answer::Fenced(_)) => left -= 1,
-                Some(answer) => self.take(answer, observe),
+                Some(Answer::Released(holder)) => left.retain(|other| *other != holder),
+                Some(answer) => {
+                    if let Answer::Fenced(holder) = answer {
+                        left.retain(|other| *other != holder);
+                    }
+                    self.take(answer, scorer, observe);
+                }
                 None => observe(Event::Beat),
             }
         }
@@ -199,221 +260,94 @@ impl Custody {
         self.parts.retain(|part| !partitions.contains(&part.partition));
     }
 
-    /// Reads customers into memory. `false` if the database does not answer in time: some may be
-    /// missing still.
-    pub(super) fn load<S: Score>(
-        &mut self,
-        missing: &[(i32, String)],
-        scorer: &mut S,
-        limit: Duration,
-    ) -> bool {
-        let waited = Stopwatch::start();
-        for missing in missing.chunk_by(|(one, _), (other, _)| one == other) {
-            for missing in missing.chunks(MAX_LOADED_CUSTOMERS) {
-                let partition = missing[0].0;
-                let customer_ids = missing.iter().map(|(_, id)| id.clone()).collect();
-                // An answer to an earlier order may be on its way: it brings what was missing then.
-                let mut order = Some(Order::Load { partition, customer_ids });
-                loop {
-                    order = order.and_then(|order| self.reader.order(order).err());
-                    match self.reader.wait(WAIT) {
-                        Some(Answer::Loaded { partition: of, customer_ids, customers }) => {
-                            admit(of, &customer_ids, customers, scorer);
-                            let is_here =
-                                |(_, id): &(i32, String)| !scorer.is_missing(partition, id);
-                            if missing.iter().all(is_here) {
-                                break;
-                            }
-                        }
-                        _ if waited.elapsed() > limit => return false,
-                        _ => {}
-                    }
-                }
-            }
-        }
-        true
+    fn part(&mut self, partition: i32) -> Option<&mut Part> {
+        self.parts.iter_mut().find(|part| part.partition == partition)
     }
 
-    fn claim(&mut self, partition: i32) -> Option<Claim> {
-        let part = self.parts.iter_mut().find(|part| part.partition == partition)?;
-        part.claim(&self.keeper, &self.owner);
-        let limit = if self.is_away { Duration::ZERO } else { CLAIM_TIME };
+    fn claim<S: Score>(&mut self, partition: i32, scorer: &mut S) -> Option<Claim> {
         let waited = Stopwatch::start();
-        while waited.elapsed() < limit {
-            match self.keeper.wait(WAIT) {
-                Some(Answer::Claimed(claim)) if claim.holder.partition == partition => {
-                    self.hold(&claim);
-                    return Some(claim);
+        loop {
+            let (keeper, owner) = (&self.keeper, &self.owner);
+            let part = self.parts.iter_mut().find(|part| part.partition == partition)?;
+            part.ask(keeper, owner);
+            let answer = if keeper.is_away() { keeper.answer() } else { keeper.wait(WAIT) };
+            let Some(answer) = answer else {
+                // Who has not answered the claim before this one will not answer this one sooner.
+                if self.keeper.is_away() || waited.elapsed() > CLAIM_TIME {
+                    return None;
                 }
-                Some(answer) => self.take(answer, &mut |_| ()),
-                None => {}
+                continue;
+            };
+            let claim = match &answer {
+                Answer::Claimed(claim) if claim.holder.partition == partition => {
+                    Some(claim.clone())
+                }
+                _ => None,
+            };
+            self.take(answer, scorer, &mut |_| ());
+            if claim.is_some() {
+                return claim;
             }
         }
-        self.is_away = true;
-        None
-    }
-
-    fn ids(&mut self, partition: i32) -> Option<Vec<String>> {
-        self.reader.order(Order::Ids(partition)).ok()?;
-        let waited = Stopwatch::start();
-        while waited.elapsed() < CLAIM_TIME {
-            match self.reader.wait(WAIT) {
-                Some(Answer::Ids { partition: of, customer_ids }) if of == partition => {
-                    return Some(customer_ids);
-                }
-                _ => {}
-            }
-        }
-        tracing::warn!(partition, "stored customers are not known in time, the topic is read");
-        None
     }
 
     /// Gives an order that must not be lost, and waits for room for it; not for ever, because a
-    /// database that is away is what there is no room for.
-    fn give(&self, order: Order) {
+    /// database that is away is what there is no room for. Whether it was given.
+    fn give(&self, order: Order) -> bool {
         let waited = Stopwatch::start();
         let mut order = order;
         while let Err(refused) = self.keeper.order(order) {
-            if waited.elapsed() > CLAIM_TIME {
+            if waited.elapsed() > CLAIM_TIME || self.keeper.is_away() {
                 tracing::warn!("the database does not answer, an order to it is dropped");
-                return;
+                return false;
             }
             order = refused;
             pause(WAIT);
         }
+        true
     }
 
-    fn take(&mut self, answer: Answer, observe: &mut dyn FnMut(Event<'_>)) {
-        self.is_away = false;
+    fn take<S: Score>(
+        &mut self,
+        answer: Answer,
+        scorer: &mut S,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) {
         match answer {
-            Answer::Claimed(claim) => self.hold(&claim),
+            Answer::Claimed(claim) => {
+                let holder = claim.holder;
+                match self.part(holder.partition) {
+                    Some(part) => part.hold(claim, scorer),
+                    // It has gone before the answer came.
+                    None => drop(self.keeper.order(Order::Release(holder))),
+                }
+            }
             Answer::Saved { holder, saved_offset: Some(_), .. } => {
-                let part = self.parts.iter_mut().find(|part| part.holder == Some(holder));
-                if let Some(part) = part {
+                let part = self.part(holder.partition);
+                if let Some(part) = part.filter(|part| part.holder == Some(holder)) {
                     part.is_awaited = false;
+                    scorer.settle(part.partition, true);
                     let duration = part.since_begin.elapsed();
                     observe(Event::Saved { partition: part.partition, duration });
                 }
             }
             Answer::Fenced(holder) => {
-                let part = self.parts.iter_mut().find(|part| part.holder == Some(holder));
-                if let Some(part) = part {
-                    let partition = holder.partition;
+                let part = self.part(holder.partition);
+                if let Some(part) = part.filter(|part| part.holder == Some(holder)) {
                     tracing::error!(
-                        partition,
-                        "somebody else has claimed the partition, nothing more of it is saved here"
+                        partition = holder.partition,
+                        "somebody else has claimed the partition; if it is still this worker's, it \
+                         is claimed again and its snapshot read"
                     );
-                    (part.holder, part.saving, part.is_awaited) = (None, None, false);
+                    part.fenced(scorer);
                 }
             }
             Answer::Saved { .. }
             | Answer::Loaded { .. }
             | Answer::Ids { .. }
             | Answer::Released(_)
-            | Answer::Discarded(_) => {}
-        }
-    }
-
-    fn hold(&mut self, claim: &Claim) {
-        let Holder { partition, .. } = claim.holder;
-        match self.parts.iter_mut().find(|part| part.partition == partition) {
-            Some(part) => part.holder = Some(claim.holder),
-            // It has gone before the answer came.
-            None => drop(self.keeper.order(Order::Release(claim.holder))),
-        }
-    }
-}
-
-fn admit<S: Score>(
-    partition: i32,
-    asked: &[String],
-    customers: Vec<crate::database::StoredCustomer>,
-    scorer: &mut S,
-) {
-    for customer in customers {
-        if let Err(error) = scorer.admit(partition, &customer) {
-            let (error, id) = (&error as &dyn std::error::Error, &customer.customer_id);
-            tracing::error!(partition, customer_id = id, error, "a stored customer begins anew");
-        }
-    }
-    asked.iter().for_each(|id| scorer.met_in_store(partition, id));
-}
-
-impl Part {
-    fn claim(&mut self, keeper: &Keeper, owner: &str) {
-        let partition = self.partition;
-        if !self.is_claimed {
-            let claim = Order::Claim { partition, owner: owner.to_owned() };
-            self.is_claimed = keeper.order(claim).is_ok();
-        }
-    }
-
-    fn is_idle(&self) -> bool {
-        self.saving.is_none() && !self.is_awaited
-    }
-
-    fn task<'t>(&self, tasks: &'t Tasks) -> Option<&'t Task> {
-        tasks.iter().find(|task| task.partition == self.partition && !task.is_restoring())
-    }
-
-    /// Begins to save what has changed. A partition that is being restored waits.
-    fn begin<S: Score>(&mut self, scorer: &mut S, tasks: &Tasks) {
-        let (Some(holder), Some(task)) = (self.holder, self.task(tasks)) else { return };
-        self.since_begin = Stopwatch::start();
-        self.saving = Some(Saving::begin(holder, task.next, scorer.cut(self.partition)));
-    }
-
-    /// Encodes some customers and hands on what is committed.
-    fn go_on<S: Score>(&mut self, keeper: &Keeper, scorer: &S, tasks: &Tasks) {
-        let Some(committed) = self.task(tasks).map(Task::committed_offset) else { return };
-        let Some(saving) = &mut self.saving else { return };
-        if let Some(customers) = scorer.customers(self.partition) {
-            saving.encode(customers);
-        }
-        if let Some(batch) = saving.ready(committed)
-            && let Err(Order::Save(batch)) = keeper.order(Order::Save(batch))
-        {
-            saving.put_back(batch);
-        }
-        if saving.is_done() {
-            (self.saving, self.is_awaited) = (None, true);
-        }
-    }
-}
-
-impl<S: Score> Worker<'_, S> {
-    /// Reads the customers of these records into memory, those that are stored. `false` if the
-    /// worker is to end before they are there.
-    pub(super) fn load(
-        &mut self,
-        records: &[Record<'_>],
-        stop: &AtomicBool,
-        observe: &mut dyn FnMut(Event<'_>),
-    ) -> Result<bool, Error> {
-        let Some(custody) = &mut self.custody else { return Ok(true) };
-        let missing = self.step.missing(records, self.clock);
-        let waited = Stopwatch::start();
-        while !missing.is_empty() && !custody.load(&missing, self.step.scorer, LOOK_UP_WAIT) {
-            observe(Event::Beat);
-            if stop.load(Ordering::Acquire) {
-                return Ok(false);
-            }
-            if waited.elapsed() > LOAD_TIME {
-                return Err(Error::Database { seconds: LOAD_TIME.as_secs() });
-            }
-        }
-        Ok(true)
-    }
-
-    /// Saves what is not saved of partitions that go, whose records are committed.
-    pub(super) fn let_go(
-        &mut self,
-        partitions: &[i32],
-        limit: Duration,
-        observe: &mut dyn FnMut(Event<'_>),
-    ) {
-        if let Some(custody) = &mut self.custody {
-            custody.let_go(partitions, self.step.scorer, &self.outbox.tasks, limit, observe);
+            | Answer::Discarded(_)
+            | Answer::Unclaimed => {}
         }
     }
 }

@@ -8,10 +8,12 @@ use super::lag::Lags;
 use super::miskeyed::Miskeyed;
 use super::outbox::Outbox;
 use super::pauses::Pauses;
-use super::step::{Arrived, Score, Step, latency};
+use super::score::Score;
+use super::step::{Arrived, Step, latency};
 use super::{Delivery, Error, Event, Settings, Verdicts};
-use crate::clock::{Stopwatch, pause};
+use crate::clock::Stopwatch;
 use crate::kafka::{Consumer, Headers, Producer, Record};
+use crate::limits::LOAD_TIME;
 
 /// How long a record waits for company on its way out: not at all, because somebody waits for the
 /// alert. Under load batches form by themselves while the one before is on its way.
@@ -29,12 +31,16 @@ const LAG_INTERVAL: Duration = Duration::from_secs(1);
 /// Time after which a schema that nobody knew is asked for again.
 const ASK_AGAIN_INTERVAL: Duration = Duration::from_secs(30);
 
+/// Time between two looks at how much is in memory.
+const BOUND_INTERVAL: Duration = Duration::from_millis(20);
+
+/// The share of the bound that an eviction frees beyond it, and the share over it from which
+/// nothing more is read until something is stored.
+const FREED_SHARE: usize = 32;
+const OVER_SHARE: usize = 8;
+
 /// How long saving may take at the end, as a share of the time for acknowledgements.
 const SAVE_SHARE: f64 = 0.2;
-
-/// How often the last commit is tried, and how long apart.
-const LAST_COMMITS: u32 = 3;
-const LAST_COMMIT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Works until `stop` is set, then finishes what is in hand, flushes, commits and leaves the group.
 /// `clock` tells microseconds since the epoch; `verdicts` hands out what analysts have said;
@@ -75,6 +81,8 @@ pub fn run<S: Score>(
         since_asking: Stopwatch::start(),
         lags: Lags::default(),
         miskeyed: Miskeyed::default(),
+        since_bound: Stopwatch::start(),
+        is_memory_full: false,
     };
     worker.work(stop, verdicts, observe)?;
     Ok(worker.step.counts)
@@ -91,13 +99,16 @@ pub(super) struct Worker<'a, S> {
     /// Partitions that are being restored, and since when.
     pub(super) restoring: Vec<(i32, Stopwatch)>,
     pub(super) clock: &'a dyn Fn() -> i64,
-    since_commit: Stopwatch,
+    pub(super) since_commit: Stopwatch,
     /// Records received at the last commit.
-    committed_at: u64,
+    pub(super) committed_at: u64,
     since_lag: Stopwatch,
     since_asking: Stopwatch,
     lags: Lags,
     miskeyed: Miskeyed,
+    since_bound: Stopwatch,
+    /// More is in memory than may be, and is not stored.
+    is_memory_full: bool,
 }
 
 impl Arrived for Record<'_> {
@@ -141,9 +152,6 @@ impl<'a, S: Score> Worker<'a, S> {
             let limit = held + self.settings.batch_records;
             self.consumer.take(limit, self.wait(), &mut records)?;
             self.drop_repeats(held, &mut records);
-            if !self.load(&records, stop, observe)? {
-                break;
-            }
             let has_records = self.process(&mut records, observe)?;
             self.end_restoring(observe);
             if self.settle(observe)? | has_records {
@@ -156,7 +164,9 @@ impl<'a, S: Score> Worker<'a, S> {
             if let Some(custody) = &mut self.custody {
                 custody.turn(self.step.scorer, &self.outbox.tasks, observe);
             }
+            self.bound_memory();
             self.rebalance(&mut records, stop, observe)?;
+            self.reseat(&mut records, stop, observe)?;
             self.now_and_then(observe);
         }
         self.finish(&mut records, stop, observe)
@@ -211,6 +221,7 @@ impl<'a, S: Score> Worker<'a, S> {
     /// How long to wait for the first record of a batch.
     fn wait(&self) -> Duration {
         let is_busy = self.pauses.has_waiting()
+            || self.custody.as_ref().is_some_and(Custody::is_saving)
             || !self.outbox.is_transactional() && self.outbox.in_flight() > 0;
         let until_commit = if self.outbox.is_transactional() && self.outbox.in_flight() > 0 {
             self.settings.commit_interval.saturating_sub(self.since_commit.elapsed())
@@ -221,7 +232,7 @@ impl<'a, S: Score> Worker<'a, S> {
         wait.min(self.settings.batch_wait).min(until_commit)
     }
 
-    /// Works on a batch and leaves what waits for a schema in `records`; whether anything was done.
+    /// Works on a batch and leaves what waits in `records`; whether anything was done.
     fn process(
         &mut self,
         records: &mut Vec<Record<'a>>,
@@ -233,6 +244,23 @@ impl<'a, S: Score> Worker<'a, S> {
         let _span =
             tracing::info_span!(target: "synfinance::batch", "batch", records = records.len())
                 .entered();
+        let mut has_done = self.advance(records, observe)?;
+        if let Some(custody) = &mut self.custody
+            && !self.step.missing.is_empty()
+            && custody.fetch(&self.step.missing, self.step.scorer, LOAD_TIME)
+        {
+            has_done |= self.advance(records, observe)?;
+        }
+        self.hold(observe)?;
+        Ok(has_done)
+    }
+
+    /// Does what can be done and leaves the rest in `records`; whether anything was done.
+    fn advance(
+        &mut self,
+        records: &mut Vec<Record<'a>>,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) -> Result<bool, Error> {
         let restored = self.step.counts.restored;
         let (transactions, duration) = self.step.run(records, self.clock, &mut self.outbox)?;
         if transactions > 0 {
@@ -252,29 +280,9 @@ impl<'a, S: Score> Worker<'a, S> {
         if is_restored {
             self.tell_restored(observe);
         }
-        self.hold(records, observe)?;
-        Ok(done > 0)
-    }
-
-    /// Keeps the records that wait for a schema and pauses their partitions.
-    fn hold(
-        &mut self,
-        records: &mut Vec<Record<'a>>,
-        observe: &mut dyn FnMut(Event<'_>),
-    ) -> Result<(), Error> {
-        if self.step.held.is_empty() && !self.pauses.has_waiting() {
+        if self.step.held.is_empty() {
             records.clear();
-            return Ok(());
-        }
-        let before = std::mem::take(&mut self.pauses.waiting);
-        for held in &self.step.held {
-            self.pauses.waiting.insert(held.partition);
-            if let Some(schema) = held.schema.filter(|_| !before.contains(&held.partition)) {
-                observe(Event::WaitsForSchema(held.partition, schema));
-            }
-        }
-        if !self.pauses.has_waiting() {
-            observe(Event::HasSchemas);
+            return Ok(done > 0);
         }
         let mut held = self.step.held.iter().map(|held| held.place).peekable();
         let mut place = 0;
@@ -283,7 +291,44 @@ impl<'a, S: Score> Worker<'a, S> {
             place += 1;
             is_held
         });
+        Ok(done > 0)
+    }
+
+    /// Pauses the partitions whose records wait.
+    fn hold(&mut self, observe: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
+        if self.step.held.is_empty() && !self.pauses.has_waiting() {
+            return Ok(());
+        }
+        let before = std::mem::take(&mut self.pauses.waiting);
+        for held in &self.step.held {
+            self.pauses.waiting.insert(held.partition);
+            if let Some(cause) = held.cause.filter(|_| !before.contains(&held.partition)) {
+                observe(Event::Waits(held.partition, cause));
+            }
+        }
+        if !self.pauses.has_waiting() {
+            observe(Event::WaitsNoMore);
+        }
         self.pauses.apply(self.consumer, &self.outbox.tasks.partitions())
+    }
+
+    /// Keeps memory within its bound: customers that are stored go first, and what is not stored
+    /// is saved to go next. Only memory that could otherwise lose something stops reading.
+    fn bound_memory(&mut self) {
+        let Some(custody) = &mut self.custody else { return };
+        let Some(snapshots) = &self.settings.snapshots else { return };
+        if self.since_bound.elapsed() < BOUND_INTERVAL {
+            return;
+        }
+        self.since_bound = Stopwatch::start();
+        let (bytes, bound) = (self.step.scorer.state_bytes(), snapshots.max_bytes);
+        // Who has just come back for a record that waits must not go before it is taken.
+        if bytes > bound && self.step.missing.is_empty() {
+            self.step.scorer.evict(bytes - bound + bound / FREED_SHARE);
+        }
+        let bytes = self.step.scorer.state_bytes();
+        custody.is_pressed = bytes > bound;
+        self.is_memory_full = bytes > bound + bound / OVER_SHARE;
     }
 
     /// Stops reading while too much is in flight.
@@ -291,8 +336,9 @@ impl<'a, S: Score> Worker<'a, S> {
         if self.outbox.is_transactional() && self.outbox.is_full() {
             self.commit(observe)?;
         }
-        let is_full =
+        let has_no_room =
             if self.pauses.is_full { !self.outbox.has_room() } else { self.outbox.is_full() };
+        let is_full = has_no_room || self.is_memory_full;
         if is_full == self.pauses.is_full {
             return Ok(());
         }
@@ -322,85 +368,15 @@ impl<'a, S: Score> Worker<'a, S> {
         self.outbox.drain(patience, &mut arrived)
     }
 
-    fn commit(&mut self, observe: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
-        self.since_commit = Stopwatch::start();
-        self.committed_at = self.step.counts.received;
-        if self.outbox.is_transactional() {
-            self.commit_transaction(observe)?;
-            return Ok(());
-        }
-        self.take_commits(observe);
-        let offsets = self.outbox.tasks.due();
-        if offsets.is_empty() {
-            return Ok(());
-        }
-        if let Err(error) = self.consumer.commit(&offsets) {
-            // The group may be between two generations: what is not confirmed is due again.
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, "offsets cannot be committed now");
-            observe(Event::Committed(false));
-        }
-        Ok(())
-    }
-
-    /// Learns which commits have arrived. Those that nobody confirms stay due.
-    fn take_commits(&mut self, observe: &mut dyn FnMut(Event<'_>)) {
-        let commits = self.consumer.commits();
-        (0..commits.failed).for_each(|_| observe(Event::Committed(false)));
-        (0..commits.succeeded).for_each(|_| observe(Event::Committed(true)));
-        self.outbox.tasks.commit(&commits.confirmed);
-    }
-
-    fn commit_transaction(&mut self, observe: &mut dyn FnMut(Event<'_>)) -> Result<bool, Error> {
-        let now = self.clock;
-        let counts = &mut self.step.counts;
-        let had_work = self.outbox.in_flight() > 0 || !self.outbox.tasks.due().is_empty();
-        let is_committed = self.outbox.commit_transaction(self.consumer, &mut |flight| {
-            acknowledged(counts, flight.timestamp_ms, now(), observe);
-        })?;
-        if had_work {
-            observe(Event::Committed(is_committed));
-            observe(Event::Counted(&self.step.counts, self.step.scorer.met()));
-        }
-        Ok(is_committed)
-    }
-
-    /// Commits all that can be and waits for the answer. A failure costs repeated records, no lost
-    /// ones, and is no reason to stop less orderly.
-    pub(super) fn commit_last(&mut self, observe: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
-        let waited = Stopwatch::start();
-        for attempt in 1..=LAST_COMMITS {
-            observe(Event::Beat);
-            let is_committed = if self.outbox.is_transactional() {
-                self.commit_transaction(observe)?
-            } else {
-                self.commit_now()
-            };
-            if is_committed {
-                return Ok(());
-            }
-            if attempt == LAST_COMMITS || waited.elapsed() > self.settings.patience {
-                break;
-            }
-            pause(LAST_COMMIT_PAUSE);
-        }
-        tracing::warn!("offsets were not committed, records will be read again");
-        observe(Event::Committed(false));
-        Ok(())
-    }
-
-    fn commit_now(&mut self) -> bool {
-        let offsets = self.outbox.tasks.all();
-        match self.consumer.commit_now(&offsets) {
-            Ok(()) => {
-                self.outbox.tasks.commit(&offsets);
-                true
-            }
-            Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::debug!(error, "a last commit failed");
-                false
-            }
+    /// Saves what is not saved of partitions that go, whose records are committed.
+    pub(super) fn let_go(
+        &mut self,
+        partitions: &[i32],
+        limit: Duration,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) {
+        if let Some(custody) = &mut self.custody {
+            custody.let_go(partitions, self.step.scorer, &self.outbox.tasks, limit, observe);
         }
     }
 
@@ -432,7 +408,7 @@ impl<'a, S: Score> Worker<'a, S> {
         let was_waiting = self.pauses.has_waiting();
         self.pauses.forget(self.consumer, partitions);
         if was_waiting && !self.pauses.has_waiting() {
-            observe(Event::HasSchemas);
+            observe(Event::WaitsNoMore);
         }
         self.restoring.retain(|(partition, _)| !partitions.contains(partition));
         self.lags.forget(partitions);
@@ -465,7 +441,7 @@ impl<'a, S: Score> Worker<'a, S> {
     }
 }
 
-fn acknowledged(
+pub(super) fn acknowledged(
     counts: &mut super::Counts,
     timestamp_ms: Option<i64>,
     now: i64,

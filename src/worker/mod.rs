@@ -8,9 +8,10 @@
 //! one transaction (`outbox`).
 //!
 //! A committed offset does not bring back what was remembered. A partition that is assigned is
-//! therefore read from as far back as customers are remembered, and records that were judged before
-//! are only remembered again ([`tasks`]): the next score is the one that an undisturbed run would
-//! have given.
+//! therefore read from its saved offset, with the customers that are stored (`custody`), or without
+//! a snapshot from as far back as customers are remembered; records that were judged before are
+//! only remembered again ([`tasks`]): the next score is the one that an undisturbed run would have
+//! given.
 //!
 //! The loop ([`run`]) takes what has arrived, never waiting to fill a batch: batches are of one
 //! record when idle and large under load, so latency and throughput come from the same rule. What
@@ -18,6 +19,7 @@
 //! the effects on Kafka. A worker shares nothing with others: more workers are more members of the
 //! group, in this process or elsewhere.
 
+mod commits;
 pub mod counts;
 mod custody;
 mod driver;
@@ -29,6 +31,8 @@ mod outbox;
 mod pauses;
 pub mod progress;
 mod rebalance;
+mod reseat;
+pub mod score;
 pub mod step;
 pub mod tasks;
 
@@ -39,7 +43,8 @@ use std::time::Duration;
 pub use counts::Counts;
 pub use driver::run;
 pub use histogram::Histogram;
-pub use step::{Met, Score, Step};
+pub use score::{Met, Score};
+pub use step::{Cause, Step};
 
 use crate::codec::{Framing, SchemaAnswer};
 use crate::database::Opened;
@@ -158,6 +163,8 @@ pub struct Snapshots {
     pub owner: String,
     /// When to save.
     pub policy: Policy,
+    /// Memory for the worker's customers in bytes, about. Beyond it those leave it that are stored.
+    pub max_bytes: usize,
 }
 
 impl fmt::Debug for Snapshots {
@@ -221,10 +228,10 @@ pub enum Event<'a> {
     StateBytes(usize),
     /// The partition is gone.
     Gone(i32),
-    /// A partition waits for the writer schema with this id.
-    WaitsForSchema(i32, u32),
-    /// No partition waits for a schema any more.
-    HasSchemas,
+    /// Records of a partition wait, for this first.
+    Waits(i32, Cause),
+    /// No partition's records wait any more.
+    WaitsNoMore,
     /// Offsets were committed, or not.
     Committed(bool),
     /// So many records are produced and not acknowledged; whether reading is paused for it.
@@ -259,12 +266,6 @@ pub enum Error {
     /// The model gives no scores.
     #[error("the worker stopped because the model cannot score")]
     Engine(#[from] EngineError),
-    /// Stored customers cannot be read; they would be scored as if they had never paid.
-    #[error("the worker stopped because stored customers could not be read for {seconds} s")]
-    Database {
-        /// How long it was tried.
-        seconds: u64,
-    },
     /// The system gives no thread.
     #[error("the worker stopped because no thread can be started, check the limits of the process")]
     Thread(#[from] std::io::Error),

@@ -3,7 +3,7 @@
 //! What the group asks for has waited for the batch in hand ([`Consumer::rebalance`]), so there is
 //! one clean place for it. A partition that leaves in order is drained and committed first; one
 //! that is lost may be somebody else's already, so nothing of it is committed. Either way it is
-//! forgotten: whoever has it next, this worker included, remembers it from the log.
+//! forgotten: whoever has it next, this worker included, has it from its snapshot and the log.
 //!
 //! [`Consumer::rebalance`]: crate::kafka::Consumer::rebalance
 
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::driver::Worker;
-use super::step::Score;
+use super::score::Score;
 use super::{Error, Event};
 use crate::clock::{Stopwatch, pause};
 use crate::kafka::{Beginning, Rebalance, Record, beginnings};
@@ -65,7 +65,7 @@ impl<S: Score> Worker<'_, S> {
 
     /// Waits for acknowledgements, but not for ever: what is not acknowledged is not committed, and
     /// whoever has the partition next reads it again.
-    fn drain_or_warn(&mut self, observe: &mut dyn FnMut(Event<'_>)) {
+    pub(super) fn drain_or_warn(&mut self, observe: &mut dyn FnMut(Event<'_>)) {
         if let Err(error) = self.drain(self.settings.patience, observe) {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "partitions go before everything was acknowledged");
@@ -99,7 +99,7 @@ impl<S: Score> Worker<'_, S> {
 
     /// Where partitions begin. The brokers are asked again and again, for as long as the group has
     /// patience with a member that does not poll: guessing would judge records twice or lose them.
-    fn beginnings(
+    pub(super) fn beginnings(
         &mut self,
         partitions: &[i32],
         stop: &AtomicBool,

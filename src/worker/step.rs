@@ -9,157 +9,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Counts, Error, ModelName, Schemas, Settings, Topics};
+use super::{Counts, Error, ModelName, Schemas, Score, Settings, Topics};
 use crate::clock::Stopwatch;
 use crate::codec::{Decoded, Decoder, Framing, Reason, Rejected, SchemaAnswer, encode_alert};
-use crate::database::StoredCustomer;
 use crate::decision::{Alert, Severity};
-use crate::engine::{Decision, Engine, EngineError, Place};
+use crate::engine::{Decision, Place};
 use crate::kafka::{Headers, Outgoing};
-use crate::state::customers::Customers;
-use crate::state::snapshot::SnapshotError;
-use crate::transaction::{Label, Transaction};
-
-/// What a scorer has met and holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Met {
-    /// Transactions that were scored and not remembered, because they came too late.
-    pub late: u64,
-    /// Transactions that were folded into hourly sums.
-    pub folded: u64,
-    /// Customers that are remembered.
-    pub customers: usize,
-    /// Frauds that are known.
-    pub frauds: usize,
-}
-
-/// What scores a batch: the engine, or something simpler in tests.
-pub trait Score {
-    /// One entry of `decisions` (cleared first) for each transaction in order; `None` for one whose
-    /// id was seen before. `places` has where each comes from.
-    ///
-    /// # Errors
-    /// The scorer cannot go on; no transaction is to blame.
-    fn score(
-        &mut self,
-        batch: &[Transaction<'_>],
-        places: &[Place],
-        decisions: &mut Vec<Option<Decision>>,
-    ) -> Result<(), EngineError>;
-
-    /// Remembers a transaction that was judged before.
-    fn restore(&mut self, transaction: &Transaction<'_>, place: Place);
-
-    /// Forgets all of a partition.
-    fn forget(&mut self, partition: i32);
-
-    /// The customers in memory of a partition, to be saved; `None` if nothing is to be.
-    fn customers(&self, partition: i32) -> Option<&Customers>;
-
-    /// How many of them have changed since the last [`Self::cut`].
-    fn changed(&self, partition: i32) -> usize;
-
-    /// The slots of those; from now on none has changed.
-    fn cut(&mut self, partition: i32) -> Vec<u32>;
-
-    /// These customers of a partition are stored: they are asked for before they are scored.
-    fn expect(&mut self, partition: i32, customer_ids: &[String]);
-
-    /// Whether any customer is stored and not in memory.
-    fn expects(&self) -> bool;
-
-    /// Whether this one is.
-    fn is_missing(&self, partition: i32, customer_id: &str) -> bool;
-
-    /// Takes a stored customer into memory, unless it is there already.
-    ///
-    /// # Errors
-    /// [`SnapshotError`]: it is not what a release up to this one wrote.
-    fn admit(&mut self, partition: i32, customer: &StoredCustomer) -> Result<(), SnapshotError>;
-
-    /// The store has been asked for this customer: whether it is in memory now or not, it is
-    /// missing no more.
-    fn met_in_store(&mut self, partition: i32, customer_id: &str);
-
-    /// Takes a verdict in.
-    fn learn(&mut self, label: &Label<'_>);
-
-    /// What it has met and holds.
-    fn met(&self) -> Met;
-
-    /// Memory of what it remembers in bytes, about; asked once a second.
-    fn state_bytes(&self) -> usize;
-}
-
-impl Score for Engine {
-    fn score(
-        &mut self,
-        batch: &[Transaction<'_>],
-        places: &[Place],
-        decisions: &mut Vec<Option<Decision>>,
-    ) -> Result<(), EngineError> {
-        self.score_of(batch, |place| places[place], decisions)
-    }
-
-    fn restore(&mut self, transaction: &Transaction<'_>, place: Place) {
-        Self::restore(self, transaction, place);
-    }
-
-    fn forget(&mut self, partition: i32) {
-        Self::forget(self, partition);
-    }
-
-    fn customers(&self, partition: i32) -> Option<&Customers> {
-        Self::customers(self, partition)
-    }
-
-    fn changed(&self, partition: i32) -> usize {
-        Self::changed(self, partition)
-    }
-
-    fn cut(&mut self, partition: i32) -> Vec<u32> {
-        Self::cut(self, partition)
-    }
-
-    fn expect(&mut self, partition: i32, customer_ids: &[String]) {
-        customer_ids.iter().for_each(|id| Self::expect(self, partition, id));
-    }
-
-    fn expects(&self) -> bool {
-        Self::expects(self)
-    }
-
-    fn is_missing(&self, partition: i32, customer_id: &str) -> bool {
-        Self::is_missing(self, partition, customer_id)
-    }
-
-    fn admit(&mut self, partition: i32, customer: &StoredCustomer) -> Result<(), SnapshotError> {
-        let StoredCustomer { customer_id, applied_offset, state } = customer;
-        Self::admit(self, partition, customer_id, *applied_offset, state).map(drop)
-    }
-
-    fn met_in_store(&mut self, partition: i32, customer_id: &str) {
-        Self::met_in_store(self, partition, customer_id);
-    }
-
-    fn learn(&mut self, label: &Label<'_>) {
-        Self::learn(self, label);
-    }
-
-    fn met(&self) -> Met {
-        let counts = self.counts();
-        Met {
-            late: counts.late,
-            folded: counts.folded,
-            customers: self.customer_count(),
-            frauds: self.fraud_count(),
-        }
-    }
-
-    fn state_bytes(&self) -> usize {
-        Self::state_bytes(self)
-    }
-}
+use crate::transaction::Transaction;
 
 /// A record that has arrived.
 pub trait Arrived {
@@ -206,15 +62,24 @@ pub trait Publish {
     ) -> Result<(), Error>;
 }
 
-/// A record that cannot be decoded yet.
+/// A record that nothing can be done about yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Held {
     /// Its place in the batch.
     pub place: usize,
     /// Its partition.
     pub partition: i32,
-    /// The schema that is asked for; `None` if the record only stands behind such a one.
-    pub schema: Option<u32>,
+    /// What it waits for; `None` if it only stands behind such a one.
+    pub cause: Option<Cause>,
+}
+
+/// What a record waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The writer schema with this id.
+    Schema(u32),
+    /// Its customer, who is stored and not in memory.
+    Customer,
 }
 
 /// A batch's way, with the room for it.
@@ -228,8 +93,10 @@ pub struct Step<'s, S> {
     framing: Framing,
     /// What was done so far.
     pub counts: Counts,
-    /// Records of the last batch that wait for a schema, in order. Nothing was done about them.
+    /// Records of the last batch that wait, in order. Nothing was done about them.
     pub held: Vec<Held>,
+    /// The customers that they wait for, by partition, each once.
+    pub missing: BTreeSet<(i32, String)>,
     places: Vec<Place>,
     decisions: Vec<Option<Decision>>,
     value: Vec<u8>,
@@ -255,6 +122,7 @@ impl<'s, S: Score> Step<'s, S> {
             framing: settings.framing,
             counts: Counts::default(),
             held: Vec::new(),
+            missing: BTreeSet::new(),
             places: Vec::new(),
             decisions: Vec::new(),
             value: Vec::new(),
@@ -266,32 +134,10 @@ impl<'s, S: Score> Step<'s, S> {
         self.decoder.forget_unknown();
     }
 
-    /// The customers of these records who are stored and not in memory, by partition, each once.
-    pub fn missing<R: Arrived>(
-        &mut self,
-        records: &[R],
-        clock: &dyn Fn() -> i64,
-    ) -> Vec<(i32, String)> {
-        if !self.scorer.expects() {
-            return Vec::new();
-        }
-        let now_ms = clock() / 1_000;
-        let mut missing = BTreeSet::new();
-        for record in records {
-            let partition = record.partition();
-            if let Read::Transaction(transaction) =
-                self.read(record.value().unwrap_or_default(), now_ms)
-                && self.scorer.is_missing(partition, transaction.customer_id)
-            {
-                missing.insert((partition, transaction.customer_id.to_owned()));
-            }
-        }
-        missing.into_iter().collect()
-    }
-
     /// Takes records in order of arrival. `clock` tells microseconds since the epoch. A record
-    /// whose schema is still asked for is left over, with all that follow in its partition
-    /// ([`Self::held`]). Returns how many transactions were scored and how long that took.
+    /// whose schema is still asked for, or whose customer is stored and not in memory, is left
+    /// over, with all that follow in its partition ([`Self::held`]). Returns how many transactions
+    /// were scored and how long that took.
     ///
     /// # Errors
     /// [`Error`]: nothing of the batch may be committed.
@@ -305,15 +151,27 @@ impl<'s, S: Score> Step<'s, S> {
         let mut sources = Vec::with_capacity(records.len());
         let mut batch = Vec::with_capacity(records.len());
         self.held.clear();
+        self.missing.clear();
         self.places.clear();
+        let expects = self.scorer.expects();
         for (place, record) in records.iter().enumerate() {
             let partition = record.partition();
             let at = Place { partition, offset: record.offset() };
             if !self.held.is_empty() && self.held.iter().any(|held| held.partition == partition) {
-                self.held.push(Held { place, partition, schema: None });
+                self.held.push(Held { place, partition, cause: None });
+                // Whoever else is missing behind it is asked for in the same query.
+                if !self.missing.is_empty() {
+                    self.look_ahead(record, now_ms);
+                }
                 continue;
             }
             match self.read(record.value().unwrap_or_default(), now_ms) {
+                Read::Transaction(Transaction { customer_id, .. })
+                    if expects && self.scorer.is_missing(partition, customer_id) =>
+                {
+                    self.missing.insert((partition, customer_id.to_owned()));
+                    self.held.push(Held { place, partition, cause: Some(Cause::Customer) });
+                }
                 Read::Transaction(transaction) if out.was_judged(record) => {
                     self.counts.restored += 1;
                     self.scorer.restore(&transaction, at);
@@ -327,7 +185,9 @@ impl<'s, S: Score> Step<'s, S> {
                 }
                 Read::Rejected(_) if out.was_judged(record) => self.counts.restored += 1,
                 Read::Rejected(rejected) => self.bury(record, &rejected, now_ms, out)?,
-                Read::Needs(id) => self.held.push(Held { place, partition, schema: Some(id) }),
+                Read::Needs(id) => {
+                    self.held.push(Held { place, partition, cause: Some(Cause::Schema(id)) });
+                }
             }
         }
         if batch.is_empty() {
@@ -343,6 +203,17 @@ impl<'s, S: Score> Step<'s, S> {
         }
         self.tell(&sources, &batch, clock, out)?;
         Ok((batch.len(), duration))
+    }
+
+    /// Whether the customer of a record that waits is missing.
+    fn look_ahead(&mut self, record: &impl Arrived, now_ms: i64) {
+        let partition = record.partition();
+        if let Read::Transaction(transaction) =
+            self.read(record.value().unwrap_or_default(), now_ms)
+            && self.scorer.is_missing(partition, transaction.customer_id)
+        {
+            self.missing.insert((partition, transaction.customer_id.to_owned()));
+        }
     }
 
     #[inline]

@@ -4,6 +4,8 @@ import decimal
 import io
 import json
 import struct
+import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -77,7 +79,14 @@ class Registry:
 
     def register(self, subject, schema):
         body = json.dumps({"schema": json.dumps(schema)}).encode()
-        return self.ask(f"subjects/{subject}/versions", body)["id"]
+        for attempt in range(5):
+            try:
+                return self.ask(f"subjects/{subject}/versions", body)["id"]
+            except urllib.error.HTTPError as error:
+                # Two that register the same schema at the same moment are an internal error to it.
+                if error.code not in (409, 500) or attempt == 4:
+                    raise
+                time.sleep(0.2 * (attempt + 1))
 
     def schema(self, identity):
         if identity not in self.known:

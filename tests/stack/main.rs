@@ -25,5 +25,6 @@ mod labels;
 mod members;
 mod outages;
 mod poison;
+mod snapshots;
 mod stores;
 mod topics;

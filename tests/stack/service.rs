@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -124,6 +124,16 @@ impl Service {
 }
 
 /// The binary that cargo built, or the one that its variable names when the tests run.
+/// Runs another command of the binary with a configuration to its end.
+pub fn command(config: &Value, arguments: &[&str]) -> Output {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("config.yaml");
+    std::fs::write(&file, config.to_string()).expect("a configuration file");
+    let mut command = Command::new(binary());
+    command.arg("--config").arg(&file).args(arguments).current_dir(directory.path());
+    command.output().expect("the binary starts")
+}
+
 fn binary() -> OsString {
     let named = std::env::var_os("CARGO_BIN_EXE_synfinance");
     named.unwrap_or_else(|| env!("CARGO_BIN_EXE_synfinance").into())

@@ -55,7 +55,7 @@ fn customer<'a>(customer_id: &'a str, applied_offset: i64, state: &'a [u8]) -> S
 
 fn stored(customer_id: &str, applied_offset: i64, state: &[u8]) -> StoredCustomer {
     let (customer_id, state) = (customer_id.to_owned(), state.to_vec());
-    StoredCustomer { customer_id, applied_offset, state }
+    StoredCustomer { customer_id, applied_offset, state, erased_at_ms: None }
 }
 
 fn load(store: &mut dyn SnapshotStore, partition: i32, ids: &[&str]) -> Vec<StoredCustomer> {
@@ -159,6 +159,27 @@ fn what_is_discarded_is_gone(place: &Place) {
     store.save(me, &[customer("a", 2, b"anew")], None).unwrap();
     assert_eq!(load(&mut *store, 1, &["a"]), [stored("a", 2, b"anew")], "offsets began anew");
     assert_eq!(store.claim(1, "me").unwrap().saved_offset, None);
+}
+
+fn who_is_erased_is_replaced_whatever_is_stored(place: &Place) {
+    let mut store = place.open();
+    let me = holder(&mut *store, 1);
+    let rows = [customer("a", 50, b"s"), customer("b", 50, b"s")];
+    store.save(me, &rows, Some(50)).unwrap();
+    store.erase(me, &["a", "new"], 40, b"nothing").unwrap();
+    let load = |store: &mut dyn SnapshotStore, id| store.load(1, &[id]).unwrap().remove(0);
+    for id in ["a", "new"] {
+        let row = load(&mut *store, id);
+        assert_eq!((row.applied_offset, &*row.state), (40, &b"nothing"[..]));
+        assert!(row.erased_at_ms.is_some_and(|at| at > 1_700_000_000_000), "{row:?}");
+    }
+    assert_eq!(load(&mut *store, "b"), stored("b", 50, b"s"));
+    store.save(me, &[customer("a", 60, b"anew")], None).unwrap();
+    let row = load(&mut *store, "a");
+    assert_eq!((row.applied_offset, &*row.state), (60, &b"anew"[..]));
+    assert!(row.erased_at_ms.is_some(), "the record stays");
+    store.claim(1, "other").unwrap();
+    assert_fenced(store.erase(me, &["b"], 70, b"nothing"));
 }
 
 fn pages_have_every_customer_once_and_in_order(place: &Place) {
@@ -306,6 +327,7 @@ fn contract(open: impl Fn() -> Place) {
     the_saved_offset_comes_with_the_customers(&open());
     whoever_lost_a_partition_writes_nothing(&open());
     what_is_discarded_is_gone(&open());
+    who_is_erased_is_replaced_whatever_is_stored(&open());
     pages_have_every_customer_once_and_in_order(&open());
     streams_are_apart(&open());
     let place = open();

@@ -68,6 +68,10 @@ impl SnapshotStore for Desk {
         self.call(&format!("save {} {saved_offset:?}", holder.partition))
     }
 
+    fn erase(&mut self, _: Holder, _: &[&str], _: i64, _: &[u8]) -> Result<(), StoreError> {
+        unreachable!("keepers erase nobody")
+    }
+
     fn release(&mut self, _: Holder) -> Result<(), StoreError> {
         self.call("release")
     }
@@ -102,7 +106,8 @@ fn batch() -> Batch {
 }
 
 fn claim(partition: i32) -> Order {
-    Order::Claim { partition, owner: "me".to_owned() }
+    let is_wanted = Arc::new(AtomicBool::new(true));
+    Order::Claim { partition, owner: "me".to_owned(), is_wanted }
 }
 
 #[test]
@@ -112,14 +117,14 @@ fn orders_are_done_in_turn_however_long_the_database_is_away() {
     let keeper = desk.keeper();
     let orders = [claim(3), Order::Save(batch()), Order::Release(HOLDER), Order::Discard(HOLDER)];
     orders.into_iter().for_each(|order| keeper.order(order).unwrap());
-    let load = Order::Load { partition: 3, customer_ids: vec!["a".to_owned()] };
+    let load = Order::Load { partition: 3, adoption: 8, customer_ids: vec!["a".to_owned()] };
     keeper.order(load).unwrap();
     assert!(matches!(keeper.wait(SOON), Some(Answer::Claimed(Claim { holder: HOLDER, .. }))));
     let saved = keeper.wait(SOON);
     assert!(matches!(saved, Some(Answer::Saved { saved_offset: Some(9), customers: 0, .. })));
     assert!(matches!(keeper.wait(SOON), Some(Answer::Released(HOLDER))));
     assert!(matches!(keeper.wait(SOON), Some(Answer::Discarded(HOLDER))));
-    assert!(matches!(keeper.wait(SOON), Some(Answer::Loaded { partition: 3, .. })));
+    assert!(matches!(keeper.wait(SOON), Some(Answer::Loaded { adoption: 8, .. })));
     assert!(keeper.answer().is_none());
     let state = desk.state();
     let done = ["open", "claim 3 me", "save 3 Some(9)", "release", "discard", "load [\"a\"]"];
@@ -153,10 +158,41 @@ fn what_waits_is_bounded_and_an_end_does_not_wait() {
 }
 
 #[test]
-fn all_ids_come_page_by_page() {
+fn ids_come_page_by_page() {
     let keeper = Desk::default().keeper();
-    keeper.order(Order::Ids(3)).unwrap();
-    let Some(Answer::Ids { partition: 3, customer_ids }) = keeper.wait(SOON) else { panic!() };
-    assert_eq!(customer_ids.len(), 60_000);
-    assert!(customer_ids.is_sorted_by(|one, next| one < next));
+    let (mut after, mut all) = (String::new(), Vec::new());
+    loop {
+        keeper.order(Order::Ids { partition: 3, adoption: 8, after }).unwrap();
+        let answer = keeper.wait(SOON);
+        let Some(Answer::Ids { adoption: 8, hashes, next }) = answer else { panic!("{answer:?}") };
+        all.extend(hashes);
+        let Some(next) = next else { break };
+        after = next;
+    }
+    let expected: Vec<u64> = (0..60_000).map(|n| hash64(&format!("{n:06}"))).collect();
+    assert!(all == expected);
+}
+
+#[test]
+fn a_claim_that_nobody_wants_any_more_is_not_made() {
+    let desk = Desk::default();
+    let keeper = desk.keeper();
+    let (owner, is_wanted) = ("me".to_owned(), Arc::new(AtomicBool::new(false)));
+    keeper.order(Order::Claim { partition: 3, owner, is_wanted }).unwrap();
+    assert!(matches!(keeper.wait(SOON), Some(Answer::Unclaimed)));
+    assert_eq!(desk.state().done, ["open"]);
+}
+
+#[test]
+fn a_database_is_away_until_it_answers() {
+    let desk = Desk::default();
+    desk.away(1_000_000);
+    let keeper = desk.keeper();
+    keeper.order(claim(3)).unwrap();
+    while !keeper.is_away() {
+        pause(LOOK / 10);
+    }
+    desk.state().failures.clear();
+    assert!(matches!(keeper.wait(SOON), Some(Answer::Claimed(_))));
+    assert!(!keeper.is_away());
 }

@@ -1,0 +1,135 @@
+//! `customers`: what is remembered of somebody, and forgetting it.
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::kafka::PATIENCE;
+use super::output;
+use super::snapshots::{moment, open};
+use crate::config::Settings;
+use crate::kafka::{committed_offsets, partitions_of};
+use crate::service::connection;
+use crate::state::customer::CustomerState;
+use crate::state::snapshot::{decode, encode};
+use crate::transaction::Amount;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Arguments {
+    /// Show what is stored of a customer
+    #[command(after_help = "Examples:\n  \
+        synfinance --config site.yaml customers show c-1234\n  \
+        synfinance customers show c-1234 --json\n\n\
+        As of the last save. Merchants, categories and cities are remembered as hashes.")]
+    Show(Show),
+    /// Forget customers: what is stored, in memory, and what the topic would bring back
+    #[command(after_help = "Example:\n  \
+        synfinance --config site.yaml customers erase c-1234 c-5678\n\n\
+        A record remains: that the id was erased, and when. Payments scored later begin a new \
+        memory. Records in Kafka are not touched, they go with the topic's retention. A service \
+        that runs reads its partitions again from their snapshots, which takes seconds; name all \
+        ids in one call.")]
+    Erase(Erase),
+}
+
+/// Arguments of `customers show`.
+#[derive(Debug, Args)]
+pub(super) struct Show {
+    /// The customer_id
+    id: String,
+
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of `customers erase`.
+#[derive(Debug, Args)]
+pub(super) struct Erase {
+    /// The customer_ids
+    #[arg(required = true)]
+    ids: Vec<String>,
+
+    /// Print the summary as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<()> {
+    match arguments {
+        Arguments::Show(arguments) => show(arguments, settings),
+        Arguments::Erase(arguments) => erase(arguments, settings),
+    }
+}
+
+fn show(arguments: &Show, settings: &Settings) -> anyhow::Result<()> {
+    let (mut store, _, location) = open(settings)?;
+    let mut found: Vec<Value> = Vec::new();
+    for progress in store.progress()? {
+        for customer in store.load(progress.partition, &[&arguments.id])? {
+            let state = decode(&customer.state);
+            found.push(json!({
+                "partition": progress.partition,
+                "applied_offset": customer.applied_offset,
+                "erased_at": customer.erased_at_ms.map(moment),
+                "bytes": customer.state.len(),
+                "state": match &state {
+                    Ok(state) => state_json(state),
+                    Err(error) => json!({"unreadable": error.to_string()}),
+                },
+            }));
+        }
+    }
+    if found.is_empty() {
+        bail!("{} has nothing of customer {}", location.name(), arguments.id);
+    }
+    let shown = json!({"customer_id": arguments.id, "stored": found});
+    let text = serde_json::to_string_pretty(&shown).context("writing JSON")?;
+    output::summary(&text, &shown, arguments.json, false)
+}
+
+fn state_json(state: &CustomerState) -> Value {
+    let columns = &state.columns;
+    let transactions: Vec<Value> = (0..columns.len())
+        .map(|index| {
+            let amount = Amount::from_minor(columns.amount(index)).major();
+            json!({"event_time": moment(columns.time(index)), "amount": amount})
+        })
+        .collect();
+    json!({"first_seen": state.first_seen().map(moment), "transactions": transactions})
+}
+
+/// Every partition is claimed, because nobody but the producer knows which ones a customer is in.
+/// A row with nothing in it, as of the committed offset, is then what a restore finds: what the
+/// topic has from before is not applied to it. Whoever had the partitions finds the claims gone and
+/// reads them again, the new rows among them.
+fn erase(arguments: &Erase, settings: &Settings) -> anyhow::Result<()> {
+    let (mut store, stream, location) = open(settings)?;
+    let connection = connection(&settings.stream)?;
+    let partitions = partitions_of(&connection, &stream.topic, PATIENCE)?;
+    let mut nothing = Vec::new();
+    encode(&CustomerState::default(), &mut nothing);
+    let ids: Vec<&str> = arguments.ids.iter().map(String::as_str).collect();
+    let mut erased = 0;
+    for &partition in &partitions {
+        let holder = store.claim(partition, "customers erase")?.holder;
+        // After the claim: what is committed later is remembered by who reads the row.
+        let group = &stream.group_id;
+        let committed =
+            committed_offsets(&connection, group, &stream.topic, &[partition], PATIENCE)?;
+        let offset = committed.first().map_or(0, |(_, offset)| *offset);
+        erased += store.load(partition, &ids)?.len();
+        store.erase(holder, &ids, offset, &nothing)?;
+        store.release(holder)?;
+    }
+    let text = format!(
+        "erased {} customers in {} partitions of {}; {erased} snapshots of them were stored",
+        ids.len(),
+        partitions.len(),
+        location.name()
+    );
+    let json = json!({
+        "customers": ids.len(), "partitions": partitions.len(), "snapshots": erased,
+    });
+    output::summary(&text, &json, arguments.json, false)
+}

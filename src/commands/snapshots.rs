@@ -1,0 +1,196 @@
+//! `snapshots`: what is stored of customers, looked at and moved.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter};
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::failure::UsageError;
+use super::interrupt::Interrupt;
+use super::output::{self, count};
+use crate::config::Settings;
+use crate::database::{Location, Progress, SnapshotStore, Stream};
+use crate::snapshots::transfer::{Moved, export, import, verify};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Arguments {
+    /// List partitions, how far each is saved, and who has it
+    #[command(after_help = "Examples:\n  \
+        synfinance --config site.yaml snapshots list\n  \
+        synfinance snapshots list --json")]
+    List(Shown),
+    /// Write all snapshots to a file
+    #[command(after_help = "Example:\n  \
+        synfinance --config site.yaml snapshots export snapshots.jsonl\n\n\
+        The service may run meanwhile: each customer is written as of a moment of its own, and \
+        says so. The file has personal data in it.")]
+    Export(Moving),
+    /// Store the snapshots of a file
+    #[command(after_help = "Example:\n  \
+        synfinance --config new-database.yaml snapshots import snapshots.jsonl\n\n\
+        For another database, of the same group and topic. A customer who is stored with a later \
+        offset stays. Stop the service first: one that runs loses its claims and reads its \
+        partitions again.")]
+    Import(Moving),
+    /// Read every snapshot and say which cannot be read
+    #[command(after_help = "Examples:\n  \
+        synfinance --config site.yaml snapshots verify\n  \
+        synfinance snapshots verify --json\n\n\
+        Exit code: 0 all can be read, 1 some cannot. The service remembers those from the topic.")]
+    Verify(Shown),
+}
+
+/// Arguments of what only shows something.
+#[derive(Debug, Args)]
+pub(super) struct Shown {
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of what moves a file.
+#[derive(Debug, Args)]
+pub(super) struct Moving {
+    /// The file, JSON Lines
+    file: PathBuf,
+
+    /// Print the summary as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<()> {
+    let interrupt = Interrupt::listen()?;
+    let is_stopped = || interrupt.flag().load(Ordering::Acquire);
+    let (mut store, stream, location) = open(settings)?;
+    let store = &mut *store;
+    match arguments {
+        Arguments::List(arguments) => list(&store.progress()?, &stream, &location, arguments.json),
+        Arguments::Export(arguments) => {
+            let name = arguments.file.display();
+            let file =
+                File::create(&arguments.file).with_context(|| format!("cannot write {name}"))?;
+            let moved = export(store, &stream, &mut BufWriter::new(file), &is_stopped)
+                .with_context(|| format!("{name} is not complete"))?;
+            summary(moved, "exported", arguments)
+        }
+        Arguments::Import(arguments) => {
+            let name = arguments.file.display();
+            let file =
+                File::open(&arguments.file).with_context(|| format!("cannot read {name}"))?;
+            let owner = format!("import of {name}");
+            let moved = import(store, &stream, &owner, &mut BufReader::new(file), &is_stopped)
+                .with_context(|| format!("{name} is not imported to its end"))?;
+            summary(moved, "imported", arguments)
+        }
+        Arguments::Verify(arguments) => {
+            let found = verify(store, &is_stopped)?;
+            let unreadable = found.newer + found.damaged;
+            let mut text = format!(
+                "{} customers, {} bytes, {} cannot be read",
+                count(found.customers),
+                count(found.bytes),
+                count(unreadable)
+            );
+            for (partition, customer_id, why) in &found.unreadable {
+                text.push_str(&format!("\npartition {partition}, customer {customer_id}: {why}"));
+            }
+            output::summary(&text, &found, arguments.json, false)?;
+            if unreadable > 0 {
+                bail!("{unreadable} of {} snapshots cannot be read", found.customers);
+            }
+            Ok(())
+        }
+    }
+}
+
+/// The configured database, and the stream whose snapshots it has.
+pub(super) fn open(
+    settings: &Settings,
+) -> anyhow::Result<(Box<dyn SnapshotStore>, Stream, Location)> {
+    let location = location(settings)?;
+    if let Location::Sqlite(file) = &location
+        && !file.exists()
+    {
+        bail!(
+            "there is no {}: state.database_url names a file that no service has made",
+            file.display()
+        );
+    }
+    let stream = Stream {
+        group_id: settings.stream.group_id.clone(),
+        topic: settings.stream.topics.transactions.clone(),
+    };
+    let store = location.open(&stream).context("the snapshot database cannot be opened")?;
+    Ok((store, stream, location))
+}
+
+/// Where customers are saved.
+pub(super) fn location(settings: &Settings) -> Result<Location, UsageError> {
+    let what = "state.database_url is none of postgres://user:password@host:5432/database and \
+                sqlite:FILE";
+    Location::parse(settings.state.database_url.expose()).ok_or_else(|| UsageError(what.to_owned()))
+}
+
+/// A moment as people write it.
+pub(super) fn moment(millis: i64) -> String {
+    Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH).to_string()
+}
+
+fn list(
+    partitions: &[Progress],
+    stream: &Stream,
+    location: &Location,
+    wants_json: bool,
+) -> anyhow::Result<()> {
+    let rows: Vec<_> = partitions
+        .iter()
+        .map(|row| {
+            json!({
+                "partition": row.partition,
+                "customers": row.customers,
+                "saved_offset": row.saved_offset,
+                "saved_at": row.saved_at_ms.map(moment),
+                "owner": row.owner,
+                "epoch": row.epoch,
+            })
+        })
+        .collect();
+    let json = json!({
+        "database": location.name(),
+        "group_id": stream.group_id,
+        "topic": stream.topic,
+        "partitions": rows,
+    });
+    let mut text = format!(
+        "{}, group {}, topic {}: {} partitions\n{:>9}  {:>12}  {:>14}  {:24}  owner",
+        location.name(),
+        stream.group_id,
+        stream.topic,
+        partitions.len(),
+        "partition",
+        "customers",
+        "saved offset",
+        "saved at"
+    );
+    for row in partitions {
+        let saved = row.saved_offset.map_or("-".to_owned(), |offset| offset.to_string());
+        let at = row.saved_at_ms.map_or("-".to_owned(), moment);
+        let owner = row.owner.as_deref().unwrap_or("-");
+        let customers = count(row.customers);
+        let partition = row.partition;
+        text.push_str(&format!("\n{partition:>9}  {customers:>12}  {saved:>14}  {at:24}  {owner}"));
+    }
+    output::summary(&text, &json, wants_json, false)
+}
+
+fn summary(moved: Moved, what: &str, arguments: &Moving) -> anyhow::Result<()> {
+    let text =
+        format!("{what}: {} customers of {} partitions", count(moved.customers), moved.partitions);
+    output::summary(&text, &moved, arguments.json, false)
+}

@@ -1,0 +1,58 @@
+//! A partition that the worker keeps is read again from further back.
+//!
+//! Two things make that necessary, both rare: the database was silent when the partition came and
+//! has a snapshot of it, or rows of the snapshot cannot be read and their customers have to be
+//! remembered from the log. What was judged stays judged: everything is committed first, and up to
+//! there records are only remembered.
+
+use std::sync::atomic::AtomicBool;
+
+use super::custody::Why;
+use super::driver::Worker;
+use super::score::Score;
+use super::{Error, Event};
+use crate::clock::Stopwatch;
+use crate::kafka::{Beginning, Record};
+
+impl<S: Score> Worker<'_, S> {
+    /// Does so for one partition, if there is one. Its records in `held` are dropped, they come
+    /// again.
+    pub(super) fn reseat(
+        &mut self,
+        held: &mut Vec<Record<'_>>,
+        stop: &AtomicBool,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Error> {
+        let Some(custody) = &self.custody else { return Ok(()) };
+        let Some((partition, why)) = custody.to_reseat() else { return Ok(()) };
+        self.drain_or_warn(observe);
+        self.commit_last(observe)?;
+        let begins = self.beginnings(&[partition], stop, observe)?;
+        let Some(&begins) = begins.first() else { return Ok(()) };
+        let Some(custody) = &mut self.custody else { return Ok(()) };
+        let begins = match why {
+            Why::Late => match custody.take_up(begins, self.step.scorer) {
+                Some(begins) => begins,
+                None => return Ok(()),
+            },
+            Why::Refused => {
+                custody.give_refused_up(partition, self.step.scorer);
+                begins
+            }
+        };
+        let Beginning { from, judged_until, .. } = begins;
+        tracing::warn!(partition, from, judged_until, ?why, "the partition is read again");
+        self.outbox.close(&[partition])?;
+        held.retain(|record| record.partition() != partition);
+        self.pauses.forget(self.consumer, &[partition]);
+        self.outbox.tasks.assign(partition, from, judged_until);
+        self.restoring.retain(|(other, _)| *other != partition);
+        if from < judged_until {
+            self.restoring.push((partition, Stopwatch::start()));
+        }
+        self.consumer.seek(partition, from)?;
+        self.pauses.apply(self.consumer, &self.outbox.tasks.partitions())?;
+        observe(Event::Assigned(&self.outbox.tasks));
+        Ok(())
+    }
+}

@@ -1,0 +1,114 @@
+//! The real worker and engine with memory for a tenth of the customers: the others are in a
+//! database, leave and come back all the time, and no decision changes by it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use synfinance::clock::now_millis;
+use synfinance::codec::{encode_transaction, frame_confluent, read_alert};
+use synfinance::database::{Location, Stream};
+use synfinance::engine::{Context, Engine};
+use synfinance::features::calendar::Calendar;
+use synfinance::features::cities::Cities;
+use synfinance::features::feature::Feature;
+use synfinance::generate::{self, Generator};
+use synfinance::kafka::{Assignment, Connection, Outgoing, Producer};
+use synfinance::model::Model;
+use synfinance::snapshots::Policy;
+use synfinance::snapshots::policy::SavePoint;
+use synfinance::state::Bounds;
+use synfinance::worker::{self, Event, Met, Snapshots};
+
+use super::{PATIENCE, cluster_of, read, settings};
+
+const TRANSACTIONS: usize = 12_000;
+const CUSTOMERS: u32 = 600;
+
+fn engine() -> Engine {
+    let bytes = include_bytes!("../../models/fraud-detector.onnx");
+    let model = Model::from_bytes(bytes, &|name| Feature::named(name).map(|_| ())).unwrap();
+    let cities = include_str!("../../config/cities.csv");
+    let context = Context {
+        calendar: Calendar::new("UTC", include_str!("../../config/holidays.csv")).unwrap(),
+        cities: Cities::new(cities).unwrap(),
+        bounds: Bounds::default(),
+    };
+    Engine::for_scoring(Arc::new(context), Arc::new(model), None, None).unwrap()
+}
+
+fn produce_generated(connection: &Connection) {
+    let settings = generate::Settings {
+        transactions: TRANSACTIONS as u64,
+        customers: CUSTOMERS,
+        ..generate::Settings::default()
+    };
+    let producer = Producer::new(connection, Duration::ZERO).unwrap();
+    for payment in Generator::new(&settings).unwrap() {
+        let raw = payment.raw();
+        let mut value = Vec::new();
+        frame_confluent(1, &mut value);
+        encode_transaction(&raw, &mut value);
+        let key = Some(raw.customer_id.as_bytes());
+        let record = Outgoing { topic: "transactions", key, value: Some(&value), headers: None };
+        producer.send(record, 0, PATIENCE).unwrap();
+    }
+    producer.flush(PATIENCE).unwrap();
+}
+
+/// What a group of its own decides about every transaction, and what its engine met.
+fn decide(
+    connection: &Connection,
+    name: &str,
+    snapshots: Option<Snapshots>,
+) -> (BTreeMap<String, u64>, Met, usize) {
+    let mut settings = settings(connection, Assignment::Cooperative);
+    settings.group_id = name.to_owned();
+    settings.topics.alerts = format!("alerts-{name}");
+    settings.topics.scored = Some(format!("scored-{name}"));
+    settings.snapshots = snapshots;
+    let mut engine = engine();
+    let (stop, mut met, mut most) = (AtomicBool::new(false), Met::default(), 0);
+    let mut observe = |event: Event<'_>| match event {
+        Event::Counted(counts, now) => {
+            met = now;
+            stop.store(counts.handled() >= TRANSACTIONS as u64, Ordering::SeqCst);
+        }
+        Event::StateBytes(bytes) => most = most.max(bytes),
+        _ => {}
+    };
+    let clock = || now_millis() * 1_000;
+    worker::run(&settings, &mut engine, &clock, &stop, &mut |_| (), &mut observe).unwrap();
+    let most = most.max(engine.state_bytes());
+    let scored = read(connection, &format!("scored-{name}"), TRANSACTIONS, |record| {
+        let alert = read_alert(record.value().unwrap(), 2).unwrap();
+        (alert.transaction_id.to_owned(), alert.score.to_bits())
+    });
+    (scored.into_iter().collect(), met, most)
+}
+
+#[test]
+fn memory_for_a_tenth_of_the_customers_changes_no_decision() {
+    let topics = ["alerts-all", "scored-all", "alerts-tenth", "scored-tenth"];
+    let (_cluster, connection) = cluster_of(2, &topics);
+    produce_generated(&connection);
+    let (expected, met, bytes) = decide(&connection, "all", None);
+    assert_eq!((expected.len(), met.evicted, met.loaded), (TRANSACTIONS, 0, 0));
+
+    let directory = tempfile::tempdir().unwrap();
+    let location = Location::Sqlite(directory.path().join("snapshots.db"));
+    let stream = Stream { group_id: "tenth".to_owned(), topic: "transactions".to_owned() };
+    let snapshots = Snapshots {
+        open: Arc::new(move || location.open(&stream)),
+        complain: Arc::new(|said| assert_eq!(said, None)),
+        owner: "test".to_owned(),
+        policy: Policy(vec![SavePoint { after: Duration::from_secs(3_600), changed: usize::MAX }]),
+        max_bytes: bytes / 10,
+    };
+    let (decided, met, _) = decide(&connection, "tenth", Some(snapshots));
+    assert!(decided == expected, "a score differs");
+    assert!(met.evicted > u64::from(CUSTOMERS), "{met:?}");
+    assert!(met.loaded > u64::from(CUSTOMERS), "{met:?}");
+    assert!(met.customers < CUSTOMERS as usize / 2, "{met:?}");
+}

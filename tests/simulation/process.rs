@@ -1,0 +1,170 @@
+//! A process of the simulated world: an engine, tasks, saves, and alerts on their way.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use synfinance::codec::{ALERT_SCHEMA, Framing, TRANSACTION_SCHEMA, read_alert};
+use synfinance::database::Holder;
+use synfinance::engine::{Context, Engine};
+use synfinance::features::calendar::Calendar;
+use synfinance::features::cities::Cities;
+use synfinance::features::feature::Feature;
+use synfinance::kafka::{Assignment, Connection, Headers, Outgoing};
+use synfinance::model::Model;
+use synfinance::snapshots::{Batch, Saving};
+use synfinance::state::Bounds;
+use synfinance::worker::step::{Arrived, Kind, Publish};
+use synfinance::worker::tasks::Tasks;
+use synfinance::worker::{Delivery, Error, ModelName, Schemas, Settings, Topics};
+
+/// An alert: of which transaction, and what it says.
+pub type Alert = (String, u64);
+
+/// A record of the log.
+#[derive(Clone)]
+pub struct Record {
+    pub partition: i32,
+    pub offset: i64,
+    pub value: Arc<[u8]>,
+}
+
+impl Arrived for Record {
+    fn partition(&self) -> i32 {
+        self.partition
+    }
+
+    fn offset(&self) -> i64 {
+        self.offset
+    }
+
+    fn timestamp_ms(&self) -> Option<i64> {
+        None
+    }
+
+    fn key(&self) -> Option<&[u8]> {
+        None
+    }
+
+    fn value(&self) -> Option<&[u8]> {
+        Some(&self.value)
+    }
+
+    fn headers(&self) -> Headers {
+        Headers::default()
+    }
+}
+
+static SHARED: LazyLock<(Arc<Context>, Arc<Model>)> = LazyLock::new(|| {
+    let bytes = include_bytes!("../../models/fraud-detector.onnx");
+    let model = Model::from_bytes(bytes, &|name| Feature::named(name).map(|_| ())).unwrap();
+    let context = Context {
+        calendar: Calendar::new("UTC", include_str!("../../config/holidays.csv")).unwrap(),
+        cities: Cities::new(include_str!("../../config/cities.csv")).unwrap(),
+        bounds: Bounds { max_transactions: 32, ..Bounds::default() },
+    };
+    (Arc::new(context), Arc::new(model))
+});
+
+/// An engine that alerts often.
+pub fn engine() -> Engine {
+    let (context, model) = SHARED.clone();
+    Engine::for_scoring(context, model, None, Some(0.05)).unwrap()
+}
+
+/// What a step is told; nothing in it is connected to anything.
+pub fn settings() -> Settings {
+    let model = ModelName { name: "m".to_owned(), version: "1".to_owned(), threshold: 0.05 };
+    Settings {
+        connection: Connection::new("nowhere:1", Vec::new().into_iter().collect()).unwrap(),
+        group_id: "g".to_owned(),
+        assignment: Assignment::Cooperative,
+        topics: Topics::default(),
+        schemas: Schemas::of(&[(1, TRANSACTION_SCHEMA), (2, ALERT_SCHEMA)]),
+        framing: Framing::Confluent(2),
+        delivery: Delivery::AtLeastOnce,
+        model,
+        batch_records: 64,
+        batch_wait: Duration::ZERO,
+        commit_interval: Duration::ZERO,
+        snapshots: None,
+        memory: Duration::ZERO,
+        patience: Duration::ZERO,
+        shutdown_deadline: Duration::ZERO,
+    }
+}
+
+/// One partition's snapshot in a process.
+pub struct Part {
+    pub holder: Option<Holder>,
+    pub saving: Option<Saving>,
+    /// The last batch of a save is handed on and not answered.
+    pub is_awaited: bool,
+}
+
+/// A process.
+pub struct Process {
+    pub engine: Engine,
+    pub tasks: Tasks,
+    pub parts: BTreeMap<i32, Part>,
+    /// Where it reads on.
+    pub positions: BTreeMap<i32, i64>,
+    /// Alerts that the broker has not taken; without a place, if nobody waits to be told.
+    pub sent: VecDeque<(Option<(i32, i64)>, Alert)>,
+    /// Offsets whose alerts the broker has, which the process does not know yet.
+    pub taken: VecDeque<(i32, i64)>,
+    /// Batches on their way to the store.
+    pub orders: VecDeque<Batch>,
+}
+
+impl Process {
+    pub fn new() -> Self {
+        Self {
+            engine: engine(),
+            tasks: Tasks::default(),
+            parts: BTreeMap::new(),
+            positions: BTreeMap::new(),
+            sent: VecDeque::new(),
+            taken: VecDeque::new(),
+            orders: VecDeque::new(),
+        }
+    }
+
+    /// Forgets a partition that is gone.
+    pub fn forget(&mut self, partition: i32) {
+        self.engine.forget(partition);
+        self.tasks.remove(&[partition]);
+        self.parts.remove(&partition);
+        self.positions.remove(&partition);
+        self.taken.retain(|(of, _)| *of != partition);
+        for (place, _) in &mut self.sent {
+            *place = place.filter(|(of, _)| *of != partition);
+        }
+    }
+}
+
+/// Where a step's alerts go.
+pub struct Out<'a> {
+    pub tasks: &'a mut Tasks,
+    pub sent: &'a mut VecDeque<(Option<(i32, i64)>, Alert)>,
+}
+
+impl Publish for Out<'_> {
+    fn was_judged(&mut self, source: &impl Arrived) -> bool {
+        self.tasks.was_judged(source.partition(), source.offset())
+    }
+
+    fn publish(
+        &mut self,
+        source: &impl Arrived,
+        kind: Kind,
+        record: Outgoing<'_>,
+    ) -> Result<(), Error> {
+        assert_eq!(kind, Kind::Alert, "every record of the log can be scored");
+        let alert = read_alert(record.value.unwrap(), 2).unwrap();
+        let alert = (alert.transaction_id.to_owned(), alert.score.to_bits());
+        self.tasks.expect(source.partition(), source.offset())?;
+        self.sent.push_back((Some((source.partition(), source.offset())), alert));
+        Ok(())
+    }
+}
