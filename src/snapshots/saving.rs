@@ -18,8 +18,9 @@ const BATCH_CUSTOMERS: usize = 256;
 /// Bytes from which a batch takes no further customer.
 const BATCH_BYTES: usize = 1 << 20;
 
-/// Most batches that wait for their records to be committed.
-const HELD_BATCHES: usize = 4;
+/// Most batches that wait for their records to be committed: some megabytes, and enough for the
+/// customers of a second between two commits.
+const HELD_BATCHES: usize = 16;
 
 /// Encoded customers on their way to the store.
 #[derive(Debug)]
@@ -213,10 +214,10 @@ mod tests {
     #[test]
     fn few_batches_wait() {
         let mut customers = Customers::default();
-        (0..4_000).for_each(|n| pay(&mut customers, n, n as i64));
-        let mut saving = Saving::begin(HOLDER, 4_000, customers.cut());
-        let encoded = (0..10).filter(|_| saving.encode(&customers)).count();
+        (0..8_000).for_each(|n| pay(&mut customers, n, n as i64));
+        let mut saving = Saving::begin(HOLDER, 8_000, customers.cut());
+        let encoded = (0..30).filter(|_| saving.encode(&customers)).count();
         assert_eq!(encoded, HELD_BATCHES);
-        assert!(saving.ready(4_000).is_some() && saving.encode(&customers));
+        assert!(saving.ready(8_000).is_some() && saving.encode(&customers));
     }
 }

@@ -25,6 +25,9 @@ const BUSY_WAIT: Duration = Duration::from_millis(1);
 /// Records after which offsets are committed before it is time.
 const COMMIT_RECORDS: u64 = 20_000;
 
+/// Time between commits while customers are saved.
+const SAVING_INTERVAL: Duration = Duration::from_millis(50);
+
 /// Time between two looks at how far behind the partitions are.
 const LAG_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -190,8 +193,14 @@ impl<'a, S: Score> Worker<'a, S> {
     /// records. Exactly once it costs a transaction's round trips.
     fn is_commit_due(&self) -> bool {
         let records = self.step.counts.received - self.committed_at;
-        let is_long = !self.outbox.is_transactional() && records >= COMMIT_RECORDS;
-        is_long || self.since_commit.elapsed() >= self.settings.commit_interval
+        let since = self.since_commit.elapsed();
+        if self.outbox.is_transactional() {
+            return since >= self.settings.commit_interval;
+        }
+        // What is encoded waits to be committed before it may be stored.
+        let is_awaited =
+            since >= SAVING_INTERVAL && self.custody.as_ref().is_some_and(Custody::is_saving);
+        is_awaited || records >= COMMIT_RECORDS || since >= self.settings.commit_interval
     }
 
     /// Ends orderly: what is in hand is published, acknowledged and committed.
