@@ -366,7 +366,8 @@ impl Postgres {
                 (true, Ok(())) => transaction.commit().await?,
                 (false, Ok(())) => transaction.rollback().await?,
                 (_, Err(error)) => {
-                    transaction.rollback().await?;
+                    // What went wrong first is what to tell; the caller drops the connection.
+                    drop(transaction.rollback().await);
                     return Err(error);
                 }
             }

@@ -101,7 +101,8 @@ impl Sqlite {
                 (true, Ok(())) => transaction.commit().await?,
                 (false, Ok(())) => transaction.rollback().await?,
                 (_, Err(error)) => {
-                    transaction.rollback().await?;
+                    // What went wrong first is what to tell; the caller drops the connection.
+                    drop(transaction.rollback().await);
                     return Err(error);
                 }
             }

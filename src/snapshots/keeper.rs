@@ -254,6 +254,9 @@ impl Job {
                 Err(StoreError::Fenced(holder)) => return Some(Answer::Fenced(holder)),
                 Err(error) => error,
             };
+            // A connection that has failed may be in the middle of something: SQLite gives up a
+            // transaction by itself when its disk is full.
+            self.store = None;
             let text = with_causes(&error);
             if !has_complained {
                 match error.problem() {

@@ -133,6 +133,18 @@ fn orders_are_done_in_turn_however_long_the_database_is_away() {
 }
 
 #[test]
+fn a_connection_that_failed_is_not_used_again() {
+    let desk = Desk::default();
+    let keeper = desk.keeper();
+    keeper.order(claim(3)).unwrap();
+    assert!(keeper.wait(SOON).is_some());
+    desk.away(1);
+    keeper.order(Order::Save(batch())).unwrap();
+    assert!(matches!(keeper.wait(SOON), Some(Answer::Saved { .. })));
+    assert_eq!(desk.state().done, ["open", "claim 3 me", "open", "save 3 Some(9)"]);
+}
+
+#[test]
 fn a_claim_of_somebody_else_is_told_and_not_tried_again() {
     let desk = Desk::default();
     let keeper = desk.keeper();
