@@ -44,6 +44,11 @@ pub fn pause(duration: Duration) {
     std::thread::sleep(duration);
 }
 
+/// A moment in milliseconds since the epoch as RFC 3339; one that no calendar has is the epoch.
+pub fn rfc3339(millis: i64) -> String {
+    jiff::Timestamp::from_millisecond(millis).unwrap_or_default().to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -33,6 +33,7 @@ use synfinance::worker::{
 
 #[path = "embedded_support/bounded.rs"]
 mod bounded;
+mod engine_support;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -5,16 +5,13 @@
 //! The engine alone, with a map for a database: no thread, no clock, every moment to save or to
 //! crash at.
 
+mod engine_support;
+
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use proptest::prelude::*;
-use synfinance::engine::{Context, Decision, Engine, Place};
-use synfinance::features::calendar::Calendar;
-use synfinance::features::cities::Cities;
-use synfinance::features::feature::Feature;
+use synfinance::engine::{Decision, Engine, Place};
 use synfinance::generate::{Generated, Generator, Settings};
-use synfinance::model::Model;
 use synfinance::state::customers::Customers;
 use synfinance::state::hash::hash64;
 use synfinance::state::{Bounds, snapshot};
@@ -23,14 +20,8 @@ use synfinance::transaction::Transaction;
 const PARTITION: i32 = 5;
 
 fn engine() -> Engine {
-    let bytes = include_bytes!("../models/fraud-detector.onnx");
-    let model = Model::from_bytes(bytes, &|name| Feature::named(name).map(|_| ())).unwrap();
-    let context = Context {
-        calendar: Calendar::new("Asia/Kolkata", include_str!("../config/holidays.csv")).unwrap(),
-        cities: Cities::new(include_str!("../config/cities.csv")).unwrap(),
-        bounds: Bounds { max_transactions: 32, ..Bounds::default() },
-    };
-    Engine::for_scoring(Arc::new(context), Arc::new(model), None, None).unwrap()
+    let bounds = Bounds { max_transactions: 32, ..Bounds::default() };
+    engine_support::engine(engine_support::context("Asia/Kolkata", bounds), None)
 }
 
 /// Payments of few customers, some out of order, some twice.

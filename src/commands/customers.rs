@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::kafka::PATIENCE;
 use super::output;
-use super::snapshots::{moment, open};
+use super::snapshots::open;
+use crate::clock::rfc3339;
 use crate::config::Settings;
 use crate::kafka::{committed_offsets, partitions_of};
 use crate::service::connection;
@@ -71,7 +72,7 @@ fn show(arguments: &Show, settings: &Settings) -> anyhow::Result<()> {
             found.push(json!({
                 "partition": progress.partition,
                 "applied_offset": customer.applied_offset,
-                "erased_at": customer.erased_at_ms.map(moment),
+                "erased_at": customer.erased_at_ms.map(rfc3339),
                 "bytes": customer.state.len(),
                 "state": match &state {
                     Ok(state) => state_json(state),
@@ -93,10 +94,10 @@ fn state_json(state: &CustomerState) -> Value {
     let transactions: Vec<Value> = (0..columns.len())
         .map(|index| {
             let amount = Amount::from_minor(columns.amount(index)).major();
-            json!({"event_time": moment(columns.time(index)), "amount": amount})
+            json!({"event_time": rfc3339(columns.time(index)), "amount": amount})
         })
         .collect();
-    json!({"first_seen": state.first_seen().map(moment), "transactions": transactions})
+    json!({"first_seen": state.first_seen().map(rfc3339), "transactions": transactions})
 }
 
 /// Every partition is claimed, because nobody but the producer knows which ones a customer is in.

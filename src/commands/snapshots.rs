@@ -3,18 +3,18 @@
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
-use jiff::Timestamp;
 use serde_json::json;
 
 use super::failure::UsageError;
 use super::interrupt::Interrupt;
 use super::output::{self, count};
+use crate::clock::rfc3339;
 use crate::config::Settings;
 use crate::database::{Location, Progress, SnapshotStore, Stream};
+use crate::service::snapshot_stream;
 use crate::snapshots::transfer::{Moved, export, import, verify};
 
 #[derive(Debug, Subcommand)]
@@ -66,7 +66,7 @@ pub(super) struct Moving {
 
 pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<()> {
     let interrupt = Interrupt::listen()?;
-    let is_stopped = || interrupt.flag().load(Ordering::Acquire);
+    let stop = interrupt.flag();
     let (mut store, stream, location) = open(settings)?;
     let store = &mut *store;
     match arguments {
@@ -75,7 +75,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<
             let name = arguments.file.display();
             let file =
                 File::create(&arguments.file).with_context(|| format!("cannot write {name}"))?;
-            let moved = export(store, &stream, &mut BufWriter::new(file), &is_stopped)
+            let moved = export(store, &stream, &mut BufWriter::new(file), stop)
                 .with_context(|| format!("{name} is not complete"))?;
             summary(moved, "exported", arguments)
         }
@@ -84,12 +84,12 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<
             let file =
                 File::open(&arguments.file).with_context(|| format!("cannot read {name}"))?;
             let owner = format!("import of {name}");
-            let moved = import(store, &stream, &owner, &mut BufReader::new(file), &is_stopped)
+            let moved = import(store, &stream, &owner, &mut BufReader::new(file), stop)
                 .with_context(|| format!("{name} is not imported to its end"))?;
             summary(moved, "imported", arguments)
         }
         Arguments::Verify(arguments) => {
-            let found = verify(store, &is_stopped)?;
+            let found = verify(store, stop)?;
             let unreadable = found.newer + found.damaged;
             let mut text = format!(
                 "{} customers, {} bytes, {} cannot be read",
@@ -122,10 +122,7 @@ pub(super) fn open(
             file.display()
         );
     }
-    let stream = Stream {
-        group_id: settings.stream.group_id.clone(),
-        topic: settings.stream.topics.transactions.clone(),
-    };
+    let stream = snapshot_stream(&settings.stream);
     let store = location.open(&stream).context("the snapshot database cannot be opened")?;
     Ok((store, stream, location))
 }
@@ -135,11 +132,6 @@ pub(super) fn location(settings: &Settings) -> Result<Location, UsageError> {
     let what = "state.database_url is none of postgres://user:password@host:5432/database and \
                 sqlite:FILE";
     Location::parse(settings.state.database_url.expose()).ok_or_else(|| UsageError(what.to_owned()))
-}
-
-/// A moment as people write it.
-pub(super) fn moment(millis: i64) -> String {
-    Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH).to_string()
 }
 
 fn list(
@@ -155,7 +147,7 @@ fn list(
                 "partition": row.partition,
                 "customers": row.customers,
                 "saved_offset": row.saved_offset,
-                "saved_at": row.saved_at_ms.map(moment),
+                "saved_at": row.saved_at_ms.map(rfc3339),
                 "owner": row.owner,
                 "epoch": row.epoch,
             })
@@ -180,7 +172,7 @@ fn list(
     );
     for row in partitions {
         let saved = row.saved_offset.map_or("-".to_owned(), |offset| offset.to_string());
-        let at = row.saved_at_ms.map_or("-".to_owned(), moment);
+        let at = row.saved_at_ms.map_or("-".to_owned(), rfc3339);
         let owner = row.owner.as_deref().unwrap_or("-");
         let customers = count(row.customers);
         let partition = row.partition;

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
-use sqlx::{Postgres as Dialect, Row as _, Transaction};
+use sqlx::{AssertSqlSafe, Postgres as Dialect, Row as _, Transaction};
 
 use super::runtime::{Asking, text};
 use super::store::{Claim, Holder, Progress, SavedCustomer, SnapshotStore, StoredCustomer};
@@ -207,63 +207,26 @@ impl SnapshotStore for Postgres {
     }
 
     fn release(&mut self, holder: Holder) -> Result<(), StoreError> {
-        self.as_holder("release a partition", holder, async |transaction, stream| {
-            sqlx::query(
-                "update partition_progress set owner = null where stream = $1 and partition = $2",
-            )
-            .bind(stream)
-            .bind(holder.partition)
-            .execute(&mut **transaction)
-            .await?;
-            Ok(())
-        })
+        let released =
+            "update partition_progress set owner = null where stream = $1 and partition = $2";
+        self.change("release a partition", holder, released).map(drop)
     }
 
     fn discard(&mut self, holder: Holder) -> Result<(), StoreError> {
         let action = "discard a partition";
-        self.as_holder(action, holder, async |transaction, stream| {
-            sqlx::query(
-                "update partition_progress set saved_offset = 0, saved_at = null \
-                 where stream = $1 and partition = $2",
-            )
-            .bind(stream)
-            .bind(holder.partition)
-            .execute(&mut **transaction)
-            .await?;
-            Ok(())
-        })?;
+        let unsaved = "update partition_progress set saved_offset = 0, saved_at = null \
+                       where stream = $1 and partition = $2";
+        self.change(action, holder, unsaved)?;
         // A few at a time: a statement has a time limit, a partition has none.
-        loop {
-            let mut deleted = 0;
-            self.as_holder(action, holder, async |transaction, stream| {
-                let done = sqlx::query(
-                    "delete from customer_state where stream = $1 and partition = $2 \
-                     and customer_id in (select customer_id from customer_state \
-                     where stream = $1 and partition = $2 limit $3)",
-                )
-                .bind(stream)
-                .bind(holder.partition)
-                .bind(i64::from(DISCARDED_AT_ONCE))
-                .execute(&mut **transaction)
-                .await?;
-                deleted = done.rows_affected();
-                Ok(())
-            })?;
-            if deleted == 0 {
-                break;
-            }
-        }
-        self.as_holder(action, holder, async |transaction, stream| {
-            sqlx::query(
-                "update partition_progress set highest_offset = 0 \
-                 where stream = $1 and partition = $2",
-            )
-            .bind(stream)
-            .bind(holder.partition)
-            .execute(&mut **transaction)
-            .await?;
-            Ok(())
-        })
+        let some = format!(
+            "delete from customer_state where stream = $1 and partition = $2 \
+             and customer_id in (select customer_id from customer_state \
+             where stream = $1 and partition = $2 limit {DISCARDED_AT_ONCE})"
+        );
+        while self.change(action, holder, &some)? > 0 {}
+        let empty = "update partition_progress set highest_offset = 0 \
+                     where stream = $1 and partition = $2";
+        self.change(action, holder, empty).map(drop)
     }
 
     fn load(
@@ -338,6 +301,23 @@ impl SnapshotStore for Postgres {
 }
 
 impl Postgres {
+    /// Runs one statement about a partition, stream $1 and partition $2, if the holder is
+    /// still the owner; how many rows it changed.
+    fn change(
+        &self,
+        action: &'static str,
+        holder: Holder,
+        statement: &str,
+    ) -> Result<u64, StoreError> {
+        let mut changed = 0;
+        self.as_holder(action, holder, async |transaction, stream| {
+            let query = sqlx::query(AssertSqlSafe(statement)).bind(stream).bind(holder.partition);
+            changed = query.execute(&mut **transaction).await?.rows_affected();
+            Ok(())
+        })?;
+        Ok(changed)
+    }
+
     /// Does `work` in a transaction, if the holder is still the owner. The row that says so stays
     /// locked until the end: a claim waits for this, and not the other way round.
     fn as_holder(

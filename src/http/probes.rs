@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use super::State;
-use crate::clock::now_millis;
+use crate::clock::{now_millis, rfc3339};
 use crate::health::{Check, Finding, Overall, Stuck};
 
 /// The content type of Prometheus' text format.
@@ -61,7 +61,7 @@ pub(super) async fn health(state: Shared) -> Response {
     let body = json!({
         "status": word,
         "version": state.version,
-        "timestamp": timestamp(now_millis()),
+        "timestamp": rfc3339(now_millis()),
         "model": {"name": state.model.name, "version": state.model.version},
         "checks": checks,
     });
@@ -76,11 +76,6 @@ fn finding(finding: Finding) -> Value {
         Finding::Degraded(reason) => json!({"status": "degraded", "reason": reason}),
         Finding::Down(reason) => json!({"status": "down", "reason": reason}),
     }
-}
-
-/// RFC 3339; the epoch for a time that has none.
-fn timestamp(millis: i64) -> String {
-    jiff::Timestamp::from_millisecond(millis).unwrap_or_default().to_string()
 }
 
 /// All metrics, as Prometheus reads them.

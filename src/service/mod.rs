@@ -14,7 +14,7 @@ mod observer;
 mod start;
 mod supervisor;
 
-pub use start::connection;
+pub use start::{connection, snapshot_stream};
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

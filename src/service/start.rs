@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Shared;
 use crate::clock::pause;
 use crate::config::Stream;
+use crate::database;
 use crate::error::with_causes;
 use crate::health::{Check, Finding};
 use crate::kafka::{self, Connection, NewTopics};
@@ -19,6 +20,12 @@ const ANSWER_TIME: Duration = Duration::from_secs(5);
 
 /// Between two looks at whether the process is to end.
 const SLICE: Duration = Duration::from_millis(50);
+
+/// Whose snapshots a service has.
+pub fn snapshot_stream(stream: &Stream) -> database::Stream {
+    let (group_id, topic) = (stream.group_id.clone(), stream.topics.transactions.clone());
+    database::Stream { group_id, topic }
+}
 
 /// The cluster that the settings name.
 ///

@@ -6,12 +6,11 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use super::observer::Observer;
-use super::start::rest;
+use super::start::{rest, snapshot_stream};
 use super::{Error, Make, Settings, Shared};
 use crate::clock::{Stopwatch, now_micros, now_millis, pause};
 use crate::codec::Framing;
 use crate::config::{Assignment, Delivery};
-use crate::database;
 use crate::engine::Engine;
 use crate::error::with_causes;
 use crate::health::{Check, Finding};
@@ -167,10 +166,7 @@ fn worker_settings(
 
 fn snapshots(settings: &Settings, shared: &Shared, number: usize) -> worker::Snapshots {
     let location = settings.database.clone();
-    let stream = database::Stream {
-        group_id: settings.stream.group_id.clone(),
-        topic: settings.stream.topics.transactions.clone(),
-    };
+    let stream = snapshot_stream(&settings.stream);
     let health = Arc::clone(&shared.health);
     worker::Snapshots {
         open: Arc::new(move || location.open(&stream)),

@@ -5,6 +5,7 @@
 //! their own version and checksum.
 
 use std::io::{BufRead, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -87,7 +88,7 @@ pub struct Moved {
     pub customers: u64,
 }
 
-/// Writes everything that is stored of a stream. `is_stopped` is asked between pages.
+/// Writes everything that is stored of a stream. `stop` is looked at between pages.
 ///
 /// # Errors
 /// [`TransferError`].
@@ -95,7 +96,7 @@ pub fn export(
     store: &mut dyn SnapshotStore,
     stream: &Stream,
     out: &mut dyn Write,
-    is_stopped: &dyn Fn() -> bool,
+    stop: &AtomicBool,
 ) -> Result<Moved, TransferError> {
     let Stream { group_id, topic } = stream.clone();
     write_line(out, &Line::Snapshots { format: FORMAT.to_owned(), group_id, topic })?;
@@ -104,7 +105,7 @@ pub fn export(
         let (partition, saved_offset) = (progress.partition, progress.saved_offset);
         write_line(out, &Line::Partition { partition, saved_offset })?;
         moved.partitions += 1;
-        moved.customers += each(store, partition, is_stopped, &mut |customer| {
+        moved.customers += each(store, partition, stop, &mut |customer| {
             let StoredCustomer { customer_id, applied_offset, state, erased_at_ms } = customer;
             let state = STANDARD.encode(state);
             let line = Line::Customer { customer_id, applied_offset, erased_at_ms, state };
@@ -125,7 +126,7 @@ pub fn import(
     stream: &Stream,
     owner: &str,
     file: &mut dyn BufRead,
-    is_stopped: &dyn Fn() -> bool,
+    stop: &AtomicBool,
 ) -> Result<Moved, TransferError> {
     let mut moved = Moved::default();
     let mut open: Option<Open> = None;
@@ -170,7 +171,7 @@ pub fn import(
                 moved.customers += 1;
                 if open.waiting.len() == PAGE as usize {
                     open.save(store, None)?;
-                    if is_stopped() {
+                    if stop.load(Ordering::Relaxed) {
                         return Err(TransferError::Interrupted);
                     }
                 }
@@ -236,13 +237,10 @@ pub struct Verified {
 ///
 /// # Errors
 /// [`TransferError`] of the database, or that it was told to end.
-pub fn verify(
-    store: &mut dyn SnapshotStore,
-    is_stopped: &dyn Fn() -> bool,
-) -> Result<Verified, TransferError> {
+pub fn verify(store: &mut dyn SnapshotStore, stop: &AtomicBool) -> Result<Verified, TransferError> {
     let mut verified = Verified::default();
     for progress in store.progress()? {
-        each(store, progress.partition, is_stopped, &mut |customer| {
+        each(store, progress.partition, stop, &mut |customer| {
             verified.customers += 1;
             verified.bytes += customer.state.len() as u64;
             let Err(error) = decode(&customer.state) else { return Ok(()) };
@@ -264,7 +262,7 @@ pub fn verify(
 fn each(
     store: &mut dyn SnapshotStore,
     partition: i32,
-    is_stopped: &dyn Fn() -> bool,
+    stop: &AtomicBool,
     take: &mut dyn FnMut(StoredCustomer) -> Result<(), TransferError>,
 ) -> Result<u64, TransferError> {
     let (mut after, mut count) = (String::new(), 0);
@@ -276,7 +274,7 @@ fn each(
             count += 1;
             take(customer)?;
         }
-        if is_stopped() {
+        if stop.load(Ordering::Relaxed) {
             return Err(TransferError::Interrupted);
         }
     }

@@ -167,13 +167,8 @@ impl Customers {
     pub fn evict(&mut self, bytes: usize) -> usize {
         let mean = (self.bytes() / self.len().max(1)).max(1);
         let wanted = bytes.div_ceil(mean).min(self.len());
-        let stride = self.slots().div_ceil(SAMPLE).max(1);
-        let mut quiet: Vec<i64> = (0..self.slots())
-            .step_by(stride)
-            .map(|slot| self.at(slot as u32))
-            .filter(|customer| !customer.id.is_empty())
-            .map(|customer| customer.applied_offset)
-            .collect();
+        let live = self.sample().filter(|customer| !customer.id.is_empty());
+        let mut quiet: Vec<i64> = live.map(Customer::applied_offset).collect();
         if wanted == 0 || quiet.is_empty() {
             return 0;
         }
@@ -207,12 +202,16 @@ impl Customers {
     /// what their customers do, and what is asked all the time must not visit a million of them.
     /// Free slots do not count, they are for who comes next.
     pub fn bytes(&self) -> usize {
-        let stride = self.slots().div_ceil(SAMPLE).max(1);
-        let sample = (0..self.slots()).step_by(stride);
-        let sampled = sample.len();
-        let heap: usize = sample.map(|slot| self.at(slot as u32).state.heap_bytes()).sum();
+        let sampled = self.sample().len();
+        let heap: usize = self.sample().map(|customer| customer.state.heap_bytes()).sum();
         let own = self.len() * (size_of::<Customer>() + size_of::<u32>());
         own + (heap as u128 * self.slots() as u128 / sampled.max(1) as u128) as usize
+    }
+
+    /// What is in some slots, free ones too, evenly apart.
+    fn sample(&self) -> impl ExactSizeIterator<Item = &Customer> {
+        let stride = self.slots().div_ceil(SAMPLE).max(1);
+        (0..self.slots()).step_by(stride).map(|slot| self.at(slot as u32))
     }
 
     /// Slots, free ones too; a `u32` holds each.

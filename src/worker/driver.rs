@@ -330,12 +330,12 @@ impl<'a, S: Score> Worker<'a, S> {
             return;
         }
         self.since_bound = Stopwatch::start();
-        let (bytes, bound) = (self.step.scorer.state_bytes(), snapshots.max_bytes);
+        let (mut bytes, bound) = (self.step.scorer.state_bytes(), snapshots.max_bytes);
         // Who has just come back for a record that waits must not go before it is taken.
         if bytes > bound && self.step.missing.is_empty() {
             self.step.scorer.evict(bytes - bound + bound / FREED_SHARE);
+            bytes = self.step.scorer.state_bytes();
         }
-        let bytes = self.step.scorer.state_bytes();
         custody.is_pressed = bytes > bound;
         self.is_memory_full = bytes > bound + bound / OVER_SHARE;
     }

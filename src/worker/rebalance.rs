@@ -85,16 +85,22 @@ impl<S: Score> Worker<'_, S> {
                 *begin = custody.adopt(*begin, self.step.scorer);
                 observe(Event::Beat);
             }
-            let Beginning { partition, from, judged_until, .. } = *begin;
             tell(begin);
-            self.outbox.tasks.assign(partition, from, judged_until);
-            if from < judged_until {
-                self.restoring.push((partition, Stopwatch::start()));
-            }
+            self.begin(*begin);
         }
         let starts: Vec<(i32, i64)> = begins.iter().map(|b| (b.partition, b.from)).collect();
         self.consumer.complete(&starts)?;
         Ok(())
+    }
+
+    /// A partition begins, or begins again, of which nothing is in hand.
+    pub(super) fn begin(&mut self, begin: Beginning) {
+        let Beginning { partition, from, judged_until, .. } = begin;
+        self.outbox.tasks.assign(partition, from, judged_until);
+        self.restoring.retain(|(other, _)| *other != partition);
+        if from < judged_until {
+            self.restoring.push((partition, Stopwatch::start()));
+        }
     }
 
     /// Where partitions begin. The brokers are asked again and again, for as long as the group has

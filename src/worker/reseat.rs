@@ -11,7 +11,6 @@ use super::custody::Why;
 use super::driver::Worker;
 use super::score::Score;
 use super::{Error, Event};
-use crate::clock::Stopwatch;
 use crate::kafka::{Beginning, Record};
 
 impl<S: Score> Worker<'_, S> {
@@ -45,11 +44,7 @@ impl<S: Score> Worker<'_, S> {
         self.outbox.close(&[partition])?;
         held.retain(|record| record.partition() != partition);
         self.pauses.forget(self.consumer, &[partition]);
-        self.outbox.tasks.assign(partition, from, judged_until);
-        self.restoring.retain(|(other, _)| *other != partition);
-        if from < judged_until {
-            self.restoring.push((partition, Stopwatch::start()));
-        }
+        self.begin(begins);
         self.consumer.seek(partition, from)?;
         self.pauses.apply(self.consumer, &self.outbox.tasks.partitions())?;
         observe(Event::Assigned(&self.outbox.tasks));

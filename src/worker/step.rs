@@ -7,10 +7,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::{Counts, Error, ModelName, Schemas, Score, Settings, Topics};
-use crate::clock::Stopwatch;
+use crate::clock::{Stopwatch, rfc3339};
 use crate::codec::{Decoded, Decoder, Framing, Reason, Rejected, SchemaAnswer, encode_alert};
 use crate::decision::{Alert, Severity};
 use crate::engine::{Decision, Place};
@@ -354,8 +352,4 @@ impl<'s, S: Score> Step<'s, S> {
 pub fn latency(timestamp_ms: Option<i64>, now_micros: i64) -> Option<u64> {
     let since = now_micros.saturating_sub(timestamp_ms?.saturating_mul(1_000));
     Some(u64::try_from(since).unwrap_or(0))
-}
-
-fn rfc3339(millis: i64) -> String {
-    Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH).to_string()
 }

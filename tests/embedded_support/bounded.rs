@@ -9,34 +9,17 @@ use std::time::Duration;
 use synfinance::clock::now_millis;
 use synfinance::codec::{encode_transaction, frame_confluent, read_alert};
 use synfinance::database::{Location, Stream};
-use synfinance::engine::{Context, Engine};
-use synfinance::features::calendar::Calendar;
-use synfinance::features::cities::Cities;
-use synfinance::features::feature::Feature;
 use synfinance::generate::{self, Generator};
 use synfinance::kafka::{Assignment, Connection, Outgoing, Producer};
-use synfinance::model::Model;
 use synfinance::snapshots::Policy;
 use synfinance::snapshots::policy::SavePoint;
 use synfinance::state::Bounds;
 use synfinance::worker::{self, Event, Met, Snapshots};
 
-use super::{PATIENCE, cluster_of, read, settings};
+use super::{PATIENCE, cluster_of, engine_support, read, settings};
 
 const TRANSACTIONS: usize = 12_000;
 const CUSTOMERS: u32 = 600;
-
-fn engine() -> Engine {
-    let bytes = include_bytes!("../../models/fraud-detector.onnx");
-    let model = Model::from_bytes(bytes, &|name| Feature::named(name).map(|_| ())).unwrap();
-    let cities = include_str!("../../config/cities.csv");
-    let context = Context {
-        calendar: Calendar::new("UTC", include_str!("../../config/holidays.csv")).unwrap(),
-        cities: Cities::new(cities).unwrap(),
-        bounds: Bounds::default(),
-    };
-    Engine::for_scoring(Arc::new(context), Arc::new(model), None, None).unwrap()
-}
 
 fn produce_generated(connection: &Connection) {
     let settings = generate::Settings {
@@ -68,7 +51,8 @@ fn decide(
     settings.topics.alerts = format!("alerts-{name}");
     settings.topics.scored = Some(format!("scored-{name}"));
     settings.snapshots = snapshots;
-    let mut engine = engine();
+    let context = engine_support::context("UTC", Bounds::default());
+    let mut engine = engine_support::engine(context, None);
     let (stop, mut met, mut most) = (AtomicBool::new(false), Met::default(), 0);
     let mut observe = |event: Event<'_>| match event {
         Event::Counted(counts, now) => {

@@ -11,6 +11,8 @@
 //! (`planted_bugs_are_found`): a simulation that finds nothing proves nothing.
 
 mod draw;
+#[path = "../engine_support/mod.rs"]
+mod engine_support;
 mod process;
 mod world;
 

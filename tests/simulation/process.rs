@@ -7,16 +7,14 @@ use std::time::Duration;
 use synfinance::codec::{ALERT_SCHEMA, Framing, TRANSACTION_SCHEMA, read_alert};
 use synfinance::database::Holder;
 use synfinance::engine::{Context, Engine};
-use synfinance::features::calendar::Calendar;
-use synfinance::features::cities::Cities;
-use synfinance::features::feature::Feature;
 use synfinance::kafka::{Assignment, Connection, Headers, Outgoing};
-use synfinance::model::Model;
 use synfinance::snapshots::{Batch, Saving};
 use synfinance::state::Bounds;
 use synfinance::worker::step::{Arrived, Kind, Publish};
 use synfinance::worker::tasks::Tasks;
 use synfinance::worker::{Delivery, Error, ModelName, Schemas, Settings, Topics};
+
+use crate::engine_support;
 
 /// An alert: of which transaction, and what it says.
 pub type Alert = (String, u64);
@@ -55,21 +53,14 @@ impl Arrived for Record {
     }
 }
 
-static SHARED: LazyLock<(Arc<Context>, Arc<Model>)> = LazyLock::new(|| {
-    let bytes = include_bytes!("../../models/fraud-detector.onnx");
-    let model = Model::from_bytes(bytes, &|name| Feature::named(name).map(|_| ())).unwrap();
-    let context = Context {
-        calendar: Calendar::new("UTC", include_str!("../../config/holidays.csv")).unwrap(),
-        cities: Cities::new(include_str!("../../config/cities.csv")).unwrap(),
-        bounds: Bounds { max_transactions: 32, ..Bounds::default() },
-    };
-    (Arc::new(context), Arc::new(model))
+static CONTEXT: LazyLock<Arc<Context>> = LazyLock::new(|| {
+    let bounds = Bounds { max_transactions: 32, ..Bounds::default() };
+    engine_support::context("UTC", bounds)
 });
 
 /// An engine that alerts often.
 pub fn engine() -> Engine {
-    let (context, model) = SHARED.clone();
-    Engine::for_scoring(context, model, None, Some(0.05)).unwrap()
+    engine_support::engine(CONTEXT.clone(), Some(0.05))
 }
 
 /// What a step is told; nothing in it is connected to anything.

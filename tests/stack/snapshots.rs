@@ -47,6 +47,15 @@ fn wait_saved(stage: &Stage, service: &mut Service, records: u64) {
     });
 }
 
+/// A service that has scored and saved the first payments of a seed.
+fn begun(stage: &Stage, config: &Value, seed: u64, count: u64) -> Service {
+    let mut service = Service::start(config);
+    produce(stage, seed, 0, count);
+    stage.wait_done(&mut [&mut service]);
+    wait_saved(stage, &mut service, count);
+    service
+}
+
 #[test]
 fn a_database_that_goes_away_stops_no_score_and_catches_up() {
     for door in [Door::Refuses, Door::Silent] {
@@ -54,10 +63,7 @@ fn a_database_that_goes_away_stops_no_score_and_catches_up() {
         let (gate, config) = behind_a_door(&stage, Door::Open);
         // One worker: with two, customers of a partition that has just moved are not all in memory.
         let config = merge(config, &json!({"stream": {"workers": 1}}));
-        let mut service = Service::start(&config);
-        produce(&stage, 71, 0, 2_000);
-        stage.wait_done(&mut [&mut service]);
-        wait_saved(&stage, &mut service, 2_000);
+        let mut service = begun(&stage, &config, 71, 2_000);
         gate.set(door);
         produce(&stage, 71, 2_000, 5_000);
         stage.wait_done(&mut [&mut service]);
@@ -77,11 +83,7 @@ fn a_database_that_goes_away_stops_no_score_and_catches_up() {
 fn a_database_that_comes_late_is_taken_up() {
     let stage = Stage::new("late-database");
     let (gate, config) = behind_a_door(&stage, Door::Open);
-    let mut service = Service::start(&config);
-    produce(&stage, 72, 0, 3_000);
-    stage.wait_done(&mut [&mut service]);
-    wait_saved(&stage, &mut service, 3_000);
-    service.stop();
+    begun(&stage, &config, 72, 3_000).stop();
     // What is stored knows more than the topic does: here, of a customer nobody else knows.
     let query = format!(
         "insert into customer_state select stream, partition, 'nobody'::bytea, applied_offset, \
@@ -115,11 +117,7 @@ fn a_database_that_comes_late_is_taken_up() {
 fn rows_that_cannot_be_read_are_remembered_from_the_topic() {
     let stage = Stage::new("damaged-rows");
     let config = stage.config();
-    let mut service = Service::start(&config);
-    produce(&stage, 73, 0, 4_000);
-    stage.wait_done(&mut [&mut service]);
-    wait_saved(&stage, &mut service, 4_000);
-    service.stop();
+    begun(&stage, &config, 73, 4_000).stop();
     // Damaged, and of a release that is not there yet.
     let query = format!(
         "update customer_state set state = \
@@ -195,10 +193,7 @@ fn who_is_erased_stays_erased_through_crash_and_restore() {
 fn an_erasure_reaches_a_service_that_runs() {
     let stage = Stage::new("erased-alive");
     let config = stage.config();
-    let mut service = Service::start(&config);
-    produce(&stage, 75, 0, 4_000);
-    stage.wait_done(&mut [&mut service]);
-    wait_saved(&stage, &mut service, 4_000);
+    let mut service = begun(&stage, &config, 75, 4_000);
     told(&config, &["customers", "erase", "c-17"]);
     // It learns it when it saves: the claim is somebody else's.
     produce(&stage, 75, 4_000, 6_000);

@@ -1,0 +1,29 @@
+//! The bundled model in an engine, for tests of everything around it.
+
+use std::sync::{Arc, LazyLock};
+
+use synfinance::engine::{Context, Engine};
+use synfinance::features::calendar::Calendar;
+use synfinance::features::cities::Cities;
+use synfinance::features::feature::Feature;
+use synfinance::model::Model;
+use synfinance::state::Bounds;
+
+static MODEL: LazyLock<Arc<Model>> = LazyLock::new(|| {
+    let bytes = include_bytes!("../../models/fraud-detector.onnx");
+    Arc::new(Model::from_bytes(bytes, &|name| Feature::named(name).map(|_| ())).unwrap())
+});
+
+/// What engines with these bounds share.
+pub fn context(timezone: &str, bounds: Bounds) -> Arc<Context> {
+    Arc::new(Context {
+        calendar: Calendar::new(timezone, include_str!("../../config/holidays.csv")).unwrap(),
+        cities: Cities::new(include_str!("../../config/cities.csv")).unwrap(),
+        bounds,
+    })
+}
+
+/// An engine; `threshold` instead of the model's own.
+pub fn engine(context: Arc<Context>, threshold: Option<f64>) -> Engine {
+    Engine::for_scoring(context, MODEL.clone(), None, threshold).unwrap()
+}
