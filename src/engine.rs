@@ -19,7 +19,6 @@ use crate::state::hash::{hash30, hash32, hash64};
 use crate::state::labels::KnownFrauds;
 use crate::state::observation::{Incoming, Observation};
 use crate::state::partitions::Partitions;
-use crate::state::snapshot::{self, SnapshotError};
 use crate::transaction::{Label, Transaction};
 
 mod scoring;
@@ -49,8 +48,6 @@ pub struct Counts {
     pub duplicates: u64,
     /// Transactions folded into hourly sums.
     pub folded: u64,
-    /// Customers taken into memory as they were stored.
-    pub loaded: u64,
     /// Stored customers taken out of memory to make room.
     pub evicted: u64,
 }
@@ -165,36 +162,43 @@ impl Engine {
     }
 
     /// Takes a customer in as stored: `state` has all records of the partition before
-    /// `applied_offset`. `Ok(false)` if the customer is in memory already; then that stays.
-    ///
-    /// # Errors
-    /// [`SnapshotError`] if the bytes are none of this release or an older one.
+    /// `applied_offset`. `false` if the customer is in memory already; then that stays. The
+    /// customer is missing no more.
     pub fn admit(
         &mut self,
         partition: i32,
         customer_id: &str,
         applied_offset: i64,
-        state: &[u8],
-    ) -> Result<bool, SnapshotError> {
-        let state = snapshot::decode(state)?;
-        self.counts.loaded += 1;
-        Ok(self.partitions.of_mut(partition).admit(customer_id, state, applied_offset))
-    }
-
-    /// Customers of a partition are stored and not in memory: the [`hash64`]es of their ids. See
-    /// [`Engine::is_missing`].
-    pub fn expect(&mut self, partition: i32, hashes: &[u64]) {
+        state: CustomerState,
+    ) -> bool {
         let customers = self.partitions.of_mut(partition);
-        hashes.iter().for_each(|&hash| customers.expect(hash));
+        customers.met_in_store(customer_id);
+        customers.admit(customer_id, state, applied_offset)
     }
 
-    /// Whether any customer is stored and not in memory.
+    /// A customer of a partition is stored. See [`Engine::is_missing`].
+    pub fn expect(&mut self, partition: i32, customer_id: &str) {
+        self.partitions.of_mut(partition).expect(customer_id);
+    }
+
+    /// Nobody knows who is stored of a partition: every customer may be, until
+    /// [`list`](Engine::list) tells more.
+    pub fn expect_all(&mut self, partition: i32) {
+        self.partitions.of_mut(partition).expect_all();
+    }
+
+    /// Who is stored of a partition has been told, up to this id; `None`: to the end.
+    pub fn list(&mut self, partition: i32, up_to: Option<&str>) {
+        self.partitions.of_mut(partition).list(up_to);
+    }
+
+    /// Whether any customer is stored and not in memory, or may be.
     pub fn expects(&self) -> bool {
         self.partitions.iter().any(Customers::expects)
     }
 
-    /// Whether a customer is stored and not in memory: it has to be admitted before a transaction
-    /// of it is scored or restored.
+    /// Whether a customer is stored and not in memory, or may be: the store has to be asked before
+    /// a transaction of it is scored or restored.
     pub fn is_missing(&self, partition: i32, customer_id: &str) -> bool {
         self.partitions.of(partition).is_some_and(|customers| customers.is_missing(customer_id))
     }

@@ -15,7 +15,6 @@ use synfinance::codec::{
     ALERT_SCHEMA, Framing, Reason, TRANSACTION_SCHEMA, encode_transaction, frame_confluent,
     read_alert,
 };
-use synfinance::database::StoredCustomer;
 use synfinance::decision::{Severity, alert_id};
 use synfinance::demo;
 use synfinance::engine::{Decision, EngineError, Place};
@@ -24,8 +23,8 @@ use synfinance::kafka::committed_offsets;
 use synfinance::kafka::{
     Assignment, Connection, Consumer, Headers, MockCluster, Outgoing, Producer,
 };
+use synfinance::state::customer::CustomerState;
 use synfinance::state::customers::Customers;
-use synfinance::state::snapshot::SnapshotError;
 use synfinance::transaction::{Label, RawTransaction, Transaction};
 use synfinance::worker::{
     self, Counts, Delivery, Event, Met, ModelName, Schemas, Score, Settings, Topics,
@@ -87,7 +86,11 @@ impl Score for Tens {
 
     fn evict(&mut self, _: usize) {}
 
-    fn expect(&mut self, _: i32, _: &[u64]) {}
+    fn expect(&mut self, _: i32, _: &str) {}
+
+    fn expect_all(&mut self, _: i32) {}
+
+    fn list(&mut self, _: i32, _: Option<&str>) {}
 
     fn expects(&self) -> bool {
         false
@@ -97,9 +100,7 @@ impl Score for Tens {
         false
     }
 
-    fn admit(&mut self, _: i32, _: &StoredCustomer) -> Result<(), SnapshotError> {
-        Ok(())
-    }
+    fn admit(&mut self, _: i32, _: &str, _: i64, _: CustomerState) {}
 
     fn met_in_store(&mut self, _: i32, _: &str) {}
 

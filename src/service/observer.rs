@@ -146,7 +146,8 @@ impl Observer {
                 format!("partition {partition} waits for schema {schema}: {trouble}")
             }
             Cause::Customer => {
-                tracing::warn!(partition, "records wait for customers that are stored");
+                // After a restart that is usual; a database that is away has been warned about.
+                tracing::debug!(partition, "records wait for customers that are stored");
                 format!(
                     "partition {partition} waits for stored customers: the database is slow or away"
                 )
@@ -186,10 +187,10 @@ impl Observer {
         }
         metrics.late(met.late - self.met.late);
         metrics.windows_folded(met.folded - self.met.folded);
-        let loaded = met.loaded - self.met.loaded;
+        let missed = counts.missed - before.missed;
         let looked_up = scored + counts.duplicates - before.duplicates;
-        metrics.cache(CacheEvent::Miss, loaded);
-        metrics.cache(CacheEvent::Hit, looked_up.saturating_sub(loaded));
+        metrics.cache(CacheEvent::Miss, missed);
+        metrics.cache(CacheEvent::Hit, looked_up.saturating_sub(missed));
         metrics.cache(CacheEvent::Eviction, met.evicted - self.met.evicted);
         self.gauge(Gauge::CustomersCached, met.customers);
         self.gauge(Gauge::KnownFrauds, met.frauds);

@@ -17,7 +17,8 @@ use crate::database::{Claim, Holder, Opened, Problem, SnapshotStore, StoreError,
 use crate::error::with_causes;
 use crate::limits::WAITING_ORDERS;
 use crate::retry::Backoff;
-use crate::state::hash::hash64;
+use crate::state::customer::CustomerState;
+use crate::state::snapshot::{SnapshotError, decode};
 
 /// Around how long a database that is away is left alone.
 const FIRST_REST: Duration = Duration::from_millis(50);
@@ -29,8 +30,11 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How long the thread may take to end; what it was doing may be carried out all the same.
 const END_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Ids in one answer of the database.
-const PAGE: u32 = 50_000;
+/// Customers in a page: some 30 ms of reading, for which somebody else's customers may wait.
+const PAGE: u32 = 4_096;
+
+/// Customers in a page of ids alone.
+const PAGE_OF_IDS: u32 = 16_384;
 
 /// What a worker wants of the database.
 #[derive(Debug)]
@@ -57,13 +61,15 @@ pub enum Order {
         customer_ids: Vec<String>,
     },
     /// Read which customers a partition has, a page of them.
-    Ids {
+    Page {
         /// The partition.
         partition: i32,
         /// As in [`Order::Load`].
         adoption: u64,
         /// The page begins behind this id.
         after: String,
+        /// Whether their states are wanted too.
+        wants_states: bool,
     },
     /// Let a partition go.
     Release(Holder),
@@ -94,14 +100,16 @@ pub enum Answer {
         /// Whom the order asked for.
         customer_ids: Vec<String>,
         /// In any order.
-        customers: Vec<StoredCustomer>,
+        customers: Vec<Returned>,
     },
     /// A page of the customers that a partition has.
-    Ids {
+    Page {
         /// As in the order.
         adoption: u64,
-        /// [`hash64`] of their ids.
-        hashes: Vec<u64>,
+        /// Who they are.
+        customers: Vec<Returned>,
+        /// Who they are, where their states were not wanted.
+        ids: Vec<String>,
         /// The next page begins behind this id; `None`: there is none.
         next: Option<String>,
     },
@@ -113,6 +121,24 @@ pub enum Answer {
     Discarded(Holder),
     /// Somebody else has claimed the partition.
     Fenced(Holder),
+}
+
+/// A customer as it was stored. Decoding it is no work for the worker's thread.
+#[derive(Debug)]
+pub struct Returned {
+    /// As in the transactions.
+    pub customer_id: String,
+    /// Records of the partition before this offset are in the state.
+    pub applied_offset: i64,
+    /// What is remembered; the error if it is not what a release up to this one wrote.
+    pub state: Result<CustomerState, SnapshotError>,
+}
+
+impl From<StoredCustomer> for Returned {
+    fn from(stored: StoredCustomer) -> Self {
+        let StoredCustomer { customer_id, applied_offset, state, .. } = stored;
+        Self { customer_id, applied_offset, state: decode(&state) }
+    }
 }
 
 /// Opens the database, anew after every failure to do so.
@@ -307,14 +333,22 @@ impl Job {
             Order::Load { partition, adoption, customer_ids } => {
                 let ids: Vec<&str> = customer_ids.iter().map(String::as_str).collect();
                 let customers = store.load(*partition, &ids)?;
+                let customers = customers.into_iter().map(Returned::from).collect();
                 let customer_ids = customer_ids.clone();
                 Answer::Loaded { adoption: *adoption, customer_ids, customers }
             }
-            Order::Ids { partition, adoption, after } => {
-                let mut ids = store.ids(*partition, after, PAGE)?;
-                let hashes = ids.iter().map(|id| hash64(id)).collect();
-                let next = if ids.len() < PAGE as usize { None } else { ids.pop() };
-                Answer::Ids { adoption: *adoption, hashes, next }
+            Order::Page { partition, adoption, after, wants_states: true } => {
+                let page = store.page(*partition, after, PAGE)?;
+                let customers: Vec<_> = page.into_iter().map(Returned::from).collect();
+                let is_full = customers.len() >= PAGE as usize;
+                let last = customers.last().filter(|_| is_full);
+                let next = last.map(|last| last.customer_id.clone());
+                Answer::Page { adoption: *adoption, customers, ids: Vec::new(), next }
+            }
+            Order::Page { partition, adoption, after, wants_states: false } => {
+                let ids = store.ids(*partition, after, PAGE_OF_IDS)?;
+                let next = ids.last().filter(|_| ids.len() >= PAGE_OF_IDS as usize).cloned();
+                Answer::Page { adoption: *adoption, customers: Vec::new(), ids, next }
             }
             Order::Release(holder) => {
                 store.release(*holder)?;

@@ -14,6 +14,6 @@ pub mod policy;
 pub mod saving;
 pub mod transfer;
 
-pub use keeper::{Answer, Keeper, Order};
+pub use keeper::{Answer, Keeper, Order, Returned};
 pub use policy::Policy;
 pub use saving::{Batch, Saving};

@@ -8,6 +8,11 @@
 //! goes is who has been quiet longest, by the offset of the last record: nothing has to be noted
 //! when a customer pays, as lists and reference bits would want, and a sample says which offsets
 //! are old, as in Redis.
+//!
+//! After a restart it takes seconds to learn who is stored. Until then everybody behind the last id
+//! that is known about may be ([`Customers::expect_all`]), and is asked for when a payment comes.
+
+use std::collections::HashSet;
 
 use compact_str::CompactString;
 use hashbrown::HashTable;
@@ -58,8 +63,25 @@ pub struct Customers {
     changes: Changes,
     /// Hashes of ids that are stored and not in memory. Two ids with one hash have two entries.
     stored: HashTable<u64>,
+    /// Who else may be stored.
+    unlisted: Option<Unlisted>,
     /// Where the next sweep begins.
     hand: usize,
+}
+
+/// Customers of whom it is not known yet whether they are stored.
+#[derive(Debug, Default)]
+struct Unlisted {
+    /// They are behind this id.
+    after: CompactString,
+    /// But for these, who have been asked for.
+    met: HashSet<CompactString>,
+}
+
+impl Unlisted {
+    fn has(&self, id: &str) -> bool {
+        id > self.after.as_str() && !self.met.contains(id)
+    }
 }
 
 impl Customers {
@@ -105,7 +127,7 @@ impl Customers {
     }
 
     /// Takes a customer in as it was stored. `false` if it is in memory already, where it may be
-    /// newer: then nothing is changed.
+    /// newer: then nothing is changed. Whoever does so calls [`Self::met_in_store`] as well.
     pub fn admit(&mut self, id: &str, state: CustomerState, applied_offset: i64) -> bool {
         let hash = hash64(id);
         if self.has(id, hash) {
@@ -117,20 +139,40 @@ impl Customers {
         true
     }
 
-    /// A customer is stored and not in memory. `hash` is [`hash64`] of its id.
-    pub fn expect(&mut self, hash: u64) {
-        self.stored.insert_unique(hash, hash, |&hash| hash);
+    /// A customer is stored. One who is in memory is not missing. Who was evicted before the list
+    /// of those who are stored came to them is in it twice, which costs a few bytes.
+    pub fn expect(&mut self, id: &str) {
+        let hash = hash64(id);
+        if !self.has(id, hash) {
+            self.expect_hash(hash);
+        }
     }
 
-    /// Whether any customer is stored and not in memory.
+    /// Anybody may be stored. [`Self::list`] tells how far that is known.
+    pub fn expect_all(&mut self) {
+        self.unlisted = Some(Unlisted::default());
+    }
+
+    /// All customers up to this id that are stored have been told about, or will be before anything
+    /// else is done; `None`: all customers.
+    pub fn list(&mut self, up_to: Option<&str>) {
+        match (&mut self.unlisted, up_to) {
+            (Some(unlisted), Some(id)) => unlisted.after = id.into(),
+            _ => self.unlisted = None,
+        }
+    }
+
+    /// Whether any customer is stored and not in memory, or may be.
     pub fn expects(&self) -> bool {
-        !self.stored.is_empty()
+        !self.stored.is_empty() || self.unlisted.is_some()
     }
 
-    /// Whether this one is, as far as hashes tell.
+    /// Whether this one is or may be, as far as hashes tell.
     pub fn is_missing(&self, id: &str) -> bool {
         let hash = hash64(id);
-        self.stored.find(hash, |&other| other == hash).is_some() && !self.has(id, hash)
+        let may_be_stored = self.stored.find(hash, |&other| other == hash).is_some()
+            || self.unlisted.as_ref().is_some_and(|unlisted| unlisted.has(id));
+        may_be_stored && !self.has(id, hash)
     }
 
     /// The store has been asked for this customer.
@@ -138,6 +180,9 @@ impl Customers {
         let hash = hash64(id);
         if let Ok(entry) = self.stored.find_entry(hash, |&other| other == hash) {
             entry.remove();
+        }
+        if let Some(unlisted) = self.unlisted.as_mut().filter(|unlisted| unlisted.has(id)) {
+            unlisted.met.insert(id.into());
         }
     }
 
@@ -228,7 +273,11 @@ impl Customers {
             entry.remove();
         }
         self.free.push(slot);
-        self.expect(hash);
+        self.expect_hash(hash);
+    }
+
+    fn expect_hash(&mut self, hash: u64) {
+        self.stored.insert_unique(hash, hash, |&hash| hash);
     }
 
     #[inline]
@@ -327,5 +376,37 @@ mod tests {
         assert!(customers.admit("c5", CustomerState::default(), 6));
         customers.met_in_store("c5");
         assert!(!customers.is_missing("c5") && customers.has("c5", hash64("c5")));
+    }
+
+    #[test]
+    fn who_may_be_stored_is_asked_for_once() {
+        let mut customers = stored(10);
+        customers.expect_all();
+        let missing =
+            |customers: &Customers, ids: [&str; 4]| ids.map(|id| customers.is_missing(id));
+        let ids = ["c3", "d1", "d2", "e"];
+        assert_eq!(missing(&customers, ids), [false, true, true, true]);
+        customers.met_in_store("d2");
+        assert_eq!(missing(&customers, ids), [false, true, false, true]);
+        customers.list(Some("d1"));
+        customers.expect("d0");
+        assert_eq!(missing(&customers, ["d0", "d1", "d2", "e"]), [true, false, false, true]);
+        customers.list(None);
+        assert_eq!(missing(&customers, ["d0", "d1", "d2", "e"]), [true, false, false, false]);
+        customers.met_in_store("d0");
+        assert!(!customers.expects());
+    }
+
+    #[test]
+    fn who_leaves_memory_before_being_listed_is_missing_still() {
+        let mut customers = stored(10);
+        customers.expect_all();
+        customers.list(Some("c"));
+        assert_eq!(customers.evict(usize::MAX), 10);
+        customers.list(None);
+        assert!(customers.is_missing("c4"));
+        assert!(customers.admit("c4", CustomerState::default(), 5));
+        customers.met_in_store("c4");
+        assert!(!customers.is_missing("c4") && customers.is_missing("c5"));
     }
 }

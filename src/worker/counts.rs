@@ -16,6 +16,8 @@ pub struct Counts {
     pub duplicates: u64,
     /// Records that had been judged before and were only remembered again; not among the received.
     pub restored: u64,
+    /// Customers who were stored, not in memory, and asked for when they paid.
+    pub missed: u64,
     /// Records whose key is not their customer_id; they are scored.
     pub miskeyed: u64,
     /// Records that could not be scored, by [`Reason`]'s place.
@@ -69,6 +71,7 @@ impl Counts {
         self.scored += other.scored;
         self.duplicates += other.duplicates;
         self.restored += other.restored;
+        self.missed += other.missed;
         self.miskeyed += other.miskeyed;
         for (own, other) in self.dead_letters.iter_mut().zip(other.dead_letters) {
             *own += other;

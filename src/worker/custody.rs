@@ -1,13 +1,15 @@
 //! A worker and the snapshots of its partitions: claimed when they come, saved as they change, let
 //! go when they leave.
 //!
-//! The worker does not wait for the database while it scores. It waits when a partition comes (what
-//! is stored of it decides where reading begins), when a customer returns who is stored and not in
-//! memory ([`returning`]), and when a partition leaves; each for a limited time. A database that
+//! The worker does not wait for the database while it scores. It waits when a partition comes (how
+//! far it is saved decides where reading begins), when a customer returns who is stored and not in
+//! memory ([`returning`]; those that fit are read ahead, [`listing`]), and when a partition leaves;
+//! each for a limited time. A database that
 //! does not answer when a partition comes is done without: the log is read from further back, and
 //! when the database is there at last, what it has is taken up ([`Why::Late`]). Until then nothing
 //! of the partition is saved, because the log knows less than the store: it goes back a month.
 
+mod listing;
 mod part;
 mod returning;
 
@@ -59,6 +61,14 @@ pub(super) struct Custody {
     adoptions: u64,
     /// Orders for customers that have not been answered.
     awaited_loads: usize,
+    /// Customers that were asked for and found, and are not counted yet.
+    found: u64,
+    /// The order for a page that has not been answered.
+    awaited_page: Option<listing::Awaited>,
+    /// The part that is listed in the next turn.
+    first_listed: usize,
+    /// Memory for customers in bytes.
+    max_bytes: usize,
 }
 
 impl Custody {
@@ -80,6 +90,10 @@ impl Custody {
             is_pressed: false,
             adoptions: 0,
             awaited_loads: 0,
+            found: 0,
+            awaited_page: None,
+            first_listed: 0,
+            max_bytes: settings.max_bytes,
         })
     }
 
@@ -100,9 +114,7 @@ impl Custody {
         if let Some(previous) = &claim.previous {
             tracing::info!(partition, previous, "taken over from an owner that did not let go");
         }
-        let is_of_use = self.part(partition).is_some_and(|part| matches!(part.base, Base::Late(_)));
-        let taken = is_of_use.then(|| self.take_up(begins, scorer));
-        taken.flatten().unwrap_or(begins)
+        self.take_up(begins, scorer).unwrap_or(begins)
     }
 
     /// A partition that is to be read again from further back, and why.
@@ -118,9 +130,8 @@ impl Custody {
         self.parts.iter().find(is_late).map(|part| (part.partition, Why::Late))
     }
 
-    /// Takes up a snapshot that is claimed and of use. What `scorer` knew of the partition from the
-    /// log it forgets, and knows who is stored. Where to read from; `None` if the database does not
-    /// answer: then all stays as it is.
+    /// Takes up a snapshot, if one is claimed and of use. What `scorer` knew of the partition from
+    /// the log it forgets: anybody may be stored. Where to read from.
     pub(super) fn take_up<S: Score>(
         &mut self,
         begins: Beginning,
@@ -128,11 +139,12 @@ impl Custody {
     ) -> Option<Beginning> {
         self.since_late = Stopwatch::start();
         let partition = begins.partition;
-        let hashes = self.list(partition, scorer)?;
+        self.adoptions += 1;
+        let adoption = self.adoptions;
         let part = self.part(partition)?;
         let Base::Late(claim) = &part.base else { return None };
         let saved = claim.saved_offset;
-        part.base = Base::Taken;
+        (part.base, part.adoption, part.unlisted) = (Base::Taken, adoption, Some(String::new()));
         if let Some(lost) = saved.map(|saved| begins.first - saved).filter(|&lost| lost > 0) {
             tracing::error!(
                 partition,
@@ -142,7 +154,7 @@ impl Custody {
             );
         }
         scorer.forget(partition);
-        scorer.expect(partition, &hashes);
+        scorer.expect_all(partition);
         // Without a saved offset some customers are stored all the same, each up to its own.
         let Some(saved) = saved else { return Some(begins) };
         let from = saved.clamp(begins.first, begins.judged_until);
@@ -168,6 +180,7 @@ impl Custody {
         while let Some(answer) = self.keeper.answer() {
             self.take(answer, scorer, observe);
         }
+        self.read_ahead(scorer);
         let (keeper, owner) = (&self.keeper, &self.owner);
         self.parts.iter_mut().for_each(|part| part.ask(keeper, owner));
         if self.is_save_due(scorer) {
@@ -187,9 +200,15 @@ impl Custody {
         }
     }
 
-    /// Whether a save is under way that has something to do: an idle worker then turns faster.
+    /// Whether a save is under way that has something to do.
     pub(super) fn is_saving(&self) -> bool {
         self.parts.iter().any(Part::is_saving) && !self.keeper.is_away()
+    }
+
+    /// Whether anything is under way that goes on from turn to turn: an idle worker then turns
+    /// faster.
+    pub(super) fn is_busy(&self) -> bool {
+        self.is_saving() || self.is_listing() && !self.reader.is_away()
     }
 
     fn is_save_due<S: Score>(&self, scorer: &S) -> bool {
@@ -344,7 +363,7 @@ impl Custody {
             }
             Answer::Saved { .. }
             | Answer::Loaded { .. }
-            | Answer::Ids { .. }
+            | Answer::Page { .. }
             | Answer::Released(_)
             | Answer::Discarded(_)
             | Answer::Unclaimed => {}

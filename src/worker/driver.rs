@@ -230,7 +230,7 @@ impl<'a, S: Score> Worker<'a, S> {
     /// How long to wait for the first record of a batch.
     fn wait(&self) -> Duration {
         let is_busy = self.pauses.has_waiting()
-            || self.custody.as_ref().is_some_and(Custody::is_saving)
+            || self.custody.as_ref().is_some_and(Custody::is_busy)
             || !self.outbox.is_transactional() && self.outbox.in_flight() > 0;
         let until_commit = if self.outbox.is_transactional() && self.outbox.in_flight() > 0 {
             self.settings.commit_interval.saturating_sub(self.since_commit.elapsed())
@@ -256,8 +256,9 @@ impl<'a, S: Score> Worker<'a, S> {
         let mut has_done = self.advance(records, observe)?;
         if let Some(custody) = &mut self.custody
             && !self.step.missing.is_empty()
-            && custody.fetch(&self.step.missing, self.step.scorer, LOAD_TIME)
+            && let Some(found) = custody.fetch(&self.step.missing, self.step.scorer, LOAD_TIME)
         {
+            self.step.counts.missed += found;
             has_done |= self.advance(records, observe)?;
         }
         self.hold(observe)?;

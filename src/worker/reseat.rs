@@ -30,10 +30,7 @@ impl<S: Score> Worker<'_, S> {
         let Some(&begins) = begins.first() else { return Ok(()) };
         let Some(custody) = &mut self.custody else { return Ok(()) };
         let begins = match why {
-            Why::Late => match custody.take_up(begins, self.step.scorer) {
-                Some(begins) => begins,
-                None => return Ok(()),
-            },
+            Why::Late => custody.take_up(begins, self.step.scorer).unwrap_or(begins),
             Why::Refused => {
                 custody.give_refused_up(partition, self.step.scorer);
                 begins

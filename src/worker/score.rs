@@ -1,9 +1,8 @@
 //! What a worker wants of the engine.
 
-use crate::database::StoredCustomer;
 use crate::engine::{Decision, Engine, EngineError, Place};
+use crate::state::customer::CustomerState;
 use crate::state::customers::Customers;
-use crate::state::snapshot::SnapshotError;
 use crate::transaction::{Label, Transaction};
 
 /// What a scorer has met and holds.
@@ -17,8 +16,6 @@ pub struct Met {
     pub customers: usize,
     /// Frauds that are known.
     pub frauds: usize,
-    /// Customers that came into memory as they were stored.
-    pub loaded: u64,
     /// Stored customers that went out of memory to make room.
     pub evicted: u64,
 }
@@ -58,21 +55,23 @@ pub trait Score {
     /// Takes customers out of memory that are stored as they are, to free so many bytes.
     fn evict(&mut self, bytes: usize);
 
-    /// The customers of a partition with these hashes of their ids are stored: they are asked for
-    /// before they are scored.
-    fn expect(&mut self, partition: i32, hashes: &[u64]);
+    /// A customer of a partition is stored: it is asked for before it is scored.
+    fn expect(&mut self, partition: i32, customer_id: &str);
 
-    /// Whether any customer is stored and not in memory.
+    /// Every customer of a partition may be stored, until [`Self::list`] tells more.
+    fn expect_all(&mut self, partition: i32);
+
+    /// Who is stored of a partition has been told, up to this id; `None`: to the end.
+    fn list(&mut self, partition: i32, up_to: Option<&str>);
+
+    /// Whether any customer is stored and not in memory, or may be.
     fn expects(&self) -> bool;
 
     /// Whether this one is.
     fn is_missing(&self, partition: i32, customer_id: &str) -> bool;
 
-    /// Takes a stored customer into memory, unless it is there already.
-    ///
-    /// # Errors
-    /// [`SnapshotError`]: it is not what a release up to this one wrote.
-    fn admit(&mut self, partition: i32, customer: &StoredCustomer) -> Result<(), SnapshotError>;
+    /// Takes a stored customer into memory, unless it is there already; it is missing no more.
+    fn admit(&mut self, partition: i32, id: &str, applied_offset: i64, state: CustomerState);
 
     /// The store has been asked for this customer: whether it is in memory now or not, it is
     /// missing no more.
@@ -126,8 +125,16 @@ impl Score for Engine {
         Self::evict(self, bytes);
     }
 
-    fn expect(&mut self, partition: i32, hashes: &[u64]) {
-        Self::expect(self, partition, hashes);
+    fn expect(&mut self, partition: i32, customer_id: &str) {
+        Self::expect(self, partition, customer_id);
+    }
+
+    fn expect_all(&mut self, partition: i32) {
+        Self::expect_all(self, partition);
+    }
+
+    fn list(&mut self, partition: i32, up_to: Option<&str>) {
+        Self::list(self, partition, up_to);
     }
 
     fn expects(&self) -> bool {
@@ -138,9 +145,8 @@ impl Score for Engine {
         Self::is_missing(self, partition, customer_id)
     }
 
-    fn admit(&mut self, partition: i32, customer: &StoredCustomer) -> Result<(), SnapshotError> {
-        let StoredCustomer { customer_id, applied_offset, state, .. } = customer;
-        Self::admit(self, partition, customer_id, *applied_offset, state).map(drop)
+    fn admit(&mut self, partition: i32, id: &str, applied_offset: i64, state: CustomerState) {
+        Self::admit(self, partition, id, applied_offset, state);
     }
 
     fn met_in_store(&mut self, partition: i32, customer_id: &str) {
@@ -158,7 +164,6 @@ impl Score for Engine {
             folded: counts.folded,
             customers: self.customer_count(),
             frauds: self.fraud_count(),
-            loaded: counts.loaded,
             evicted: counts.evicted,
         }
     }

@@ -91,6 +91,18 @@ pub struct Part {
     pub saving: Option<Saving>,
     /// The last batch of a save is handed on and not answered.
     pub is_awaited: bool,
+    /// It is not known who is stored behind this id.
+    pub unlisted: Option<String>,
+    /// A page that was read and is not taken in.
+    pub page: Option<Page>,
+}
+
+/// Customers as they were stored when they were read.
+pub struct Page {
+    /// Customers evicted when it was ordered.
+    pub evicted: u64,
+    pub rows: Vec<(String, i64, Vec<u8>)>,
+    pub next: Option<String>,
 }
 
 /// A process.

@@ -1,6 +1,7 @@
 //! The log, the store, the processes, and what happens to them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::{Arc, LazyLock};
 
 use synfinance::codec::{encode_transaction, frame_confluent};
@@ -9,12 +10,12 @@ use synfinance::generate::{self, Generator};
 use synfinance::snapshots::{Batch, Saving};
 use synfinance::state::customers::Customers;
 use synfinance::state::hash::hash64;
-use synfinance::state::snapshot::encode;
+use synfinance::state::snapshot::{decode, encode};
 use synfinance::worker::Step;
 use synfinance::worker::tasks::Task;
 
 use crate::draw::Draw;
-use crate::process::{Alert, Out, Part, Process, Record, settings};
+use crate::process::{Alert, Out, Page, Part, Process, Record, settings};
 
 const PARTITIONS: i32 = 2;
 const PROCESSES: usize = 2;
@@ -32,14 +33,17 @@ pub enum Bug {
     PromisesEarly,
     /// Who is stored and not in memory is scored as if nothing were known.
     ForgetsStored,
+    /// What was read ahead is taken for what is stored, whatever has happened since.
+    TrustsOldPages,
 }
 
 impl Bug {
-    pub const PLANTED: [Self; 4] = [
+    pub const PLANTED: [Self; 5] = [
         Self::SavesUncommitted,
         Self::CommitsUnacknowledged,
         Self::PromisesEarly,
         Self::ForgetsStored,
+        Self::TrustsOldPages,
     ];
 }
 
@@ -165,7 +169,8 @@ impl World {
             14..40 => self.poll(process),
             40..52 => self.deliver(process),
             52..62 => self.commit(process),
-            62..80 => self.save(process),
+            62..76 => self.save(process),
+            76..80 => self.read_ahead(process, partition),
             80..84 => self.evict(process),
             84..90 => self.hand_over(partition, process),
             90..94 => self.notice(process),
@@ -202,7 +207,7 @@ impl World {
         if !missing.is_empty() && !self.is_store_away {
             for (partition, id) in &missing {
                 if let Some((applied, state)) = self.store[*partition as usize].rows.get(id) {
-                    process.engine.admit(*partition, id, *applied, state).unwrap();
+                    process.engine.admit(*partition, id, *applied, decode(state).unwrap());
                 }
                 process.engine.met_in_store(*partition, id);
             }
@@ -330,6 +335,34 @@ impl World {
         self.tell(format!("process {number} evicts {evicted} customers"));
     }
 
+    /// A process reads a page of who is stored, or takes in the one that it has read.
+    fn read_ahead(&mut self, number: usize, partition: usize) {
+        let (count, is_crowded) = (1 + self.draw.below(4), self.draw.chance(20));
+        let Some(process) = &mut self.processes[number] else { return };
+        let Some(part) = process.parts.get_mut(&(partition as i32)) else { return };
+        let evicted = process.engine.counts().evicted;
+        if let Some(page) = part.page.take() {
+            let is_fresh = evicted == page.evicted || self.bug == Bug::TrustsOldPages;
+            let number = partition as i32;
+            process.engine.list(number, page.next.as_deref());
+            for (id, applied, state) in &page.rows {
+                if is_fresh && !is_crowded {
+                    process.engine.admit(number, id, *applied, decode(state).unwrap());
+                } else {
+                    process.engine.expect(number, id);
+                }
+            }
+            part.unlisted = page.next;
+        } else if let Some(after) = part.unlisted.as_ref().filter(|_| !self.is_store_away) {
+            let rows = self.store[partition].rows.range::<String, _>((Excluded(after), Unbounded));
+            let row = |(id, row): (&String, &(i64, Vec<u8>))| (id.clone(), row.0, row.1.clone());
+            let rows: Vec<_> = rows.take(count).map(row).collect();
+            let next = rows.last().filter(|_| rows.len() == count).map(|(id, ..)| id.clone());
+            part.page = Some(Page { evicted, rows, next });
+        }
+        self.tell(format!("process {number} reads ahead in partition {partition}"));
+    }
+
     /// The group gives a partition to a process. Who had it may not know for a while.
     fn hand_over(&mut self, partition: usize, to: usize) {
         let is_orderly = self.draw.chance(60);
@@ -375,20 +408,21 @@ impl World {
         let Some(process) = &mut self.processes[to] else { return };
         let number = partition as i32;
         process.forget(number);
-        let (mut from, mut holder) = (0, None);
+        let (mut from, mut holder, mut unlisted) = (0, None, None);
         if !is_away {
             stored.epoch += 1;
             let newest = stored.saved_offset.unwrap_or(0).max(stored.highest_offset);
             if newest > committed {
                 *stored = Stored { epoch: stored.epoch, ..Stored::default() };
             } else if self.bug != Bug::ForgetsStored {
-                let hashes: Vec<u64> = stored.rows.keys().map(|id| hash64(id)).collect();
-                process.engine.expect(number, &hashes);
+                process.engine.expect_all(number);
+                unlisted = Some(String::new());
             }
             from = stored.saved_offset.unwrap_or(0);
             holder = Some(Holder { partition: number, epoch: stored.epoch });
         }
-        process.parts.insert(number, Part { holder, saving: None, is_awaited: false });
+        let part = Part { holder, saving: None, is_awaited: false, unlisted, page: None };
+        process.parts.insert(number, part);
         process.tasks.assign(number, from, committed);
         process.positions.insert(number, from);
     }
@@ -444,6 +478,7 @@ impl World {
             }
             for number in 0..PROCESSES {
                 self.poll(number);
+                (0..PARTITIONS as usize).for_each(|partition| self.read_ahead(number, partition));
                 self.deliver(number);
                 self.commit(number);
             }

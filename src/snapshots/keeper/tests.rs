@@ -5,8 +5,14 @@ use std::sync::{Mutex, MutexGuard};
 
 use super::*;
 use crate::database::{Progress, SavedCustomer};
+use crate::state::snapshot::encode;
 
 const SOON: Duration = Duration::from_secs(20);
+
+/// Customers that the store has, and one whose row cannot be read.
+const STORED: u32 = 40_000;
+const DAMAGED: &str = "000007";
+
 const HOLDER: Holder = Holder { partition: 3, epoch: 1 };
 
 /// What the fakes of one test share.
@@ -85,18 +91,32 @@ impl SnapshotStore for Desk {
         Ok(Vec::new())
     }
 
-    fn page(&mut self, _: i32, _: &str, _: u32) -> Result<Vec<StoredCustomer>, StoreError> {
-        unreachable!("keepers read no pages")
+    fn page(&mut self, _: i32, after: &str, limit: u32) -> Result<Vec<StoredCustomer>, StoreError> {
+        let mut state = Vec::new();
+        encode(&CustomerState::default(), &mut state);
+        let stored = |customer_id: String| {
+            let state = if customer_id == DAMAGED { vec![1] } else { state.clone() };
+            StoredCustomer { customer_id, applied_offset: 4, state, erased_at_ms: None }
+        };
+        Ok(behind(after, limit).map(stored).collect())
     }
 
     fn ids(&mut self, _: i32, after: &str, limit: u32) -> Result<Vec<String>, StoreError> {
-        let first = if after.is_empty() { 0 } else { after.parse::<u32>().unwrap() + 1 };
-        Ok((first..60_000.min(first + limit)).map(|n| format!("{n:06}")).collect())
+        Ok(behind(after, limit).collect())
     }
 
     fn progress(&mut self) -> Result<Vec<Progress>, StoreError> {
         unreachable!("keepers ask for no progress")
     }
+}
+
+fn id(number: u32) -> String {
+    format!("{number:06}")
+}
+
+fn behind(after: &str, limit: u32) -> impl Iterator<Item = String> {
+    let first = if after.is_empty() { 0 } else { after.parse::<u32>().unwrap() + 1 };
+    (first..STORED.min(first + limit)).map(id)
 }
 
 fn batch() -> Batch {
@@ -170,19 +190,29 @@ fn what_waits_is_bounded_and_an_end_does_not_wait() {
 }
 
 #[test]
-fn ids_come_page_by_page() {
+fn customers_come_page_by_page() {
     let keeper = Desk::default().keeper();
-    let (mut after, mut all) = (String::new(), Vec::new());
-    loop {
-        keeper.order(Order::Ids { partition: 3, adoption: 8, after }).unwrap();
-        let answer = keeper.wait(SOON);
-        let Some(Answer::Ids { adoption: 8, hashes, next }) = answer else { panic!("{answer:?}") };
-        all.extend(hashes);
-        let Some(next) = next else { break };
-        after = next;
+    for wants_states in [true, false] {
+        let (mut after, mut all) = (String::new(), Vec::new());
+        loop {
+            let order = Order::Page { partition: 3, adoption: 8, after, wants_states };
+            keeper.order(order).unwrap();
+            let answer = keeper.wait(SOON);
+            let Some(Answer::Page { adoption: 8, customers, ids, next }) = answer else {
+                panic!("{answer:?}")
+            };
+            assert!(if wants_states { ids.is_empty() } else { customers.is_empty() });
+            all.extend(ids);
+            for Returned { customer_id, applied_offset, state } in customers {
+                assert_eq!(state.is_err(), customer_id == DAMAGED, "{customer_id}");
+                assert_eq!(applied_offset, 4);
+                all.push(customer_id);
+            }
+            let Some(next) = next else { break };
+            after = next;
+        }
+        assert!(all == (0..STORED).map(id).collect::<Vec<_>>());
     }
-    let expected: Vec<u64> = (0..60_000).map(|n| hash64(&format!("{n:06}"))).collect();
-    assert!(all == expected);
 }
 
 #[test]

@@ -47,6 +47,8 @@ pub(super) struct Part {
     /// The last batch of a save is on its way.
     pub is_awaited: bool,
     pub since_begin: Stopwatch,
+    /// Who is stored is not known of those behind this id.
+    pub unlisted: Option<String>,
     /// Customers whose rows cannot be read.
     pub refused: Vec<String>,
     /// They are remembered from the log, which is read again from as far back as it matters.
@@ -67,6 +69,7 @@ impl Part {
             saving: None,
             is_awaited: false,
             since_begin: Stopwatch::start(),
+            unlisted: None,
             refused: Vec::new(),
             is_rebuilding: false,
         }

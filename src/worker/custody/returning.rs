@@ -8,32 +8,32 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Custody;
+use super::part::Part;
 use crate::clock::Stopwatch;
-use crate::limits::{CLAIM_TIME, MAX_LOADED_CUSTOMERS};
-use crate::snapshots::{Answer, Order};
+use crate::limits::MAX_LOADED_CUSTOMERS;
+use crate::snapshots::{Answer, Order, Returned};
 use crate::worker::score::Score;
 
 impl Custody {
     /// Asks for these customers, unless an earlier question is open, and takes in what is answered
-    /// within `limit`. Whether everything that was asked for has come.
+    /// within `limit`. How many are found since the last time, once everything that was asked for
+    /// has come.
     pub(in crate::worker) fn fetch<S: Score>(
         &mut self,
         missing: &BTreeSet<(i32, String)>,
         scorer: &mut S,
         limit: Duration,
-    ) -> bool {
+    ) -> Option<u64> {
         if self.awaited_loads == 0 {
             self.ask_for(missing);
         }
         let limit = if self.reader.is_away() { Duration::ZERO } else { limit };
         let waited = Stopwatch::start();
         while self.awaited_loads > 0 {
-            let Some(answer) = self.reader.wait(limit.saturating_sub(waited.elapsed())) else {
-                return false;
-            };
+            let answer = self.reader.wait(limit.saturating_sub(waited.elapsed()))?;
             self.take_in(answer, scorer);
         }
-        true
+        Some(std::mem::take(&mut self.found))
     }
 
     fn ask_for(&mut self, missing: &BTreeSet<(i32, String)>) {
@@ -56,63 +56,51 @@ impl Custody {
         }
     }
 
-    fn take_in<S: Score>(&mut self, answer: Answer, scorer: &mut S) {
-        let Answer::Loaded { adoption, customer_ids, customers } = answer else { return };
-        self.awaited_loads = self.awaited_loads.saturating_sub(1);
-        let part = self.parts.iter_mut().find(|part| part.adoption == adoption);
-        let Some(part) = part else { return };
-        let partition = part.partition;
-        let mut refused = Vec::new();
-        for customer in &customers {
-            if let Err(error) = scorer.admit(partition, customer) {
-                refused.push((&customer.customer_id, error));
+    pub(super) fn take_in<S: Score>(&mut self, answer: Answer, scorer: &mut S) {
+        match answer {
+            Answer::Loaded { adoption, customer_ids, customers } => {
+                self.awaited_loads = self.awaited_loads.saturating_sub(1);
+                self.found += customers.len() as u64;
+                let Some(part) = self.adopted(adoption) else { return };
+                part.admit(customers, scorer);
+                for id in customer_ids.iter().filter(|id| !part.refused.contains(id)) {
+                    scorer.met_in_store(part.partition, id);
+                }
             }
-        }
-        if let Some((first, error)) = refused.first() {
-            tracing::error!(
-                partition,
-                customers = refused.len(),
-                first,
-                error = error as &dyn std::error::Error,
-                "stored customers cannot be read, they are remembered from the topic"
-            );
-        }
-        // While the topic is read for them they are met one by one, each before its first record.
-        if !part.is_rebuilding {
-            part.refused.extend(refused.into_iter().map(|(id, _)| id.clone()));
-        }
-        for id in customer_ids.iter().filter(|id| !part.refused.contains(id)) {
-            scorer.met_in_store(partition, id);
+            Answer::Page { adoption, customers, ids, next } => {
+                self.take_page(adoption, customers, &ids, next, scorer);
+            }
+            _ => {}
         }
     }
 
-    /// The hashes of all customers that a partition has in the store; `None` if the database does
-    /// not answer.
-    pub(super) fn list<S: Score>(&mut self, partition: i32, scorer: &mut S) -> Option<Vec<u64>> {
-        self.adoptions += 1;
-        let adoption = self.adoptions;
-        self.part(partition)?.adoption = adoption;
-        let (mut after, mut all) = (String::new(), Vec::new());
-        loop {
-            let mut order = Some(Order::Ids { partition, adoption, after });
-            let waited = Stopwatch::start();
-            let (hashes, next) = loop {
-                order = order.and_then(|order| self.reader.order(order).err());
-                match self.reader.wait(super::WAIT) {
-                    Some(Answer::Ids { adoption: of, hashes, next }) if of == adoption => {
-                        break (hashes, next);
-                    }
-                    Some(answer) => self.take_in(answer, scorer),
-                    None if self.reader.is_away() || waited.elapsed() > CLAIM_TIME => {
-                        tracing::warn!(partition, "stored customers are not known in time");
-                        return None;
-                    }
-                    None => {}
-                }
-            };
-            all.extend(hashes);
-            let Some(next) = next else { return Some(all) };
-            after = next;
+    /// The part that an answer is about, if it is of interest still.
+    pub(super) fn adopted(&mut self, adoption: u64) -> Option<&mut Part> {
+        self.parts.iter_mut().find(|part| part.adoption == adoption)
+    }
+}
+
+impl Part {
+    /// Takes customers into memory; those that cannot be read are noted.
+    pub(super) fn admit<S: Score>(&mut self, customers: Vec<Returned>, scorer: &mut S) {
+        let mut refused = Vec::new();
+        for Returned { customer_id, applied_offset, state } in customers {
+            match state {
+                Ok(state) => scorer.admit(self.partition, &customer_id, applied_offset, state),
+                Err(error) => refused.push((customer_id, error)),
+            }
+        }
+        let Some((first, error)) = refused.first() else { return };
+        tracing::error!(
+            partition = self.partition,
+            customers = refused.len(),
+            first,
+            error = error as &dyn std::error::Error,
+            "stored customers cannot be read, they are remembered from the topic"
+        );
+        // While the topic is read for them they are met one by one, each before its first record.
+        if !self.is_rebuilding {
+            self.refused.extend(refused.into_iter().map(|(id, _)| id));
         }
     }
 }

@@ -1,0 +1,83 @@
+//! Learning who is stored, and reading them ahead.
+//!
+//! After a restart nobody is in memory and everybody may be stored. Asking for each customer when a
+//! payment comes costs many small queries, and a database that goes away leaves those customers'
+//! records waiting. So a partition's customers are read in pages from the moment it comes, beside
+//! the stream, which asks for those that it cannot wait for. Pages bring states for as long as
+//! memory has room, then ids alone: the rest is asked for on return.
+
+use super::Custody;
+use super::part::Part;
+use crate::snapshots::{Order, Returned};
+use crate::worker::score::Score;
+
+/// The share of the memory that may be filled by reading ahead: a save takes what has changed
+/// since, and what is evicted costs a query to have again.
+const AHEAD_SHARE: (usize, usize) = (3, 4);
+
+/// A page that is ordered.
+#[derive(Debug)]
+pub(super) struct Awaited {
+    /// Customers evicted when it was ordered.
+    evicted: u64,
+}
+
+impl Custody {
+    /// Takes in what has been read and orders the next page, if there is one.
+    pub(super) fn read_ahead<S: Score>(&mut self, scorer: &mut S) {
+        while let Some(answer) = self.reader.answer() {
+            self.take_in(answer, scorer);
+        }
+        if self.awaited_page.is_some() || !self.is_listing() {
+            return;
+        }
+        // Partitions take turns.
+        let count = self.parts.len();
+        let mut places = (0..count).map(|place| (self.first_listed + place) % count);
+        let Some(at) = places.find(|&at| self.parts[at].unlisted.is_some()) else { return };
+        self.first_listed = at + 1;
+        let Part { partition, adoption, unlisted: Some(after), .. } = &self.parts[at] else {
+            return;
+        };
+        let (share, whole) = AHEAD_SHARE;
+        let wants_states = scorer.state_bytes() < self.max_bytes / whole * share;
+        let (partition, adoption, after) = (*partition, *adoption, after.clone());
+        let order = Order::Page { partition, adoption, after, wants_states };
+        if self.reader.order(order).is_ok() {
+            self.awaited_page = Some(Awaited { evicted: scorer.met().evicted });
+        }
+    }
+
+    /// Whether there is a partition of which it is not known who is stored.
+    pub(super) fn is_listing(&self) -> bool {
+        self.parts.iter().any(|part| part.unlisted.is_some())
+    }
+
+    pub(super) fn take_page<S: Score>(
+        &mut self,
+        adoption: u64,
+        customers: Vec<Returned>,
+        ids: &[String],
+        next: Option<String>,
+        scorer: &mut S,
+    ) {
+        let awaited = self.awaited_page.take();
+        // Who was saved and evicted since may stand in the page as before.
+        let is_fresh = awaited.is_some_and(|awaited| awaited.evicted == scorer.met().evicted);
+        let Some(part) = self.adopted(adoption) else { return };
+        let partition = part.partition;
+        scorer.list(partition, next.as_deref());
+        part.unlisted = next;
+        ids.iter().for_each(|id| scorer.expect(partition, id));
+        if is_fresh {
+            let before = part.refused.len();
+            part.admit(customers, scorer);
+            part.refused[before..].iter().for_each(|id| scorer.expect(partition, id));
+        } else {
+            customers.iter().for_each(|customer| scorer.expect(partition, &customer.customer_id));
+        }
+        if part.unlisted.is_none() {
+            tracing::info!(partition, "all stored customers are known");
+        }
+    }
+}
