@@ -47,6 +47,11 @@ impl Postgres {
             PgPoolOptions::new()
                 .max_connections(DATABASE_CONNECTIONS)
                 .acquire_timeout(DATABASE_ANSWER_TIME)
+                // A connection that has gone is an error: another one in its place, unnoticed, may
+                // be to a server that has forgotten what it had not written.
+                .test_before_acquire(false)
+                .idle_timeout(None)
+                .max_lifetime(None)
                 .connect_lazy_with(options)
         });
         asking.wait("connect", async { pool.acquire().await.map(drop) })?;
@@ -127,7 +132,8 @@ impl SnapshotStore for Postgres {
         let states: Vec<&[u8]> = customers.iter().map(|customer| customer.state).collect();
         self.as_holder("save customers", holder, async |transaction, stream| {
             // Rows alone promise nothing. The saved offset does, and its commit waits for the disk,
-            // which brings everything before it there as well.
+            // which brings everything before it there as well, unless the server has restarted in
+            // between: then whoever saves makes no promise.
             if saved_offset.is_none() {
                 sqlx::query("set local synchronous_commit = off")
                     .execute(&mut **transaction)
@@ -210,6 +216,36 @@ impl SnapshotStore for Postgres {
         let released =
             "update partition_progress set owner = null where stream = $1 and partition = $2";
         self.change("release a partition", holder, released).map(drop)
+    }
+
+    fn forget(
+        &mut self,
+        holder: Holder,
+        customer_ids: &[&str],
+        saved_offset: Option<i64>,
+    ) -> Result<(), StoreError> {
+        let ids: Vec<&[u8]> = customer_ids.iter().map(|id| id.as_bytes()).collect();
+        self.as_holder("forget customers", holder, async |transaction, stream| {
+            sqlx::query(
+                "delete from customer_state \
+                 where stream = $1 and partition = $2 and customer_id = any ($3)",
+            )
+            .bind(stream)
+            .bind(holder.partition)
+            .bind(&ids)
+            .execute(&mut **transaction)
+            .await?;
+            sqlx::query(
+                "update partition_progress set saved_offset = least(saved_offset, $3) \
+                 where stream = $1 and partition = $2 and saved_at is not null",
+            )
+            .bind(stream)
+            .bind(holder.partition)
+            .bind(saved_offset.unwrap_or(i64::MAX))
+            .execute(&mut **transaction)
+            .await?;
+            Ok(())
+        })
     }
 
     fn discard(&mut self, holder: Holder) -> Result<(), StoreError> {

@@ -61,6 +61,8 @@ impl Sqlite {
             SqlitePoolOptions::new()
                 .max_connections(DATABASE_CONNECTIONS)
                 .acquire_timeout(DATABASE_ANSWER_TIME)
+                .idle_timeout(None)
+                .max_lifetime(None)
                 .connect_lazy_with(options)
         });
         asking.wait("open the file", async { pool.acquire().await.map(drop) })?;
@@ -272,6 +274,37 @@ impl SnapshotStore for Sqlite {
         let released =
             "update partition_progress set owner = null where stream = ?1 and partition = ?2";
         self.change("release a partition", holder, released).map(drop)
+    }
+
+    fn forget(
+        &mut self,
+        holder: Holder,
+        customer_ids: &[&str],
+        saved_offset: Option<i64>,
+    ) -> Result<(), StoreError> {
+        self.as_holder("forget customers", holder, async |transaction, stream| {
+            for id in customer_ids {
+                sqlx::query(
+                    "delete from customer_state \
+                     where stream = ? and partition = ? and customer_id = ?",
+                )
+                .bind(stream)
+                .bind(holder.partition)
+                .bind(id.as_bytes())
+                .execute(&mut **transaction)
+                .await?;
+            }
+            sqlx::query(
+                "update partition_progress set saved_offset = min(saved_offset, ?) \
+                 where stream = ? and partition = ? and saved_at is not null",
+            )
+            .bind(saved_offset.unwrap_or(i64::MAX))
+            .bind(stream)
+            .bind(holder.partition)
+            .execute(&mut **transaction)
+            .await?;
+            Ok(())
+        })
     }
 
     fn discard(&mut self, holder: Holder) -> Result<(), StoreError> {

@@ -97,6 +97,15 @@ pub trait SnapshotStore: Send {
     /// Lets the partition go: the next claim need not fear for what was not saved.
     fn release(&mut self, holder: Holder) -> Result<(), StoreError>;
 
+    /// Removes customers, all or none, and lets the partition count as saved up to `saved_offset`
+    /// only, if given and if it was saved further.
+    fn forget(
+        &mut self,
+        holder: Holder,
+        customer_ids: &[&str],
+        saved_offset: Option<i64>,
+    ) -> Result<(), StoreError>;
+
     /// Forgets everything of a partition but who owns it: what is stored is of no use, such as that
     /// of a topic that was deleted and made anew.
     fn discard(&mut self, holder: Holder) -> Result<(), StoreError>;

@@ -30,7 +30,7 @@ use crate::labels;
 use crate::registry;
 use crate::snapshots::Policy;
 use crate::telemetry::Metrics;
-use crate::worker::{self, ModelName};
+use crate::worker::{self, Budget, ModelName};
 
 /// How long a worker may be silent before the process is to be restarted: longer than anything a
 /// worker waits for.
@@ -113,6 +113,7 @@ struct Shared {
     metrics: Arc<Metrics>,
     schemas: registry::Schemas,
     connection: Connection,
+    budget: Arc<Budget>,
 }
 
 /// Makes an engine for a worker, in the worker's thread.
@@ -159,7 +160,8 @@ fn serve(
 ) -> Result<(), Error> {
     let schemas = registry::Schemas::start(&settings.schema_registry, Arc::clone(&health))?;
     let connection = start::connection(&settings.stream)?;
-    let shared = Shared { health, metrics, schemas, connection };
+    let budget = Budget::new(settings.max_bytes);
+    let shared = Shared { health, metrics, schemas, connection, budget };
     if !start::ensure_topics(&settings.stream, &shared, stop, idle)? {
         return Ok(());
     }

@@ -181,7 +181,7 @@ fn snapshots(settings: &Settings, shared: &Shared, number: usize) -> worker::Sna
         }),
         owner: format!("{}/{number}", settings.process),
         policy: settings.save.clone(),
-        max_bytes: settings.max_bytes / settings.workers.max(1),
+        budget: Arc::clone(&shared.budget),
     }
 }
 

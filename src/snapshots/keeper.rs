@@ -4,6 +4,7 @@
 //! are bounded in number, so what waits is bounded, and the worker sees that there is no room. Only
 //! an end that is asked for, or somebody else's claim, makes it drop an order.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -73,6 +74,16 @@ pub enum Order {
     },
     /// Let a partition go.
     Release(Holder),
+    /// Remove customers whose rows cannot be read. What was saved counts up to `saved_offset` only:
+    /// they are remembered again from there.
+    Forget {
+        /// Who has the partition.
+        holder: Holder,
+        /// Their ids.
+        customer_ids: Vec<String>,
+        /// `None`: as far as it did.
+        saved_offset: Option<i64>,
+    },
     /// Forget what is stored of a partition.
     Discard(Holder),
 }
@@ -113,6 +124,11 @@ pub enum Answer {
         /// The next page begins behind this id; `None`: there is none.
         next: Option<String>,
     },
+    /// A save is stored in part: the database has failed in between and may have lost what it had
+    /// taken before. Nothing is promised about it.
+    Torn(Holder),
+    /// Those customers are removed.
+    Forgotten(Holder),
     /// The claim was wanted no more.
     Unclaimed,
     /// The partition is let go.
@@ -136,8 +152,20 @@ pub struct Returned {
 
 impl From<StoredCustomer> for Returned {
     fn from(stored: StoredCustomer) -> Self {
-        let StoredCustomer { customer_id, applied_offset, state, .. } = stored;
-        Self { customer_id, applied_offset, state: decode(&state) }
+        let StoredCustomer { customer_id, applied_offset, state, erased_at_ms } = stored;
+        let state = decode(&state).or_else(|error| match erased_at_ms {
+            // The log has what was erased. Nothing known is what is right then.
+            Some(_) => {
+                tracing::error!(
+                    customer = customer_id,
+                    error = &error as &dyn std::error::Error,
+                    "a customer who was erased cannot be read, nothing is known of them now"
+                );
+                Ok(CustomerState::default())
+            }
+            None => Err(error),
+        });
+        Self { customer_id, applied_offset, state }
     }
 }
 
@@ -163,7 +191,7 @@ impl Keeper {
     /// The system gives no thread.
     pub fn start(name: &str, open: Open, complain: Complaint) -> std::io::Result<Self> {
         let (orders, waiting) = sync_channel(WAITING_ORDERS);
-        // An answer for each order: the thread never waits for the worker.
+        // An answer for each order that waits: the thread waits for a worker that takes none.
         let (answer, answers) = sync_channel(2 * WAITING_ORDERS + 2);
         let stop = Arc::new(AtomicBool::new(false));
         let is_away = Arc::new(AtomicBool::new(false));
@@ -174,6 +202,8 @@ impl Keeper {
             stop: Arc::clone(&stop),
             is_away: Arc::clone(&is_away),
             store: None,
+            session: 0,
+            begun: BTreeMap::new(),
             has_answered: false,
         };
         let thread = Builder::new().name(name.to_owned()).spawn(move || job.run(&waiting))?;
@@ -238,6 +268,10 @@ struct Job {
     stop: Arc<AtomicBool>,
     is_away: Arc<AtomicBool>,
     store: Option<Box<dyn SnapshotStore>>,
+    /// How often it was opened.
+    session: u64,
+    /// In which session the newest save of a partition began.
+    begun: BTreeMap<i32, u64>,
     has_answered: bool,
 }
 
@@ -265,7 +299,11 @@ impl Job {
         let mut backoff = Backoff::new(FIRST_REST, LONGEST_REST);
         let mut has_complained = false;
         loop {
-            let error = match self.attempt(order, &since) {
+            let attempt = match self.attempt(order, &since) {
+                Err(StoreError::Fenced(holder)) => Ok(Answer::Fenced(holder)),
+                attempt => attempt,
+            };
+            let error = match attempt {
                 Ok(answer) => {
                     if has_complained {
                         tracing::info!("the database answers again");
@@ -277,7 +315,6 @@ impl Job {
                     self.is_away.store(false, Ordering::Release);
                     return Some(answer);
                 }
-                Err(StoreError::Fenced(holder)) => return Some(Answer::Fenced(holder)),
                 Err(error) => error,
             };
             // A connection that has failed may be in the middle of something: SQLite gives up a
@@ -311,7 +348,11 @@ impl Job {
     fn attempt(&mut self, order: &Order, since: &Stopwatch) -> Result<Answer, StoreError> {
         let store = match &mut self.store {
             Some(store) => store,
-            none => none.insert((self.open)()?),
+            none => {
+                let store = none.insert((self.open)()?);
+                self.session += 1;
+                store
+            }
         };
         Ok(match order {
             Order::Claim { is_wanted, .. } if !is_wanted.load(Ordering::Acquire) => {
@@ -321,14 +362,13 @@ impl Job {
                 Answer::Claimed(store.claim(*partition, owner)?)
             }
             Order::Save(batch) => {
-                let customers = batch.customers();
-                store.save(batch.holder, &customers, batch.saved_offset)?;
-                Answer::Saved {
-                    holder: batch.holder,
-                    customers: customers.len(),
-                    saved_offset: batch.saved_offset,
-                    duration: since.elapsed(),
+                if batch.is_first {
+                    self.begun.insert(batch.holder.partition, self.session);
                 }
+                // Rows are taken before they are on the disk, and a server that restarts forgets
+                // them. The promise that ends the save must not be made about those.
+                let is_whole = self.begun.get(&batch.holder.partition) == Some(&self.session);
+                save(&mut **store, batch, is_whole, since)?
             }
             Order::Load { partition, adoption, customer_ids } => {
                 let ids: Vec<&str> = customer_ids.iter().map(String::as_str).collect();
@@ -354,12 +394,38 @@ impl Job {
                 store.release(*holder)?;
                 Answer::Released(*holder)
             }
+            Order::Forget { holder, customer_ids, saved_offset } => {
+                let ids: Vec<&str> = customer_ids.iter().map(String::as_str).collect();
+                store.forget(*holder, &ids, *saved_offset)?;
+                Answer::Forgotten(*holder)
+            }
             Order::Discard(holder) => {
                 store.discard(*holder)?;
                 Answer::Discarded(*holder)
             }
         })
     }
+}
+
+/// Stores a batch, and promises what it is to promise if the save `is_whole`.
+fn save(
+    store: &mut dyn SnapshotStore,
+    batch: &Batch,
+    is_whole: bool,
+    since: &Stopwatch,
+) -> Result<Answer, StoreError> {
+    let customers = batch.customers();
+    let saved_offset = batch.saved_offset.filter(|_| is_whole);
+    store.save(batch.holder, &customers, saved_offset)?;
+    if saved_offset != batch.saved_offset {
+        return Ok(Answer::Torn(batch.holder));
+    }
+    Ok(Answer::Saved {
+        holder: batch.holder,
+        customers: customers.len(),
+        saved_offset,
+        duration: since.elapsed(),
+    })
 }
 
 #[cfg(test)]

@@ -29,6 +29,8 @@ pub struct Batch {
     pub holder: Holder,
     /// With this batch everything that had changed before this offset is stored.
     pub saved_offset: Option<i64>,
+    /// With this batch the save begins.
+    pub is_first: bool,
     bytes: Vec<u8>,
     rows: Vec<Row>,
     /// Every record that is in it, or promised by it, stands before this offset.
@@ -74,6 +76,7 @@ pub struct Saving {
     offset: i64,
     slots: std::vec::IntoIter<u32>,
     held: VecDeque<Batch>,
+    has_begun: bool,
     is_encoded: bool,
 }
 
@@ -82,22 +85,28 @@ impl Saving {
     /// records before `offset`.
     pub fn begin(holder: Holder, offset: i64, slots: Vec<u32>) -> Self {
         let slots = slots.into_iter();
-        Self { holder, offset, slots, held: VecDeque::new(), is_encoded: false }
+        Self { holder, offset, slots, held: VecDeque::new(), has_begun: false, is_encoded: false }
     }
 
     /// Encodes one more batch, unless too many wait already; whether anything was done.
     pub fn encode(&mut self, customers: &Customers) -> bool {
+        self.encode_some(BATCH_CUSTOMERS, customers)
+    }
+
+    /// As [`Self::encode`], at most `most` customers.
+    pub(super) fn encode_some(&mut self, most: usize, customers: &Customers) -> bool {
         if self.is_encoded || self.held.len() >= HELD_BATCHES {
             return false;
         }
         let mut batch = Batch {
             holder: self.holder,
             saved_offset: None,
+            is_first: !std::mem::replace(&mut self.has_begun, true),
             bytes: Vec::new(),
             rows: Vec::new(),
             highest_offset: 0,
         };
-        while batch.rows.len() < BATCH_CUSTOMERS && batch.bytes.len() < BATCH_BYTES {
+        while batch.rows.len() < most && batch.bytes.len() < BATCH_BYTES {
             let Some(slot) = self.slots.next() else { break };
             let customer = customers.at(slot);
             let start = batch.bytes.len();

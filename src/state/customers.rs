@@ -30,6 +30,9 @@ const SAMPLE: usize = 1_024;
 /// Most slots that one call of [`Customers::evict`] visits: about a millisecond.
 const SWEEP: usize = 8_192;
 
+/// Fewest states that tell something about the rest.
+const SMALLEST_SAMPLE: usize = 32;
+
 /// One customer.
 #[derive(Debug)]
 pub struct Customer {
@@ -208,11 +211,11 @@ impl Customers {
 
     /// Evicts customers that are stored as they are, those first that have been quiet longest, to
     /// free about `bytes`. How many; fewer than it takes if too few are stored, or if a sweep ends
-    /// first: the next call goes on.
-    pub fn evict(&mut self, bytes: usize) -> usize {
-        let mean = (self.bytes() / self.len().max(1)).max(1);
+    /// first: the next call goes on. The effort is the `parts`th part of what one call may cost.
+    pub fn evict(&mut self, bytes: usize, parts: usize) -> usize {
+        let mean = (self.bytes(parts) / self.len().max(1)).max(1);
         let wanted = bytes.div_ceil(mean).min(self.len());
-        let live = self.sample().filter(|customer| !customer.id.is_empty());
+        let live = self.sample(parts).filter(|customer| !customer.id.is_empty());
         let mut quiet: Vec<i64> = live.map(Customer::applied_offset).collect();
         if wanted == 0 || quiet.is_empty() {
             return 0;
@@ -222,7 +225,7 @@ impl Customers {
         let last = quiet.len() * wanted / self.len();
         let oldest = quiet.get(last).copied().unwrap_or(i64::MAX);
         let mut evicted = 0;
-        for _ in 0..self.slots().min(SWEEP) {
+        for _ in 0..self.slots().min(SWEEP / parts.max(1) + 1) {
             let slot = (self.hand % self.slots()) as u32;
             self.hand = slot as usize + 1;
             let customer = self.at(slot);
@@ -243,19 +246,20 @@ impl Customers {
         self.blocks.iter().flatten().filter(|customer| !customer.id.is_empty())
     }
 
-    /// Memory of all states in bytes, from a sample of at most [`SAMPLE`] of them: states differ by
-    /// what their customers do, and what is asked all the time must not visit a million of them.
-    /// Free slots do not count, they are for who comes next.
-    pub fn bytes(&self) -> usize {
-        let sampled = self.sample().len();
-        let heap: usize = self.sample().map(|customer| customer.state.heap_bytes()).sum();
+    /// Memory of all states in bytes, from a sample of at most the `parts`th part of [`SAMPLE`]:
+    /// states differ by what their customers do, and what is asked all the time must not visit a
+    /// million of them. Free slots do not count, they are for who comes next.
+    pub fn bytes(&self, parts: usize) -> usize {
+        let sampled = self.sample(parts).len();
+        let heap: usize = self.sample(parts).map(|customer| customer.state.heap_bytes()).sum();
         let own = self.len() * (size_of::<Customer>() + size_of::<u32>());
         own + (heap as u128 * self.slots() as u128 / sampled.max(1) as u128) as usize
     }
 
     /// What is in some slots, free ones too, evenly apart.
-    fn sample(&self) -> impl ExactSizeIterator<Item = &Customer> {
-        let stride = self.slots().div_ceil(SAMPLE).max(1);
+    fn sample(&self, parts: usize) -> impl ExactSizeIterator<Item = &Customer> {
+        let most = (SAMPLE / parts.max(1)).max(SMALLEST_SAMPLE);
+        let stride = self.slots().div_ceil(most).max(1);
         (0..self.slots()).step_by(stride).map(|slot| self.at(slot as u32))
     }
 
@@ -341,14 +345,14 @@ mod tests {
         pay(&mut customers, 7, 5_000);
         customers.cut();
         customers.settle();
-        let half = customers.bytes() / 2;
-        let evicted = customers.evict(half);
+        let half = customers.bytes(1) / 2;
+        let evicted = customers.evict(half, 1);
         assert!((900..=1_001).contains(&evicted), "{evicted}");
         assert_eq!((customers.len(), customers.expects()), (2_000 - evicted, true));
         let is_here = |id: &str| customers.has(id, hash64(id));
         assert!(is_here("c7") && is_here("c1999") && !is_here("c6"));
         assert!(customers.is_missing("c6") && !customers.is_missing("c7"));
-        assert!(customers.bytes() <= half + half / 5);
+        assert!(customers.bytes(1) <= half + half / 5);
     }
 
     #[test]
@@ -357,19 +361,22 @@ mod tests {
         (0..5).for_each(|number| pay(&mut customers, number, 20 + number));
         customers.cut();
         (2..4).for_each(|number| pay(&mut customers, number, 30 + number));
-        assert_eq!(customers.evict(usize::MAX), 5);
+        assert_eq!(customers.evict(usize::MAX, 1), 5);
         customers.put_back();
-        assert_eq!((customers.evict(usize::MAX), customers.changed()), (0, 5));
+        assert_eq!((customers.evict(usize::MAX, 1), customers.changed()), (0, 5));
         customers.cut();
         customers.settle();
-        assert_eq!((customers.evict(usize::MAX), customers.len(), customers.bytes()), (5, 0, 0));
+        assert_eq!(
+            (customers.evict(usize::MAX, 1), customers.len(), customers.bytes(1)),
+            (5, 0, 0)
+        );
         assert_eq!(customers.iter().count(), 0);
     }
 
     #[test]
     fn a_free_slot_is_for_who_comes_next() {
         let mut customers = stored(3_000);
-        while customers.evict(usize::MAX) > 0 {}
+        while customers.evict(usize::MAX, 1) > 0 {}
         (5_000..8_000).for_each(|number| pay(&mut customers, number, number));
         assert_eq!((customers.len(), customers.slots()), (3_000, 3_000));
         assert_eq!((customers.changed(), customers.iter().count()), (3_000, 3_000));
@@ -402,7 +409,7 @@ mod tests {
         let mut customers = stored(10);
         customers.expect_all();
         customers.list(Some("c"));
-        assert_eq!(customers.evict(usize::MAX), 10);
+        assert_eq!(customers.evict(usize::MAX, 1), 10);
         customers.list(None);
         assert!(customers.is_missing("c4"));
         assert!(customers.admit("c4", CustomerState::default(), 5));

@@ -54,8 +54,10 @@ impl Partitions {
     /// [`Customers::evict`]. How many customers go.
     pub fn evict(&mut self, bytes: usize) -> usize {
         let all = self.bytes().max(1) as u128;
+        let parts = self.list.len();
         let share = |own: usize| (bytes as u128 * own as u128).div_ceil(all) as usize;
-        self.list.iter_mut().map(|(_, customers)| customers.evict(share(customers.bytes()))).sum()
+        let customers = self.list.iter_mut().map(|(_, customers)| customers);
+        customers.map(|one| one.evict(share(one.bytes(parts)), parts)).sum()
     }
 
     /// How many customers there are, all partitions together.
@@ -65,7 +67,8 @@ impl Partitions {
 
     /// Memory of all states in bytes, about; see [`Customers::bytes`].
     pub fn bytes(&self) -> usize {
-        self.list.iter().map(|(_, customers)| customers.bytes()).sum()
+        let parts = self.list.len();
+        self.list.iter().map(|(_, customers)| customers.bytes(parts)).sum()
     }
 
     #[cold]

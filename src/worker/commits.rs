@@ -53,9 +53,12 @@ impl<S: Score> Worker<'_, S> {
         Ok(is_committed)
     }
 
-    /// Commits all that can be and waits for the answer. A failure costs repeated records, no lost
-    /// ones, and is no reason to stop less orderly.
-    pub(super) fn commit_last(&mut self, observe: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
+    /// Commits all that can be and waits for the answer; whether it is committed. A failure costs
+    /// repeated records, no lost ones, and is no reason to stop less orderly.
+    pub(super) fn commit_last(
+        &mut self,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) -> Result<bool, Error> {
         let waited = Stopwatch::start();
         for attempt in 1..=LAST_COMMITS {
             observe(Event::Beat);
@@ -65,7 +68,7 @@ impl<S: Score> Worker<'_, S> {
                 self.commit_now()
             };
             if is_committed {
-                return Ok(());
+                return Ok(true);
             }
             if attempt == LAST_COMMITS || waited.elapsed() > self.settings.patience {
                 break;
@@ -74,7 +77,7 @@ impl<S: Score> Worker<'_, S> {
         }
         tracing::warn!("offsets were not committed, records will be read again");
         observe(Event::Committed(false));
-        Ok(())
+        Ok(false)
     }
 
     fn commit_now(&mut self) -> bool {

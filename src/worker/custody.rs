@@ -15,10 +15,11 @@ mod returning;
 
 use std::time::Duration;
 
+use super::budget::Share;
 use super::score::Score;
 use super::tasks::Tasks;
 use super::{Event, Snapshots};
-use crate::clock::{Stopwatch, pause};
+use crate::clock::Stopwatch;
 use crate::database::{Claim, Holder};
 use crate::kafka::Beginning;
 use crate::limits::CLAIM_TIME;
@@ -31,8 +32,8 @@ const WAIT: Duration = Duration::from_millis(5);
 /// How long a partition that leaves waits for a database that is away.
 const AWAY_PATIENCE: Duration = Duration::from_millis(500);
 
-/// Time between two tries to take up what is stored, of a partition that began without.
-const LATE_PAUSE: Duration = Duration::from_secs(10);
+/// Time between two tries to read a partition again.
+const PUT_OFF: Duration = Duration::from_secs(10);
 
 /// Why a partition that the worker has is to be read again from further back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +56,6 @@ pub(super) struct Custody {
     /// The part that encodes first in the next turn.
     first: usize,
     since_save: Stopwatch,
-    since_late: Stopwatch,
     /// Memory is full of what is not stored: saves begin without waiting for their time.
     pub(super) is_pressed: bool,
     adoptions: u64,
@@ -67,8 +67,8 @@ pub(super) struct Custody {
     awaited_page: Option<listing::Awaited>,
     /// The part that is listed in the next turn.
     first_listed: usize,
-    /// Memory for customers in bytes.
-    max_bytes: usize,
+    /// Memory for customers.
+    pub(super) share: Share,
 }
 
 impl Custody {
@@ -86,25 +86,31 @@ impl Custody {
             parts: Vec::new(),
             first: 0,
             since_save: Stopwatch::start(),
-            since_late: Stopwatch::start(),
             is_pressed: false,
             adoptions: 0,
             awaited_loads: 0,
             found: 0,
             awaited_page: None,
             first_listed: 0,
-            max_bytes: settings.max_bytes,
+            share: Share::new(&settings.budget),
         })
     }
 
-    /// Claims a partition that comes. Where to begin: as `begins` says, or, if its snapshot is of
-    /// use, at its saved offset, with the customers that `scorer` then knows to be stored.
-    pub(super) fn adopt<S: Score>(&mut self, begins: Beginning, scorer: &mut S) -> Beginning {
+    /// Claims a partition that comes, one of several since `waited` began. Where to begin: as
+    /// `begins` says, or, if its snapshot is of use, at its saved offset, with the customers that
+    /// `scorer` then knows to be stored.
+    pub(super) fn adopt<S: Score>(
+        &mut self,
+        begins: Beginning,
+        waited: &Stopwatch,
+        scorer: &mut S,
+    ) -> Beginning {
         let partition = begins.partition;
         self.lose(&[partition]);
         self.adoptions += 1;
-        self.parts.push(Part::new(partition, self.adoptions, begins.judged_until));
-        let Some(claim) = self.claim(partition, scorer) else {
+        self.parts.push(Part::new(partition, self.adoptions));
+        self.share.set(self.parts.len());
+        let Some(claim) = self.claim(partition, waited, scorer) else {
             tracing::warn!(
                 partition,
                 "the snapshot database does not answer, the partition is restored from its topic"
@@ -119,55 +125,46 @@ impl Custody {
 
     /// A partition that is to be read again from further back, and why.
     pub(super) fn to_reseat(&self) -> Option<(i32, Why)> {
-        let is_refused = |part: &&Part| !part.refused.is_empty();
-        if let Some(part) = self.parts.iter().find(is_refused) {
-            return Some((part.partition, Why::Refused));
-        }
-        if self.since_late.elapsed() < LATE_PAUSE {
-            return None;
-        }
-        let is_late = |part: &&Part| matches!(part.base, Base::Late(_));
-        self.parts.iter().find(is_late).map(|part| (part.partition, Why::Late))
+        let why = |part: &Part| {
+            if part.since_put_off.as_ref().is_some_and(|since| since.elapsed() < PUT_OFF) {
+                None
+            } else if matches!(part.base, Base::Late(_)) {
+                Some((part.partition, Why::Late))
+            } else {
+                part.is_to_rebuild().then_some((part.partition, Why::Refused))
+            }
+        };
+        self.parts.iter().find_map(why)
     }
 
-    /// Takes up a snapshot, if one is claimed and of use. What `scorer` knew of the partition from
-    /// the log it forgets: anybody may be stored. Where to read from.
+    /// It cannot be now.
+    pub(super) fn put_off(&mut self, partition: i32) {
+        if let Some(part) = self.part(partition) {
+            part.since_put_off = Some(Stopwatch::start());
+        }
+    }
+
+    /// See [`Part::take_up`].
     pub(super) fn take_up<S: Score>(
         &mut self,
         begins: Beginning,
         scorer: &mut S,
     ) -> Option<Beginning> {
-        self.since_late = Stopwatch::start();
-        let partition = begins.partition;
         self.adoptions += 1;
         let adoption = self.adoptions;
-        let part = self.part(partition)?;
-        let Base::Late(claim) = &part.base else { return None };
-        let saved = claim.saved_offset;
-        (part.base, part.adoption, part.unlisted) = (Base::Taken, adoption, Some(String::new()));
-        if let Some(lost) = saved.map(|saved| begins.first - saved).filter(|&lost| lost > 0) {
-            tracing::error!(
-                partition,
-                lost,
-                "records left the topic before they were saved, windows of their customers are \
-                 incomplete; raise the topic's retention or save more often"
-            );
-        }
-        scorer.forget(partition);
-        scorer.expect_all(partition);
-        // Without a saved offset some customers are stored all the same, each up to its own.
-        let Some(saved) = saved else { return Some(begins) };
-        let from = saved.clamp(begins.first, begins.judged_until);
-        Some(Beginning { from, is_cut: false, ..begins })
+        self.part(begins.partition)?.take_up(begins, adoption, scorer)
     }
 
     /// From now on the customers of rows that cannot be read are remembered from the log.
-    pub(super) fn give_refused_up<S: Score>(&mut self, partition: i32, scorer: &mut S) {
-        let Some(part) = self.part(partition) else { return };
-        part.is_rebuilding = true;
-        for id in std::mem::take(&mut part.refused) {
-            scorer.met_in_store(partition, &id);
+    pub(super) fn rebuild<S: Score>(&mut self, begins: &Beginning, scorer: &mut S) {
+        if let Some(part) = self.part(begins.partition) {
+            part.rebuild(begins.from, scorer);
         }
+    }
+
+    /// Whether customers that are missing will not come for a while.
+    pub(super) fn is_reader_away(&self) -> bool {
+        self.reader.is_away()
     }
 
     /// Goes on saving, and begins to when it is time.
@@ -241,7 +238,7 @@ impl Custody {
                 part.go_on(keeper, scorer, tasks, true);
             }
             let is_saved = |part: &Part| {
-                let has_changed = part.may_save(tasks) && scorer.changed(part.partition) > 0;
+                let has_changed = part.may_save() && scorer.changed(part.partition) > 0;
                 part.is_idle() && !has_changed
             };
             if self.parts.iter().filter(|part| is_one(part)).all(is_saved) {
@@ -259,8 +256,14 @@ impl Custody {
         let mut left: Vec<Holder> =
             self.parts.iter().filter(|part| is_one(part)).filter_map(|part| part.holder).collect();
         self.lose(partitions);
-        left.retain(|&holder| self.give(Order::Release(holder)));
+        let mut to_give = left.clone();
         while !left.is_empty() && waited.elapsed() < limit {
+            // There is room for few at a time, and for few answers.
+            while let Some(&holder) = to_give.last()
+                && self.keeper.order(Order::Release(holder)).is_ok()
+            {
+                to_give.pop();
+            }
             match self.keeper.wait(WAIT) {
                 Some(Answer::Released(holder)) => left.retain(|other| *other != holder),
                 Some(answer) => {
@@ -269,30 +272,43 @@ impl Custody {
                     }
                     self.take(answer, scorer, observe);
                 }
+                None if self.keeper.is_away() && waited.elapsed() > AWAY_PATIENCE => break,
                 None => observe(Event::Beat),
             }
+        }
+        if !left.is_empty() {
+            tracing::warn!(
+                partitions = left.len(),
+                "the database was not told in time that partitions are let go"
+            );
         }
     }
 
     /// These partitions are gone: nothing is saved of them any more.
     pub(super) fn lose(&mut self, partitions: &[i32]) {
         self.parts.retain(|part| !partitions.contains(&part.partition));
+        self.share.set(self.parts.len());
     }
 
     fn part(&mut self, partition: i32) -> Option<&mut Part> {
         self.parts.iter_mut().find(|part| part.partition == partition)
     }
 
-    fn claim<S: Score>(&mut self, partition: i32, scorer: &mut S) -> Option<Claim> {
-        let waited = Stopwatch::start();
+    fn claim<S: Score>(
+        &mut self,
+        partition: i32,
+        waited: &Stopwatch,
+        scorer: &mut S,
+    ) -> Option<Claim> {
         loop {
             let (keeper, owner) = (&self.keeper, &self.owner);
             let part = self.parts.iter_mut().find(|part| part.partition == partition)?;
             part.ask(keeper, owner);
-            let answer = if keeper.is_away() { keeper.answer() } else { keeper.wait(WAIT) };
+            // Who has not answered the claim before this one will not answer this one sooner.
+            let is_hopeless = keeper.is_away() || waited.elapsed() > CLAIM_TIME;
+            let answer = if is_hopeless { keeper.answer() } else { keeper.wait(WAIT) };
             let Some(answer) = answer else {
-                // Who has not answered the claim before this one will not answer this one sooner.
-                if self.keeper.is_away() || waited.elapsed() > CLAIM_TIME {
+                if is_hopeless {
                     return None;
                 }
                 continue;
@@ -308,22 +324,6 @@ impl Custody {
                 return claim;
             }
         }
-    }
-
-    /// Gives an order that must not be lost, and waits for room for it; not for ever, because a
-    /// database that is away is what there is no room for. Whether it was given.
-    fn give(&self, order: Order) -> bool {
-        let waited = Stopwatch::start();
-        let mut order = order;
-        while let Err(refused) = self.keeper.order(order) {
-            if waited.elapsed() > CLAIM_TIME || self.keeper.is_away() {
-                tracing::warn!("the database does not answer, an order to it is dropped");
-                return false;
-            }
-            order = refused;
-            pause(WAIT);
-        }
-        true
     }
 
     fn take<S: Score>(
@@ -361,12 +361,26 @@ impl Custody {
                     part.fenced(scorer);
                 }
             }
+            Answer::Torn(holder) => {
+                let part = self.part(holder.partition);
+                if let Some(part) = part.filter(|part| part.holder == Some(holder)) {
+                    tracing::warn!(
+                        partition = holder.partition,
+                        "the database failed during a save, all of it is saved again"
+                    );
+                    part.drop_save(scorer);
+                }
+            }
             Answer::Saved { .. }
             | Answer::Loaded { .. }
             | Answer::Page { .. }
             | Answer::Released(_)
             | Answer::Discarded(_)
+            | Answer::Forgotten(_)
             | Answer::Unclaimed => {}
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

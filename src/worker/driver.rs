@@ -326,14 +326,13 @@ impl<'a, S: Score> Worker<'a, S> {
     /// is saved to go next. Only memory that could otherwise lose something stops reading.
     fn bound_memory(&mut self) {
         let Some(custody) = &mut self.custody else { return };
-        let Some(snapshots) = &self.settings.snapshots else { return };
         if self.since_bound.elapsed() < BOUND_INTERVAL {
             return;
         }
         self.since_bound = Stopwatch::start();
-        let (mut bytes, bound) = (self.step.scorer.state_bytes(), snapshots.max_bytes);
+        let (mut bytes, bound) = (self.step.scorer.state_bytes(), custody.share.bytes());
         // Who has just come back for a record that waits must not go before it is taken.
-        if bytes > bound && self.step.missing.is_empty() {
+        if bytes > bound && (self.step.missing.is_empty() || custody.is_reader_away()) {
             self.step.scorer.evict(bytes - bound + bound / FREED_SHARE);
             bytes = self.step.scorer.state_bytes();
         }

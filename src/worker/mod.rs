@@ -19,6 +19,7 @@
 //! the effects on Kafka. A worker shares nothing with others: more workers are more members of the
 //! group, in this process or elsewhere.
 
+mod budget;
 mod commits;
 pub mod counts;
 mod custody;
@@ -40,6 +41,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use budget::Budget;
 pub use counts::Counts;
 pub use driver::run;
 pub use histogram::Histogram;
@@ -163,8 +165,8 @@ pub struct Snapshots {
     pub owner: String,
     /// When to save.
     pub policy: Policy,
-    /// Memory for the worker's customers in bytes, about. Beyond it those leave it that are stored.
-    pub max_bytes: usize,
+    /// Memory for customers, about. Beyond it those leave it that are stored.
+    pub budget: Arc<Budget>,
 }
 
 impl fmt::Debug for Snapshots {

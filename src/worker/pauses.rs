@@ -1,8 +1,8 @@
 //! Which partitions are not read for now.
 //!
-//! Two reasons stop reading: too much is in flight, which concerns all partitions, and a writer
-//! schema that the registry has not answered for yet, which concerns the partitions whose records
-//! need it. A worker that simply stopped polling instead would be taken for dead by its group.
+//! Too much in flight, or in memory, stops reading of all partitions. A record that waits, for its
+//! writer schema or for its customer who is stored, stops its own. A worker that simply stopped
+//! polling instead would be taken for dead by its group.
 
 use std::collections::BTreeSet;
 
@@ -14,13 +14,13 @@ use crate::kafka::Consumer;
 pub(super) struct Pauses {
     /// Nothing is read.
     pub is_full: bool,
-    /// Partitions that wait for a schema.
+    /// Partitions whose records wait.
     pub waiting: BTreeSet<i32>,
     paused: BTreeSet<i32>,
 }
 
 impl Pauses {
-    /// Whether any partition waits for a schema.
+    /// Whether any partition's records wait.
     pub(super) fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }

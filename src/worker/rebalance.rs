@@ -65,7 +65,7 @@ impl<S: Score> Worker<'_, S> {
 
     /// Waits for acknowledgements, but not for ever: what is not acknowledged is not committed, and
     /// whoever has the partition next reads it again.
-    pub(super) fn drain_or_warn(&mut self, observe: &mut dyn FnMut(Event<'_>)) {
+    fn drain_or_warn(&mut self, observe: &mut dyn FnMut(Event<'_>)) {
         if let Err(error) = self.drain(self.settings.patience, observe) {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "partitions go before everything was acknowledged");
@@ -79,10 +79,11 @@ impl<S: Score> Worker<'_, S> {
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), Error> {
         let mut begins = self.beginnings(partitions, stop, observe)?;
+        let waited = Stopwatch::start();
         for begin in &mut begins {
             self.forget(&[begin.partition], observe);
             if let Some(custody) = &mut self.custody {
-                *begin = custody.adopt(*begin, self.step.scorer);
+                *begin = custody.adopt(*begin, &waited, self.step.scorer);
                 observe(Event::Beat);
             }
             tell(begin);

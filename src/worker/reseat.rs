@@ -24,15 +24,22 @@ impl<S: Score> Worker<'_, S> {
     ) -> Result<(), Error> {
         let Some(custody) = &self.custody else { return Ok(()) };
         let Some((partition, why)) = custody.to_reseat() else { return Ok(()) };
-        self.drain_or_warn(observe);
-        self.commit_last(observe)?;
+        // What is judged and not committed would come again, be known already, and give no alert.
+        let drained = self.drain(self.settings.patience, observe);
+        if drained.is_err() || !self.commit_last(observe)? {
+            tracing::warn!(partition, ?why, "the partition cannot be read again now");
+            if let Some(custody) = &mut self.custody {
+                custody.put_off(partition);
+            }
+            return Ok(());
+        }
         let begins = self.beginnings(&[partition], stop, observe)?;
         let Some(&begins) = begins.first() else { return Ok(()) };
         let Some(custody) = &mut self.custody else { return Ok(()) };
         let begins = match why {
             Why::Late => custody.take_up(begins, self.step.scorer).unwrap_or(begins),
             Why::Refused => {
-                custody.give_refused_up(partition, self.step.scorer);
+                custody.rebuild(&begins, self.step.scorer);
                 begins
             }
         };
@@ -40,7 +47,11 @@ impl<S: Score> Worker<'_, S> {
         tracing::warn!(partition, from, judged_until, ?why, "the partition is read again");
         self.outbox.close(&[partition])?;
         held.retain(|record| record.partition() != partition);
+        let was_waiting = self.pauses.has_waiting();
         self.pauses.forget(self.consumer, &[partition]);
+        if was_waiting && !self.pauses.has_waiting() {
+            observe(Event::WaitsNoMore);
+        }
         self.begin(begins);
         self.consumer.seek(partition, from)?;
         self.pauses.apply(self.consumer, &self.outbox.tasks.partitions())?;

@@ -83,7 +83,7 @@ pub trait Score {
     /// What it has met and holds.
     fn met(&self) -> Met;
 
-    /// Memory of what it remembers in bytes, about; asked once a second.
+    /// Memory of what it remembers in bytes, about; asked some ten times a second.
     fn state_bytes(&self) -> usize;
 }
 

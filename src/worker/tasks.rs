@@ -199,10 +199,11 @@ impl Tasks {
         self.tasks.iter().filter_map(offset).collect()
     }
 
-    /// These offsets are committed.
+    /// These offsets are committed. One from before the partition was assigned the last time, or
+    /// was read again, says nothing new.
     pub fn commit(&mut self, offsets: &[(i32, i64)]) {
         for (partition, offset) in offsets {
-            if let Some(task) = self.find(*partition) {
+            if let Some(task) = self.find(*partition).filter(|task| *offset >= task.judged_until) {
                 task.committed = Some(*offset);
             }
         }
@@ -253,6 +254,14 @@ mod tests {
         assert_eq!(tasks.due(), [(1, 10)]);
         tasks.commit(&[(1, 9)]);
         assert_eq!(tasks.due(), [(1, 10)], "an older commit that is confirmed late");
+    }
+
+    #[test]
+    fn a_confirmation_from_before_an_assignment_says_nothing() {
+        let mut tasks = Tasks::default();
+        tasks.assign(3, 10, 13);
+        tasks.commit(&[(3, 12)]);
+        assert_eq!(tasks.iter().next().unwrap().committed_offset(), 13);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use synfinance::kafka::{Assignment, Connection, Outgoing, Producer};
 use synfinance::snapshots::Policy;
 use synfinance::snapshots::policy::SavePoint;
 use synfinance::state::Bounds;
-use synfinance::worker::{self, Event, Met, Snapshots};
+use synfinance::worker::{self, Budget, Event, Met, Snapshots};
 
 use super::{PATIENCE, cluster_of, engine_support, read, settings};
 
@@ -89,7 +89,7 @@ fn memory_for_a_tenth_of_the_customers_changes_no_decision() {
         complain: Arc::new(|said| assert_eq!(said, None)),
         owner: "test".to_owned(),
         policy: Policy(vec![SavePoint { after: Duration::from_secs(3_600), changed: usize::MAX }]),
-        max_bytes: bytes / 10,
+        budget: Budget::new(bytes / 10),
     };
     let (decided, met, missed, _) = decide(&connection, "tenth", Some(snapshots));
     assert!(decided == expected, "a score differs");

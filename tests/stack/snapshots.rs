@@ -133,6 +133,7 @@ fn rows_that_cannot_be_read_are_remembered_from_the_topic() {
     produce(&stage, 73, 4_000, 7_000);
     stage.wait_done(&mut [&mut service]);
     wait_saved(&stage, &mut service, 7_000);
+    service.wait_ready();
     let (_, said) = service.terminate();
     assert!(said.contains("cannot be read"), "{said}");
     assert!(said.contains("is newer than"), "{said}");

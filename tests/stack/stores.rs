@@ -320,6 +320,27 @@ fn act_by_act(place: &Place, acts: &[Act]) {
     assert_eq!(progress[0].saved_offset, model.saved_offset);
 }
 
+fn customers_that_are_removed_count_as_never_saved(place: &Place) {
+    let mut store = place.open();
+    let me = holder(&mut *store, 5);
+    store.forget(me, &["a"], Some(3)).unwrap();
+    assert_eq!(store.claim(5, "me").unwrap().saved_offset, None, "it never was");
+    let me = holder(&mut *store, 5);
+    let customers = ["a", "b", "c"].map(|id| customer(id, 9, b"s"));
+    store.save(me, &customers, Some(9)).unwrap();
+    store.forget(me, &["a", "nobody"], None).unwrap();
+    let claim = store.claim(5, "me").unwrap();
+    assert_eq!((claim.saved_offset, claim.highest_offset), (Some(9), 9));
+    store.forget(claim.holder, &["b"], Some(4)).unwrap();
+    store.forget(claim.holder, &[], Some(6)).unwrap();
+    assert_eq!(load(&mut *store, 5, &["a", "b", "c"]), [stored("c", 9, b"s")]);
+    // What is remembered anew is stored, however far the removed row was.
+    store.save(claim.holder, &[customer("a", 5, b"n")], None).unwrap();
+    assert_eq!(load(&mut *store, 5, &["a"]), [stored("a", 5, b"n")]);
+    assert_eq!(store.claim(5, "me").unwrap().saved_offset, Some(4));
+    assert_fenced(store.forget(claim.holder, &["a"], None));
+}
+
 /// Every case of the contract.
 fn contract(open: impl Fn() -> Place) {
     what_is_saved_is_loaded(&open());
@@ -327,6 +348,7 @@ fn contract(open: impl Fn() -> Place) {
     the_saved_offset_comes_with_the_customers(&open());
     whoever_lost_a_partition_writes_nothing(&open());
     what_is_discarded_is_gone(&open());
+    customers_that_are_removed_count_as_never_saved(&open());
     who_is_erased_is_replaced_whatever_is_stored(&open());
     pages_have_every_customer_once_and_in_order(&open());
     streams_are_apart(&open());

@@ -5,6 +5,9 @@ use std::sync::{Mutex, MutexGuard};
 
 use super::*;
 use crate::database::{Progress, SavedCustomer};
+use crate::snapshots::Saving;
+use crate::state::customers::Customers;
+use crate::state::hash::hash64;
 use crate::state::snapshot::encode;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -82,6 +85,10 @@ impl SnapshotStore for Desk {
         self.call("release")
     }
 
+    fn forget(&mut self, _: Holder, ids: &[&str], to: Option<i64>) -> Result<(), StoreError> {
+        self.call(&format!("forget {ids:?} {to:?}"))
+    }
+
     fn discard(&mut self, _: Holder) -> Result<(), StoreError> {
         self.call("discard")
     }
@@ -120,7 +127,7 @@ fn behind(after: &str, limit: u32) -> impl Iterator<Item = String> {
 }
 
 fn batch() -> Batch {
-    let mut saving = crate::snapshots::Saving::begin(HOLDER, 9, Vec::new());
+    let mut saving = Saving::begin(HOLDER, 9, Vec::new());
     saving.encode(&crate::state::customers::Customers::default());
     saving.ready(9).unwrap()
 }
@@ -150,6 +157,64 @@ fn orders_are_done_in_turn_however_long_the_database_is_away() {
     let done = ["open", "claim 3 me", "save 3 Some(9)", "release", "discard", "load [\"a\"]"];
     assert_eq!(state.done, done);
     assert_eq!(state.complaints, [true, true, true, false], "and once that it answers again");
+}
+
+/// The batches of one save of two customers, one each.
+fn batches() -> [Batch; 2] {
+    let mut customers = Customers::default();
+    for id in ["a", "b"] {
+        let slot = customers.slot(id, hash64(id));
+        customers.applied(slot, 4);
+    }
+    let mut saving = Saving::begin(HOLDER, 9, customers.cut());
+    assert!(saving.encode_some(1, &customers) && saving.encode_some(1, &customers));
+    [saving.ready(9).unwrap(), saving.ready(9).unwrap()]
+}
+
+#[test]
+fn nothing_is_promised_about_what_another_connection_took() {
+    let desk = Desk::default();
+    let keeper = desk.keeper();
+    for (is_cut, last) in [(false, "save 3 Some(9)"), (true, "save 3 None")] {
+        let [first, second] = batches();
+        keeper.order(Order::Save(first)).unwrap();
+        assert!(matches!(keeper.wait(SOON), Some(Answer::Saved { saved_offset: None, .. })));
+        if is_cut {
+            desk.away(1);
+        }
+        keeper.order(Order::Save(second)).unwrap();
+        let answer = keeper.wait(SOON);
+        match is_cut {
+            true => assert!(matches!(answer, Some(Answer::Torn(HOLDER))), "{answer:?}"),
+            false => assert!(matches!(answer, Some(Answer::Saved { saved_offset: Some(9), .. }))),
+        }
+        assert_eq!(desk.state().done.last().map(String::as_str), Some(last));
+    }
+}
+
+#[test]
+fn a_fence_is_an_answer_of_a_database_that_is_there() {
+    let desk = Desk::default();
+    let keeper = desk.keeper();
+    desk.away(1);
+    desk.state().failures.push_back(StoreError::Fenced(HOLDER));
+    keeper.order(Order::Release(HOLDER)).unwrap();
+    assert!(matches!(keeper.wait(SOON), Some(Answer::Fenced(HOLDER))));
+    assert!(!keeper.is_away());
+    assert_eq!(desk.state().complaints, [true, false]);
+}
+
+#[test]
+fn who_was_erased_and_cannot_be_read_is_known_no_more() {
+    let stored = |erased_at_ms| StoredCustomer {
+        customer_id: "a".to_owned(),
+        applied_offset: 7,
+        state: vec![1],
+        erased_at_ms,
+    };
+    assert!(Returned::from(stored(None)).state.is_err());
+    let erased = Returned::from(stored(Some(1)));
+    assert_eq!((erased.applied_offset, erased.state.unwrap().columns.len()), (7, 0));
 }
 
 #[test]

@@ -5,6 +5,8 @@
 //! records waiting. So a partition's customers are read in pages from the moment it comes, beside
 //! the stream, which asks for those that it cannot wait for. Pages bring states for as long as
 //! memory has room, then ids alone: the rest is asked for on return.
+//!
+//! Where a row cannot be read, all are read, to know every such row before the log is read again.
 
 use super::Custody;
 use super::part::Part;
@@ -18,6 +20,8 @@ const AHEAD_SHARE: (usize, usize) = (3, 4);
 /// A page that is ordered.
 #[derive(Debug)]
 pub(super) struct Awaited {
+    /// Its customers may come into memory.
+    has_room: bool,
     /// Customers evicted when it was ordered.
     evicted: u64,
 }
@@ -40,11 +44,12 @@ impl Custody {
             return;
         };
         let (share, whole) = AHEAD_SHARE;
-        let wants_states = scorer.state_bytes() < self.max_bytes / whole * share;
+        let has_room = scorer.state_bytes() < self.share.bytes() / whole * share;
+        let wants_states = has_room || !self.parts[at].refused.is_empty();
         let (partition, adoption, after) = (*partition, *adoption, after.clone());
         let order = Order::Page { partition, adoption, after, wants_states };
         if self.reader.order(order).is_ok() {
-            self.awaited_page = Some(Awaited { evicted: scorer.met().evicted });
+            self.awaited_page = Some(Awaited { has_room, evicted: scorer.met().evicted });
         }
     }
 
@@ -63,21 +68,32 @@ impl Custody {
     ) {
         let awaited = self.awaited_page.take();
         // Who was saved and evicted since may stand in the page as before.
-        let is_fresh = awaited.is_some_and(|awaited| awaited.evicted == scorer.met().evicted);
+        let is_welcome = awaited
+            .is_some_and(|awaited| awaited.has_room && awaited.evicted == scorer.met().evicted);
         let Some(part) = self.adopted(adoption) else { return };
         let partition = part.partition;
-        scorer.list(partition, next.as_deref());
-        part.unlisted = next;
-        ids.iter().for_each(|id| scorer.expect(partition, id));
-        if is_fresh {
-            let before = part.refused.len();
-            part.admit(customers, scorer);
-            part.refused[before..].iter().for_each(|id| scorer.expect(partition, id));
-        } else {
-            customers.iter().for_each(|customer| scorer.expect(partition, &customer.customer_id));
+        part.has_skipped |= !ids.is_empty();
+        let is_first = !part.is_listed;
+        if is_first {
+            scorer.list(partition, next.as_deref());
+            ids.iter().for_each(|id| scorer.expect(partition, id));
         }
-        if part.unlisted.is_none() {
+        let (mut welcome, mut others) = (customers, Vec::new());
+        if !(is_first && is_welcome) {
+            (others, welcome) = welcome.into_iter().partition(|customer| customer.state.is_ok());
+        }
+        if is_first {
+            others.iter().for_each(|customer| scorer.expect(partition, &customer.customer_id));
+        }
+        let before = part.refused.len();
+        part.is_listed |= next.is_none();
+        part.unlisted = next;
+        part.admit(welcome, scorer);
+        // They are missing until the log is read again.
+        part.refused[before..].iter().for_each(|id| scorer.expect(partition, id));
+        if part.is_listed && is_first {
             tracing::info!(partition, "all stored customers are known");
         }
+        part.look_for_more();
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::clock::Stopwatch;
 use crate::database::{Claim, Holder};
+use crate::kafka::Beginning;
 use crate::snapshots::{Keeper, Order, Saving};
 use crate::worker::score::Score;
 use crate::worker::tasks::{Task, Tasks};
@@ -38,40 +39,58 @@ pub(super) struct Part {
     /// The order to claim it is given.
     is_asked: bool,
     since_fenced: Option<Stopwatch>,
+    /// Since what is stored was to be taken up and could not be.
+    pub since_put_off: Option<Stopwatch>,
     /// `None`: the claim has not been answered, or somebody else has claimed it since.
     pub holder: Option<Holder>,
     pub base: Base,
-    /// What is committed: no row that is of use has more.
-    committed: i64,
     saving: Option<Saving>,
     /// The last batch of a save is on its way.
     pub is_awaited: bool,
     pub since_begin: Stopwatch,
     /// Who is stored is not known of those behind this id.
     pub unlisted: Option<String>,
+    /// All who are stored are known; a list that goes on all the same looks for rows that cannot be
+    /// read.
+    pub is_listed: bool,
+    /// Some of the list came without states: rows among them may not be readable either.
+    pub has_skipped: bool,
     /// Customers whose rows cannot be read.
     pub refused: Vec<String>,
     /// They are remembered from the log, which is read again from as far back as it matters.
     pub is_rebuilding: bool,
+    /// Their rows are to be removed first.
+    pub forgetting: Option<Forgetting>,
+}
+
+/// Rows that are in the way of new ones.
+#[derive(Debug, Default)]
+pub(super) struct Forgetting {
+    pub customer_ids: Vec<String>,
+    /// What was saved counts up to here only.
+    pub saved_offset: Option<i64>,
 }
 
 impl Part {
-    pub(super) fn new(partition: i32, adoption: u64, committed: i64) -> Self {
+    pub(super) fn new(partition: i32, adoption: u64) -> Self {
         Self {
             partition,
             adoption,
             is_wanted: Arc::new(AtomicBool::new(true)),
             is_asked: false,
             since_fenced: None,
+            since_put_off: None,
             holder: None,
             base: Base::Unknown,
-            committed,
             saving: None,
             is_awaited: false,
             since_begin: Stopwatch::start(),
             unlisted: None,
+            is_listed: false,
+            has_skipped: false,
             refused: Vec::new(),
             is_rebuilding: false,
+            forgetting: None,
         }
     }
 
@@ -90,6 +109,13 @@ impl Part {
             // Orders are done in turn: what is saved from now on comes after it.
             self.base = Base::Taken;
         }
+        if let (Some(forgetting), Some(holder)) = (self.forgetting.take(), self.holder) {
+            let Forgetting { customer_ids, saved_offset } = forgetting;
+            let order = Order::Forget { holder, customer_ids, saved_offset };
+            if let Err(Order::Forget { customer_ids, saved_offset, .. }) = keeper.order(order) {
+                self.forgetting = Some(Forgetting { customer_ids, saved_offset });
+            }
+        }
     }
 
     /// The claim is answered.
@@ -99,33 +125,101 @@ impl Part {
         if !matches!(self.base, Base::Unknown) {
             return;
         }
-        let newest = claim.saved_offset.unwrap_or(0).max(claim.highest_offset);
-        self.base = if newest > self.committed {
+        let is_stored = claim.saved_offset.is_some() || claim.highest_offset > 0;
+        // Somebody else may have changed or removed what memory has, or knows to be stored.
+        self.base = match is_stored || self.since_fenced.is_some() {
+            true => Base::Late(claim),
+            false => Base::Taken,
+        };
+    }
+
+    /// Takes up what is stored, if it is claimed and of use. What `scorer` knew of the partition
+    /// it forgets: anybody may be stored. Where to read from; `None` if there is nothing to take
+    /// up.
+    pub(super) fn take_up<S: Score>(
+        &mut self,
+        begins: Beginning,
+        adoption: u64,
+        scorer: &mut S,
+    ) -> Option<Beginning> {
+        let Base::Late(claim) = &self.base else { return None };
+        let (partition, saved, committed) =
+            (self.partition, claim.saved_offset, begins.judged_until);
+        let newest = saved.unwrap_or(0).max(claim.highest_offset);
+        scorer.forget(partition);
+        (self.adoption, self.is_rebuilding, self.forgetting) = (adoption, false, None);
+        self.refused.clear();
+        if newest > committed {
             tracing::warn!(
-                partition = self.partition,
+                partition,
                 saved = newest,
-                committed = self.committed,
+                committed,
                 "the snapshot is ahead of the committed offset and of no use, the partition is \
                  restored from its topic"
             );
-            Base::Useless(claim.holder)
-        } else if newest > 0 || claim.saved_offset.is_some() {
-            Base::Late(claim)
+            (self.base, self.unlisted) = (Base::Useless(claim.holder), None);
+            return Some(begins);
+        }
+        if let Some(lost) = saved.map(|saved| begins.first - saved).filter(|&lost| lost > 0) {
+            tracing::error!(
+                partition,
+                lost,
+                "records left the topic before they were saved, windows of their customers are \
+                 incomplete; raise the topic's retention or save more often"
+            );
+        }
+        self.base = Base::Taken;
+        (self.unlisted, self.is_listed, self.has_skipped) = (Some(String::new()), false, false);
+        scorer.expect_all(partition);
+        // Without a saved offset some customers are stored all the same, each up to its own.
+        let Some(saved) = saved else { return Some(begins) };
+        let from = saved.clamp(begins.first, committed);
+        Some(Beginning { from, is_cut: false, ..begins })
+    }
+
+    /// The customers of rows that cannot be read are remembered from the log, read again from
+    /// `from` on. Until then what is stored does not count any further.
+    pub(super) fn rebuild<S: Score>(&mut self, from: i64, scorer: &mut S) {
+        (self.is_rebuilding, self.has_skipped) = (true, true);
+        let customer_ids = std::mem::take(&mut self.refused);
+        customer_ids.iter().for_each(|id| scorer.met_in_store(self.partition, id));
+        self.forgetting = Some(Forgetting { customer_ids, saved_offset: Some(from) });
+    }
+
+    /// Rows of these customers cannot be read.
+    pub(super) fn refuse(&mut self, customer_ids: Vec<String>) {
+        if self.is_rebuilding {
+            // Each is met before its first record: whoever had one has been asked for.
+            self.forgetting.get_or_insert_default().customer_ids.extend(customer_ids);
         } else {
-            Base::Taken
-        };
+            self.refused.extend(customer_ids);
+            self.look_for_more();
+        }
+    }
+
+    /// Reading the log again takes long: whoever else cannot be read is to be known before.
+    pub(super) fn look_for_more(&mut self) {
+        if !self.refused.is_empty() && self.unlisted.is_none() && self.has_skipped {
+            (self.unlisted, self.has_skipped) = (Some(String::new()), false);
+        }
+    }
+
+    /// Whether the log is to be read again for customers whose rows cannot be read.
+    pub(super) fn is_to_rebuild(&self) -> bool {
+        !self.refused.is_empty() && self.unlisted.is_none() && self.is_idle()
     }
 
     /// Somebody else has claimed the partition. If it is still this worker's, what is stored counts
     /// from then on: who claims a partition in between has changed something about it.
     pub(super) fn fenced<S: Score>(&mut self, scorer: &mut S) {
         self.drop_save(scorer);
-        (self.holder, self.is_asked) = (None, false);
+        (self.holder, self.is_asked, self.forgetting) = (None, false, None);
         self.since_fenced = Some(Stopwatch::start());
         self.base = Base::Unknown;
     }
 
-    fn drop_save<S: Score>(&mut self, scorer: &mut S) {
+    /// What was to be saved is not, and has changed still.
+    pub(super) fn drop_save<S: Score>(&mut self, scorer: &mut S) {
         if !self.is_idle() {
             (self.saving, self.is_awaited) = (None, false);
             scorer.settle(self.partition, false);
@@ -144,19 +238,17 @@ impl Part {
         tasks.iter().find(|task| task.partition == self.partition)
     }
 
-    /// Whether what is in memory may go over what is stored. While the log is read again for the
-    /// customers of some rows, those are remembered only in part.
-    pub(super) fn may_save(&self, tasks: &Tasks) -> bool {
-        let is_rebuilt = |task: &Task| !self.is_rebuilding || !task.is_restoring();
+    /// Whether what is in memory may go over what is stored.
+    pub(super) fn may_save(&self) -> bool {
         self.holder.is_some()
             && matches!(self.base, Base::Taken)
             && self.refused.is_empty()
-            && self.task(tasks).is_some_and(is_rebuilt)
+            && self.forgetting.is_none()
     }
 
     /// Begins to save what has changed.
     pub(super) fn begin<S: Score>(&mut self, scorer: &mut S, tasks: &Tasks) {
-        if !self.is_idle() || !self.may_save(tasks) {
+        if !self.is_idle() || !self.may_save() {
             return;
         }
         let (Some(holder), Some(task)) = (self.holder, self.task(tasks)) else { return };
@@ -172,8 +264,9 @@ impl Part {
         tasks: &Tasks,
         may_encode: bool,
     ) -> bool {
-        let Some(committed) = self.task(tasks).map(Task::committed_offset) else { return false };
-        self.committed = committed;
+        let Some(task) = self.task(tasks) else { return false };
+        let committed = task.committed_offset();
+        self.is_rebuilding &= task.is_restoring();
         let Some(saving) = &mut self.saving else { return false };
         // Without customers there is still an offset to save.
         let nobody = Default::default();

@@ -12,6 +12,7 @@ use super::part::Part;
 use crate::clock::Stopwatch;
 use crate::limits::MAX_LOADED_CUSTOMERS;
 use crate::snapshots::{Answer, Order, Returned};
+use crate::state::hash::hash64;
 use crate::worker::score::Score;
 
 impl Custody {
@@ -24,10 +25,12 @@ impl Custody {
         scorer: &mut S,
         limit: Duration,
     ) -> Option<u64> {
-        if self.awaited_loads == 0 {
+        // Who did not come in time is not waited for again, only looked for: others can go on.
+        let is_new = self.awaited_loads == 0;
+        if is_new {
             self.ask_for(missing);
         }
-        let limit = if self.reader.is_away() { Duration::ZERO } else { limit };
+        let limit = if is_new && !self.reader.is_away() { limit } else { Duration::ZERO };
         let waited = Stopwatch::start();
         while self.awaited_loads > 0 {
             let answer = self.reader.wait(limit.saturating_sub(waited.elapsed()))?;
@@ -90,6 +93,9 @@ impl Part {
                 Err(error) => refused.push((customer_id, error)),
             }
         }
+        // Whoever is in memory has been remembered anew since the row was read.
+        let here = scorer.customers(self.partition);
+        refused.retain(|(id, _)| !here.is_some_and(|here| here.has(id, hash64(id))));
         let Some((first, error)) = refused.first() else { return };
         tracing::error!(
             partition = self.partition,
@@ -98,9 +104,6 @@ impl Part {
             error = error as &dyn std::error::Error,
             "stored customers cannot be read, they are remembered from the topic"
         );
-        // While the topic is read for them they are met one by one, each before its first record.
-        if !self.is_rebuilding {
-            self.refused.extend(refused.into_iter().map(|(id, _)| id));
-        }
+        self.refuse(refused.into_iter().map(|(id, _)| id).collect());
     }
 }
