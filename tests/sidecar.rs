@@ -177,7 +177,7 @@ fn health_is_as_bad_as_the_worst_check() {
 fn metrics_are_text_and_count_the_requests_themselves() {
     let sidecar = Sidecar::start(HOUR);
     sidecar.metrics.transactions(Outcome::Alerted, 5);
-    sidecar.metrics.lag("t", 0, Lag { records: 1, oldest_ms: Some(0) });
+    sidecar.metrics.lag(0, "t", 0, Lag { records: 1, oldest_ms: Some(0) });
     sidecar.health.obstruct("worker 0", "no partitions");
     sidecar.ask("DELETE", "/nowhere");
     sidecar.get("/readyz");

@@ -66,16 +66,7 @@ impl Observer {
     pub(super) fn ended(&self) {
         self.health.rest(self.number);
         self.health.clear(&self.records_part);
-        for gauge in [
-            Gauge::PartitionsAssigned,
-            Gauge::PartitionsRestoring,
-            Gauge::InflightRecords,
-            Gauge::Paused,
-            Gauge::CustomersCached,
-            Gauge::StateBytes,
-        ] {
-            self.metrics.gauge(self.number, gauge, 0);
-        }
+        self.metrics.forget_worker(self.number);
     }
 
     /// Takes in what the worker tells.
@@ -89,10 +80,16 @@ impl Observer {
             Event::Counted(counts, met) => self.counted(counts, met),
             Event::Assigned(tasks) => {
                 let now = now_millis();
-                tasks.iter().for_each(|task| self.metrics.snapshot_begins(task.partition, now));
+                for task in tasks.iter() {
+                    self.metrics.snapshot_begins(self.number, task.partition, now);
+                }
                 let restoring = tasks.iter().filter(|task| task.is_restoring()).count();
                 self.gauge(Gauge::PartitionsAssigned, tasks.len());
                 self.gauge(Gauge::PartitionsRestoring, restoring);
+                if tasks.is_empty() {
+                    // No record comes any more after which it would be counted.
+                    self.gauge(Gauge::CustomersCached, 0);
+                }
                 if tasks.is_empty() && !self.has_gained {
                     self.waits("joining the consumer group");
                 } else if restoring == 0 {
@@ -112,16 +109,15 @@ impl Observer {
             Event::Restored { duration, .. } => self.metrics.restored(duration.as_secs_f64()),
             Event::Saved { partition, duration } => {
                 self.metrics.snapshot(duration.as_secs_f64());
-                self.metrics.snapshot_saved(partition, now_millis());
+                self.metrics.snapshot_saved(self.number, partition, now_millis());
             }
             Event::Lag(lag) => {
                 let shown = Lag { records: lag.records.unsigned_abs(), oldest_ms: lag.oldest_ms };
-                self.metrics.lag(&self.topic, lag.partition, shown);
+                self.metrics.lag(self.number, &self.topic, lag.partition, shown);
             }
             Event::StateBytes(bytes) => self.gauge(Gauge::StateBytes, bytes),
             Event::Gone(partition) => {
-                self.metrics.forget_lag(&self.topic, partition);
-                self.metrics.forget_snapshot(partition);
+                self.metrics.forget_partition(self.number, &self.topic, partition);
             }
             Event::Waits(partition, cause) => self.waits_for(partition, cause),
             Event::WaitsNoMore => self.health.clear(&self.records_part),
@@ -196,5 +192,76 @@ impl Observer {
         self.gauge(Gauge::KnownFrauds, met.frauds);
         self.met = met;
         self.counts.take_over(counts);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::SchemaRegistry;
+    use crate::kafka::Connection;
+    use crate::worker::Lag as WorkerLag;
+    use crate::worker::tasks::Tasks;
+
+    fn shared() -> Shared {
+        let registry = SchemaRegistry {
+            url: None,
+            basic_auth: None,
+            fixed: [].into(),
+            auto_register: false,
+            timeout: Duration::from_secs(1),
+        };
+        let health = Arc::new(Health::new(2));
+        Shared {
+            schemas: Schemas::start(&registry, Arc::clone(&health)).unwrap(),
+            health,
+            metrics: Arc::new(Metrics::new(2)),
+            connection: Connection::new("127.0.0.1:1", [].into()).unwrap(),
+        }
+    }
+
+    /// An observer of a worker with this partition and so many customers.
+    fn working(shared: &Shared, number: usize, partition: i32, customers: usize) -> Observer {
+        let model = ModelName { name: "m".to_owned(), version: "1".to_owned(), threshold: 0.5 };
+        let mut observer = Observer::new(number, "t", &model, shared);
+        observer.begins(Met::default());
+        let mut tasks = Tasks::default();
+        tasks.assign(partition, 0, 0);
+        observer.observe(Event::Assigned(&tasks));
+        observer.observe(Event::Lag(WorkerLag { partition, records: 5, oldest_ms: Some(0) }));
+        observer.observe(Event::Counted(&Counts::default(), Met { customers, ..Met::default() }));
+        observer
+    }
+
+    #[test]
+    fn a_worker_that_has_lost_its_last_partition_has_no_customers() {
+        let shared = shared();
+        let mut observer = working(&shared, 0, 3, 40);
+        working(&shared, 1, 4, 2);
+        assert!(shared.metrics.encode(0).contains("synfinance_customers_cached 42\n"));
+        observer.observe(Event::Gone(3));
+        observer.observe(Event::Assigned(&Tasks::default()));
+        let text = shared.metrics.encode(0);
+        assert!(text.contains("synfinance_customers_cached 2\n"), "{text}");
+        assert!(!text.contains("partition=\"3\"") && text.contains("partition=\"4\""), "{text}");
+    }
+
+    #[test]
+    fn a_worker_that_has_ended_shows_no_partition() {
+        let shared = shared();
+        let observer = working(&shared, 0, 3, 40);
+        // Its partition has gone to another worker before it says that it has ended.
+        working(&shared, 0, 5, 40);
+        working(&shared, 1, 5, 2);
+        observer.ended();
+        let text = shared.metrics.encode(0);
+        assert!(!text.contains("partition=\"3\""), "{text}");
+        for series in ["consumer_lag_records", "consumer_lag_seconds", "snapshot_age_seconds"] {
+            let has = |line: &str| line.contains(series) && line.contains("partition=\"5\"");
+            assert!(text.lines().any(has), "{series}: {text}");
+        }
+        assert!(text.contains("synfinance_customers_cached 2\n"), "{text}");
     }
 }

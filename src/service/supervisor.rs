@@ -13,12 +13,12 @@ use crate::codec::Framing;
 use crate::config::{Assignment, Delivery};
 use crate::engine::Engine;
 use crate::error::with_causes;
-use crate::health::{Check, Finding};
+use crate::health::{Check, Finding, Health};
 use crate::kafka;
 use crate::labels::{self, Follower, Inbox};
 use crate::retry::Backoff;
 use crate::state::MEMORY_MS;
-use crate::telemetry::{ErrorKind, LabelOutcome};
+use crate::telemetry::{ErrorKind, LabelOutcome, Metrics};
 use crate::transaction::DAY_MS;
 use crate::worker::{self, Schemas, Score as _, Topics};
 
@@ -167,22 +167,21 @@ fn worker_settings(
 fn snapshots(settings: &Settings, shared: &Shared, number: usize) -> worker::Snapshots {
     let location = settings.database.clone();
     let stream = snapshot_stream(&settings.stream);
-    let health = Arc::clone(&shared.health);
+    let (health, metrics) = (Arc::clone(&shared.health), Arc::clone(&shared.metrics));
     worker::Snapshots {
         open: Arc::new(move || location.open(&stream)),
-        complain: Arc::new(move |said| {
-            health.report(
-                Check::Database,
-                match said {
-                    Some(said) => Finding::Degraded(said.to_owned()),
-                    None => Finding::Ok,
-                },
-            );
-        }),
+        complain: Arc::new(move |said| hear(&health, &metrics, said)),
         owner: format!("{}/{number}", settings.process),
         policy: settings.save.clone(),
         budget: Arc::clone(&shared.budget),
     }
+}
+
+/// The database lacks something, or answers.
+fn hear(health: &Health, metrics: &Metrics, said: Option<&str>) {
+    let Some(said) = said else { return health.report(Check::Database, Finding::Ok) };
+    metrics.error(ErrorKind::Database);
+    health.report(Check::Database, Finding::Degraded(said.to_owned()));
 }
 
 impl Crew {
@@ -333,5 +332,31 @@ fn kind(error: &worker::Error) -> ErrorKind {
         worker::Error::Kafka(error) => kind_of_kafka(error),
         worker::Error::Engine(_) => ErrorKind::Model,
         worker::Error::Impossible(_) | worker::Error::Thread(_) => ErrorKind::Internal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_in_trouble_is_shown_and_counted() {
+        let (health, metrics) = (Health::new(1), Metrics::new(1));
+        let counted = |times: u32| {
+            let text = metrics.encode(0);
+            let line = format!("synfinance_errors_total{{kind=\"database\"}} {times}\n");
+            assert!(text.contains(&line), "{text}");
+        };
+        hear(&health, &metrics, None);
+        counted(0);
+        assert_eq!(health.finding(Check::Database), Finding::Ok);
+        hear(&health, &metrics, Some("no answer"));
+        hear(&health, &metrics, Some("its disk is full"));
+        counted(2);
+        let degraded = Finding::Degraded("its disk is full".to_owned());
+        assert_eq!(health.finding(Check::Database), degraded);
+        hear(&health, &metrics, None);
+        counted(2);
+        assert_eq!(health.finding(Check::Database), Finding::Ok);
     }
 }

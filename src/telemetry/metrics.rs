@@ -205,29 +205,33 @@ impl Metrics {
         self.workers.set(worker, gauge, value);
     }
 
-    /// How far behind a partition is: about once a second, for this takes a lock.
-    pub fn lag(&self, topic: &str, partition: i32, lag: Lag) {
-        self.partitions.lag(topic, partition, lag);
+    /// How far behind a worker's partition is: about once a second, for this takes a lock.
+    pub fn lag(&self, worker: usize, topic: &str, partition: i32, lag: Lag) {
+        self.partitions.lag(worker, topic, partition, lag);
     }
 
-    /// A partition is no longer this process's and is not shown any more.
-    pub fn forget_lag(&self, topic: &str, partition: i32) {
-        self.partitions.forget(topic, partition);
+    /// The state of a worker's partition was saved completely at this time, in milliseconds since
+    /// the epoch.
+    pub fn snapshot_saved(&self, worker: usize, partition: i32, at_ms: i64) {
+        self.partitions.saved(worker, partition, at_ms);
     }
 
-    /// A partition's state was saved completely at this time, in milliseconds since the epoch.
-    pub fn snapshot_saved(&self, partition: i32, at_ms: i64) {
-        self.partitions.saved(partition, at_ms);
+    /// A partition's state is this worker's from `at_ms` on, if it was not yet.
+    pub fn snapshot_begins(&self, worker: usize, partition: i32, at_ms: i64) {
+        self.partitions.begins(worker, partition, at_ms);
     }
 
-    /// A partition's state is this process's from `at_ms` on, if it was not yet.
-    pub fn snapshot_begins(&self, partition: i32, at_ms: i64) {
-        self.partitions.begins(partition, at_ms);
+    /// A partition is no longer this worker's; it is not shown any more unless it is another one's.
+    pub fn forget_partition(&self, worker: usize, topic: &str, partition: i32) {
+        self.partitions.forget(worker, topic, partition);
     }
 
-    /// A partition's state is no longer this process's and is not shown any more.
-    pub fn forget_snapshot(&self, partition: i32) {
-        self.partitions.forget_saved(partition);
+    /// The worker has ended: it has no partitions and nothing in memory but analysts' verdicts.
+    pub fn forget_worker(&self, worker: usize) {
+        self.partitions.forget_worker(worker);
+        for gauge in Gauge::ALL.into_iter().filter(|gauge| *gauge != Gauge::KnownFrauds) {
+            self.workers.set(worker, gauge, 0);
+        }
     }
 
     /// Whether the process does its work.

@@ -3,6 +3,10 @@
 //! An age that the worker sets stands still with the worker, just when it should grow. So what is
 //! kept is when the oldest open record was written, and the age is computed when somebody asks. A
 //! partition that moved to another process is forgotten, or its last lag would be shown for ever.
+//!
+//! Workers of one process hand partitions to each other, and the one that loses a partition may say
+//! so later than the one that gains it. So each value has a worker, the last one that told of it,
+//! and only that worker's word makes it forgotten.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -24,44 +28,61 @@ pub struct Lag {
     pub oldest_ms: Option<i64>,
 }
 
+/// What a worker told last.
+#[derive(Debug, Clone, Copy)]
+struct Told<T> {
+    worker: usize,
+    value: T,
+}
+
+/// By topic and partition.
+type Lags = BTreeMap<String, BTreeMap<i32, Told<Lag>>>;
+
 /// What is known of the partitions of this process.
 #[derive(Debug, Default)]
 pub(super) struct Partitions {
-    lags: Mutex<BTreeMap<String, BTreeMap<i32, Lag>>>,
-    saved: Mutex<BTreeMap<i32, i64>>,
+    lags: Mutex<Lags>,
+    saved: Mutex<BTreeMap<i32, Told<i64>>>,
 }
 
 impl Partitions {
     /// A partition's lag is this now.
-    pub(super) fn lag(&self, topic: &str, partition: i32, lag: Lag) {
+    pub(super) fn lag(&self, worker: usize, topic: &str, partition: i32, lag: Lag) {
+        let told = Told { worker, value: lag };
         let mut lags = lock(&self.lags);
         match lags.get_mut(topic) {
-            Some(partitions) => partitions.insert(partition, lag),
-            None => lags.entry(topic.to_owned()).or_default().insert(partition, lag),
+            Some(partitions) => partitions.insert(partition, told),
+            None => lags.entry(topic.to_owned()).or_default().insert(partition, told),
         };
     }
 
     /// A partition's state has been saved completely.
-    pub(super) fn saved(&self, partition: i32, at_ms: i64) {
-        lock(&self.saved).insert(partition, at_ms);
+    pub(super) fn saved(&self, worker: usize, partition: i32, at_ms: i64) {
+        lock(&self.saved).insert(partition, Told { worker, value: at_ms });
     }
 
-    /// A partition's state is this process's from now on, if it was not yet: its age counts from
-    /// here until it is saved, however long that takes.
-    pub(super) fn begins(&self, partition: i32, at_ms: i64) {
-        lock(&self.saved).entry(partition).or_insert(at_ms);
+    /// A partition's state is this worker's from now on. If it was not yet this process's, its age
+    /// counts from here until it is saved, however long that takes.
+    pub(super) fn begins(&self, worker: usize, partition: i32, at_ms: i64) {
+        let told = Told { worker, value: at_ms };
+        lock(&self.saved).entry(partition).or_insert(told).worker = worker;
     }
 
-    /// A partition is no longer this process's.
-    pub(super) fn forget(&self, topic: &str, partition: i32) {
+    /// A partition is no longer this worker's.
+    pub(super) fn forget(&self, worker: usize, topic: &str, partition: i32) {
         if let Some(partitions) = lock(&self.lags).get_mut(topic) {
-            partitions.remove(&partition);
+            partitions.retain(|other, told| *other != partition || told.worker != worker);
         }
+        let mut saved = lock(&self.saved);
+        saved.retain(|other, told| *other != partition || told.worker != worker);
     }
 
-    /// The state of a partition is no longer this process's.
-    pub(super) fn forget_saved(&self, partition: i32) {
-        lock(&self.saved).remove(&partition);
+    /// The worker has no partition any more.
+    pub(super) fn forget_worker(&self, worker: usize) {
+        for partitions in lock(&self.lags).values_mut() {
+            partitions.retain(|_, told| told.worker != worker);
+        }
+        lock(&self.saved).retain(|_, told| told.worker != worker);
     }
 
     /// All gauges as of `now_ms`, without those that have no partition.
@@ -76,17 +97,17 @@ impl Partitions {
             let age = lag.oldest_ms.map_or(0.0, |oldest| age_seconds(oldest, now_ms));
             seconds.with_label_values(&labels).set(age);
         }
-        for (partition, &at_ms) in lock(&self.saved).iter() {
-            ages.with_label_values(&[&partition.to_string()]).set(age_seconds(at_ms, now_ms));
+        for (partition, told) in lock(&self.saved).iter() {
+            ages.with_label_values(&[&partition.to_string()]).set(age_seconds(told.value, now_ms));
         }
         let families = [records.collect(), seconds.collect(), ages.collect()].concat();
         families.into_iter().filter(|family| !family.get_metric().is_empty()).collect()
     }
 }
 
-fn flat(lags: &BTreeMap<String, BTreeMap<i32, Lag>>) -> impl Iterator<Item = (&str, i32, &Lag)> {
+fn flat(lags: &Lags) -> impl Iterator<Item = (&str, i32, &Lag)> {
     lags.iter().flat_map(|(topic, partitions)| {
-        partitions.iter().map(|(&partition, lag)| (topic.as_str(), partition, lag))
+        partitions.iter().map(|(&partition, told)| (topic.as_str(), partition, &told.value))
     })
 }
 

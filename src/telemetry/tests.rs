@@ -67,8 +67,8 @@ fn what_is_shown_is_what_the_table_says() {
     let metrics = Metrics::new(2);
     metrics.model_alerts("gbt", "1");
     metrics.route("GET", "/metrics");
-    metrics.lag("transactions", 0, Lag::default());
-    metrics.snapshot_saved(0, 0);
+    metrics.lag(0, "transactions", 0, Lag::default());
+    metrics.snapshot_saved(0, 0, 0);
     let parsed = parsed(&metrics);
     for Row { name, help, kind, .. } in TABLE {
         let kind = match kind {
@@ -178,11 +178,11 @@ fn every_call_is_seen_where_it_belongs() {
 #[test]
 fn a_lag_grows_while_nobody_reports_and_goes_with_its_partition() {
     let metrics = Metrics::new(1);
-    metrics.lag("t", 3, Lag { records: 7, oldest_ms: Some(10_000) });
-    metrics.lag("t", 4, Lag { records: 0, oldest_ms: None });
-    metrics.snapshot_begins(4, 50_000);
-    metrics.snapshot_saved(3, 5_000);
-    metrics.snapshot_begins(3, 60_000);
+    metrics.lag(0, "t", 3, Lag { records: 7, oldest_ms: Some(10_000) });
+    metrics.lag(0, "t", 4, Lag { records: 0, oldest_ms: None });
+    metrics.snapshot_begins(0, 4, 50_000);
+    metrics.snapshot_saved(0, 3, 5_000);
+    metrics.snapshot_begins(0, 3, 60_000);
     let at = |now_ms, series: &str| Parsed::of(&metrics.encode(now_ms)).value(series);
     let seconds = "consumer_lag_seconds{partition=\"3\",topic=\"t\"}";
     assert_eq!(at(12_500, seconds), Some(2.5));
@@ -192,11 +192,41 @@ fn a_lag_grows_while_nobody_reports_and_goes_with_its_partition() {
     assert_eq!(at(70_000, "consumer_lag_seconds{partition=\"4\",topic=\"t\"}"), Some(0.0));
     assert_eq!(at(70_000, "snapshot_age_seconds{partition=\"3\"}"), Some(65.0));
     assert_eq!(at(70_000, "snapshot_age_seconds{partition=\"4\"}"), Some(20.0), "never saved");
-    metrics.forget_lag("t", 3);
-    metrics.forget_snapshot(3);
+    metrics.forget_partition(0, "t", 3);
     let gone = metrics.encode(70_000);
     assert!(!gone.contains("partition=\"3\""), "{gone}");
     assert!(gone.contains("partition=\"4\""), "{gone}");
+}
+
+#[test]
+fn what_a_worker_had_goes_with_it_unless_another_one_has_it_already() {
+    let metrics = Metrics::new(2);
+    for partition in [1, 2, 3] {
+        metrics.lag(0, "t", partition, Lag::default());
+        metrics.snapshot_saved(0, partition, 1_000);
+    }
+    metrics.gauge(0, Gauge::CustomersCached, 50);
+    metrics.gauge(1, Gauge::CustomersCached, 7);
+    metrics.gauge(0, Gauge::KnownFrauds, 5);
+    for partition in [2, 3] {
+        metrics.snapshot_begins(1, partition, 60_000);
+        metrics.lag(1, "t", partition, Lag { records: 9, oldest_ms: None });
+    }
+    metrics.forget_partition(0, "t", 2);
+    metrics.forget_worker(0);
+    let text = metrics.encode(61_000);
+    assert!(!text.contains("partition=\"1\""), "{text}");
+    let left = Parsed::of(&text);
+    for partition in [2, 3] {
+        let lag = format!("consumer_lag_records{{partition=\"{partition}\",topic=\"t\"}}");
+        assert_eq!(left.value(&lag), Some(9.0));
+        let age = format!("snapshot_age_seconds{{partition=\"{partition}\"}}");
+        assert_eq!(left.value(&age), Some(60.0), "since it was saved, by whomever");
+    }
+    assert_eq!(
+        (left.value("customers_cached"), left.value("known_frauds")),
+        (Some(7.0), Some(5.0))
+    );
 }
 
 #[test]
