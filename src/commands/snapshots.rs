@@ -15,7 +15,7 @@ use crate::clock::rfc3339;
 use crate::config::Settings;
 use crate::database::{Location, Progress, SnapshotStore, Stream};
 use crate::service::snapshot_stream;
-use crate::snapshots::transfer::{Moved, export, import, verify};
+use crate::snapshots::transfer::{self, Moved, export, import, verify};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Arguments {
@@ -70,7 +70,14 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<
     let (mut store, stream, location) = open(settings)?;
     let store = &mut *store;
     match arguments {
-        Arguments::List(arguments) => list(&store.progress()?, &stream, &location, arguments.json),
+        Arguments::List(arguments) => {
+            let mut partitions = Vec::new();
+            for row in store.progress()? {
+                let customers = transfer::count(store, row.partition, stop)?;
+                partitions.push((row, customers));
+            }
+            list(&partitions, &stream, &location, arguments.json)
+        }
         Arguments::Export(arguments) => {
             let name = arguments.file.display();
             let file =
@@ -134,18 +141,19 @@ pub(super) fn location(settings: &Settings) -> Result<Location, UsageError> {
     Location::parse(settings.state.database_url.expose()).ok_or_else(|| UsageError(what.to_owned()))
 }
 
+/// Partitions, each with how many customers it has.
 fn list(
-    partitions: &[Progress],
+    partitions: &[(Progress, u64)],
     stream: &Stream,
     location: &Location,
     wants_json: bool,
 ) -> anyhow::Result<()> {
     let rows: Vec<_> = partitions
         .iter()
-        .map(|row| {
+        .map(|(row, customers)| {
             json!({
                 "partition": row.partition,
-                "customers": row.customers,
+                "customers": customers,
                 "saved_offset": row.saved_offset,
                 "saved_at": row.saved_at_ms.map(rfc3339),
                 "owner": row.owner,
@@ -170,11 +178,11 @@ fn list(
         "saved offset",
         "saved at"
     );
-    for row in partitions {
+    for (row, customers) in partitions {
         let saved = row.saved_offset.map_or("-".to_owned(), |offset| offset.to_string());
         let at = row.saved_at_ms.map_or("-".to_owned(), rfc3339);
         let owner = row.owner.as_deref().unwrap_or("-");
-        let customers = count(row.customers);
+        let customers = count(*customers);
         let partition = row.partition;
         text.push_str(&format!("\n{partition:>9}  {customers:>12}  {saved:>14}  {at:24}  {owner}"));
     }

@@ -324,10 +324,8 @@ impl SnapshotStore for Postgres {
     fn progress(&mut self) -> Result<Vec<Progress>, StoreError> {
         let query = sqlx::query(
             "select partition, saved_offset, epoch, owner, \
-             (extract(epoch from saved_at) * 1000)::bigint as saved_at_ms, \
-             (select count(*) from customer_state c \
-              where c.stream = p.stream and c.partition = p.partition) as customers \
-             from partition_progress p where stream = $1 order by partition",
+             (extract(epoch from saved_at) * 1000)::bigint as saved_at_ms \
+             from partition_progress where stream = $1 order by partition",
         )
         .bind(self.stream);
         self.asking.wait("read the progress of partitions", async {
@@ -405,13 +403,11 @@ fn stored(row: &PgRow) -> Result<StoredCustomer, sqlx::Error> {
 fn progress(row: &PgRow) -> Result<Progress, sqlx::Error> {
     let saved_at_ms: Option<i64> = row.try_get("saved_at_ms")?;
     let saved_offset = row.try_get("saved_offset")?;
-    let customers: i64 = row.try_get("customers")?;
     Ok(Progress {
         partition: row.try_get("partition")?,
         saved_offset: saved_at_ms.is_some().then_some(saved_offset),
         saved_at_ms,
         epoch: row.try_get("epoch")?,
         owner: row.try_get("owner")?,
-        customers: u64::try_from(customers).unwrap_or(0),
     })
 }

@@ -388,10 +388,8 @@ impl SnapshotStore for Sqlite {
 
     fn progress(&mut self) -> Result<Vec<Progress>, StoreError> {
         let query = sqlx::query(
-            "select partition, saved_offset, epoch, owner, saved_at, \
-             (select count(*) from customer_state c \
-              where c.stream = p.stream and c.partition = p.partition) as customers \
-             from partition_progress p where stream = ? order by partition",
+            "select partition, saved_offset, epoch, owner, saved_at from partition_progress \
+             where stream = ? order by partition",
         )
         .bind(self.stream);
         self.asking.wait("read the progress of partitions", async {
@@ -412,13 +410,11 @@ fn stored(row: &SqliteRow) -> Result<StoredCustomer, sqlx::Error> {
 fn progress(row: &SqliteRow) -> Result<Progress, sqlx::Error> {
     let saved_at_ms: Option<i64> = row.try_get("saved_at")?;
     let saved_offset = row.try_get("saved_offset")?;
-    let customers: i64 = row.try_get("customers")?;
     Ok(Progress {
         partition: row.try_get("partition")?,
         saved_offset: saved_at_ms.is_some().then_some(saved_offset),
         saved_at_ms,
         epoch: row.try_get("epoch")?,
         owner: row.try_get("owner")?,
-        customers: u64::try_from(customers).unwrap_or(0),
     })
 }

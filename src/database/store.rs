@@ -63,8 +63,6 @@ pub struct Progress {
     pub epoch: i64,
     /// Who holds it; `None`: it was let go.
     pub owner: Option<String>,
-    /// Customers that are stored.
-    pub customers: u64,
 }
 
 /// Snapshots of one stream's partitions.
@@ -130,6 +128,7 @@ pub trait SnapshotStore: Send {
     /// As [`page`](Self::page), the ids alone.
     fn ids(&mut self, partition: i32, after: &str, limit: u32) -> Result<Vec<String>, StoreError>;
 
-    /// Every partition that was ever claimed, in order.
+    /// Every partition that was ever claimed, in order. How many customers each has is not told:
+    /// counting millions takes longer than a statement may.
     fn progress(&mut self) -> Result<Vec<Progress>, StoreError>;
 }

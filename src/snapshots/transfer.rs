@@ -17,6 +17,9 @@ use crate::state::snapshot::{SnapshotError, decode};
 /// Customers that are read or written at once.
 const PAGE: u32 = 500;
 
+/// Ids that are counted at once.
+const PAGE_OF_IDS: u32 = 16_384;
+
 /// Customers that [`verify`] names.
 const NAMED: usize = 20;
 
@@ -256,6 +259,30 @@ pub fn verify(store: &mut dyn SnapshotStore, stop: &AtomicBool) -> Result<Verifi
         })?;
     }
     Ok(verified)
+}
+
+/// How many customers of a partition are stored. A page of ids at a time, because a statement that
+/// counts all of them takes as long as there are many of them, and may not.
+///
+/// # Errors
+/// [`TransferError`] of the database, or that it was told to end.
+pub fn count(
+    store: &mut dyn SnapshotStore,
+    partition: i32,
+    stop: &AtomicBool,
+) -> Result<u64, TransferError> {
+    let (mut after, mut count) = (String::new(), 0);
+    loop {
+        let mut ids = store.ids(partition, &after, PAGE_OF_IDS)?;
+        count += ids.len() as u64;
+        match ids.pop() {
+            Some(last) if ids.len() + 1 == PAGE_OF_IDS as usize => after = last,
+            _ => return Ok(count),
+        }
+        if stop.load(Ordering::Relaxed) {
+            return Err(TransferError::Interrupted);
+        }
+    }
 }
 
 /// Hands out every customer of a partition; how many.
