@@ -1,8 +1,8 @@
 //! `snapshots`: what is stored of customers, looked at and moved.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter};
-use std::path::PathBuf;
+use std::io::{BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
@@ -25,18 +25,21 @@ pub(super) enum Arguments {
         synfinance snapshots list --json")]
     List(Shown),
     /// Write all snapshots to a file
-    #[command(after_help = "Example:\n  \
-        synfinance --config site.yaml snapshots export snapshots.jsonl\n\n\
-        The service may run meanwhile: each customer is written as of a moment of its own, and \
-        says so. The file has personal data in it.")]
-    Export(Moving),
+    #[command(after_help = "Examples:\n  \
+        synfinance --config site.yaml snapshots export snapshots.jsonl\n  \
+        synfinance --config site.yaml snapshots export - | zstd > snapshots.jsonl.zst\n\n\
+        The file is there when it is complete; an older one of its name stays until then. The \
+        service may run meanwhile: each customer is written as of a moment of its own, and says so. \
+        The file has personal data in it.")]
+    Export(Export),
     /// Store the snapshots of a file
     #[command(after_help = "Example:\n  \
         synfinance --config new-database.yaml snapshots import snapshots.jsonl\n\n\
         For another database, of the same group and topic. A customer who is stored with a later \
-        offset stays. Stop the service first: one that runs loses its claims and reads its \
+        offset stays. A file that was cut off is refused; importing the whole one makes up for it. \
+        Stop the service first: one that runs loses its claims and reads its \
         partitions again.")]
-    Import(Moving),
+    Import(Import),
     /// Read every snapshot and say which cannot be read
     #[command(after_help = "Examples:\n  \
         synfinance --config site.yaml snapshots verify\n  \
@@ -53,9 +56,20 @@ pub(super) struct Shown {
     json: bool,
 }
 
-/// Arguments of what moves a file.
+/// Arguments of `snapshots export`.
 #[derive(Debug, Args)]
-pub(super) struct Moving {
+pub(super) struct Export {
+    /// The file, JSON Lines; - is stdout
+    file: PathBuf,
+
+    /// Print the summary as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of `snapshots import`.
+#[derive(Debug, Args)]
+pub(super) struct Import {
     /// The file, JSON Lines
     file: PathBuf,
 
@@ -80,11 +94,10 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<
         }
         Arguments::Export(arguments) => {
             let name = arguments.file.display();
-            let file =
-                File::create(&arguments.file).with_context(|| format!("cannot write {name}"))?;
-            let moved = export(store, &stream, &mut BufWriter::new(file), stop)
-                .with_context(|| format!("{name} is not complete"))?;
-            summary(moved, "exported", arguments)
+            let moved =
+                write_whole(&arguments.file, &mut |out| Ok(export(store, &stream, out, stop)?))
+                    .with_context(|| format!("{name} is not written"))?;
+            summary(moved, "exported", arguments.json, is_stdout(&arguments.file))
         }
         Arguments::Import(arguments) => {
             let name = arguments.file.display();
@@ -93,7 +106,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<
             let owner = format!("import of {name}");
             let moved = import(store, &stream, &owner, &mut BufReader::new(file), stop)
                 .with_context(|| format!("{name} is not imported to its end"))?;
-            summary(moved, "imported", arguments)
+            summary(moved, "imported", arguments.json, false)
         }
         Arguments::Verify(arguments) => {
             let found = verify(store, stop)?;
@@ -189,8 +202,68 @@ fn list(
     output::summary(&text, &json, wants_json, false)
 }
 
-fn summary(moved: Moved, what: &str, arguments: &Moving) -> anyhow::Result<()> {
+fn summary(moved: Moved, what: &str, wants_json: bool, is_taken: bool) -> anyhow::Result<()> {
     let text =
         format!("{what}: {} customers of {} partitions", count(moved.customers), moved.partitions);
-    output::summary(&text, &moved, arguments.json, false)
+    output::summary(&text, &moved, wants_json, is_taken)
+}
+
+fn is_stdout(file: &Path) -> bool {
+    file == Path::new("-")
+}
+
+/// Writes a file that has its name when it is complete, and is gone otherwise. What is no file,
+/// such as a pipe, is written as it is.
+fn write_whole<T>(
+    file: &Path,
+    write: &mut dyn FnMut(&mut dyn Write) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    if is_stdout(file) {
+        return write(&mut BufWriter::new(std::io::stdout().lock()));
+    }
+    if file.metadata().is_ok_and(|found| !found.is_file()) {
+        return write(&mut BufWriter::new(File::create(file)?));
+    }
+    // The file behind a link is what is replaced, not the link.
+    let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+    let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = directory.unwrap_or(Path::new("."));
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(".part-");
+    let mut part = tempfile::Builder::new().prefix(&name).tempfile_in(directory)?;
+    let mut out = BufWriter::new(part.as_file_mut());
+    let written = write(&mut out)?;
+    out.flush()?;
+    drop(out);
+    part.as_file().sync_all()?;
+    part.persist(&file)?;
+    Ok(written)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(directory: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(directory).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_file_is_there_when_it_is_complete() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("a.jsonl");
+        for text in ["old", "new"] {
+            write_whole(&file, &mut |out| Ok(out.write_all(text.as_bytes())?)).unwrap();
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+        }
+        let failed = write_whole(&file, &mut |out| {
+            out.write_all(b"half")?;
+            assert_eq!(names(directory.path()).len(), 2, "it is written beside the old one");
+            Err::<(), _>(anyhow::anyhow!("interrupted"))
+        });
+        assert_eq!(failed.unwrap_err().to_string(), "interrupted");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "new");
+        assert_eq!(names(directory.path()), ["a.jsonl"]);
+    }
 }

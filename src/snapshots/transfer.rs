@@ -2,7 +2,9 @@
 //!
 //! JSON Lines, so that it can be read by people and anything else: a line for the stream, a line
 //! for each partition, a line for each customer with the state's bytes in base64. The bytes carry
-//! their own version and checksum.
+//! their own version and checksum. Each partition ends with a line, and so does the file: what was
+//! cut off anywhere cannot be told from what is whole without them, and importing it would promise
+//! that customers are stored who are not.
 
 use std::io::{BufRead, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +26,7 @@ const PAGE_OF_IDS: u32 = 16_384;
 const NAMED: usize = 20;
 
 /// What this format is called in its first line.
-const FORMAT: &str = "synfinance-snapshots-1";
+const FORMAT: &str = "synfinance-snapshots-2";
 
 /// A line of the file.
 #[derive(Debug, Serialize, Deserialize)]
@@ -58,6 +60,20 @@ enum Line {
         /// Base64 of the state's bytes.
         state: String,
     },
+    /// After its customers.
+    PartitionEnd {
+        /// Its number.
+        partition: i32,
+        /// How many there are.
+        customers: u64,
+    },
+    /// The last one.
+    End {
+        /// How many there are.
+        partitions: usize,
+        /// How many there are in all of them.
+        customers: u64,
+    },
 }
 
 /// Why a file and a database could not be brought together.
@@ -76,6 +92,18 @@ pub enum TransferError {
         number: usize,
         /// What is wrong.
         why: String,
+    },
+    /// There is nothing in it, not even that nothing is stored.
+    #[error("the file is empty")]
+    Empty,
+    /// Its end is missing.
+    #[error(
+        "the file ends after line {lines} without its last line: it was cut off, or not exported to \
+         its end; export it again"
+    )]
+    CutOff {
+        /// How many lines it has.
+        lines: usize,
     },
     /// Told to end.
     #[error("interrupted; it can be run again, what has been done is not undone")]
@@ -107,23 +135,29 @@ pub fn export(
     for progress in store.progress()? {
         let (partition, saved_offset) = (progress.partition, progress.saved_offset);
         write_line(out, &Line::Partition { partition, saved_offset })?;
-        moved.partitions += 1;
-        moved.customers += each(store, partition, stop, &mut |customer| {
+        let customers = each(store, partition, stop, &mut |customer| {
             let StoredCustomer { customer_id, applied_offset, state, erased_at_ms } = customer;
             let state = STANDARD.encode(state);
             let line = Line::Customer { customer_id, applied_offset, erased_at_ms, state };
             Ok(write_line(out, &line)?)
         })?;
+        write_line(out, &Line::PartitionEnd { partition, customers })?;
+        moved.partitions += 1;
+        moved.customers += customers;
     }
+    let Moved { partitions, customers } = moved;
+    write_line(out, &Line::End { partitions, customers })?;
     out.flush()?;
     Ok(moved)
 }
 
 /// Stores what [`export`] wrote. A customer who is stored with a later offset stays as stored. The
-/// partitions are claimed as `owner`: whoever has them reads them again.
+/// partitions are claimed as `owner`: whoever has them reads them again. How far a partition is
+/// saved is stored when the file has shown that all of its customers are.
 ///
 /// # Errors
-/// [`TransferError`]: what stands before the line in question is stored.
+/// [`TransferError`]: customers that stand before the line in question may be stored. Importing a
+/// whole file later makes up for it.
 pub fn import(
     store: &mut dyn SnapshotStore,
     stream: &Stream,
@@ -131,65 +165,159 @@ pub fn import(
     file: &mut dyn BufRead,
     stop: &AtomicBool,
 ) -> Result<Moved, TransferError> {
-    let mut moved = Moved::default();
-    let mut open: Option<Open> = None;
-    let mut has_begun = false;
-    for (place, line) in file.lines().enumerate() {
-        let wrong = |why: String| TransferError::Line { number: place + 1, why };
-        let line: Line = serde_json::from_str(&line?).map_err(|error| wrong(error.to_string()))?;
-        match line {
-            Line::Snapshots { format, group_id, topic } => {
-                if format != FORMAT {
-                    return Err(wrong(format!("its format is {format:?}, not {FORMAT:?}")));
-                }
-                if (&group_id, &topic) != (&stream.group_id, &stream.topic) {
-                    return Err(wrong(format!(
-                        "it has group {group_id:?} and topic {topic:?}, the configuration {:?} and \
-                         {:?}: offsets of one mean nothing in the other",
-                        stream.group_id, stream.topic
-                    )));
-                }
-                has_begun = true;
-            }
-            _ if !has_begun => return Err(wrong("the line of the stream is missing".to_owned())),
-            Line::Partition { partition, saved_offset } => {
-                close(store, open.take())?;
-                let holder = store.claim(partition, owner)?.holder;
-                open = Some(Open { holder, saved_offset, waiting: Vec::new() });
-                moved.partitions += 1;
-            }
-            Line::Customer { customer_id, applied_offset, erased_at_ms, state } => {
-                let state = STANDARD.decode(state).map_err(|error| wrong(error.to_string()))?;
-                decode(&state).map_err(|error| wrong(format!("{customer_id}: {error}")))?;
-                let Some(open) = &mut open else {
-                    return Err(wrong("no line of a partition stands before it".to_owned()));
-                };
-                if erased_at_ms.is_some() {
-                    store.erase(open.holder, &[&customer_id], applied_offset, &state)?;
-                } else {
-                    let customer =
-                        StoredCustomer { customer_id, applied_offset, state, erased_at_ms };
-                    open.waiting.push(customer);
-                }
-                moved.customers += 1;
-                if open.waiting.len() == PAGE as usize {
-                    open.save(store, None)?;
-                    if stop.load(Ordering::Relaxed) {
-                        return Err(TransferError::Interrupted);
-                    }
-                }
-            }
+    let mut import = Import { store, stream, owner, moved: Moved::default(), place: Place::Start };
+    let mut lines = 0;
+    for line in file.lines() {
+        lines += 1;
+        let line = serde_json::from_str(&line?).map_err(|error| Fault::Line(error.to_string()));
+        line.and_then(|line| import.take(line)).map_err(|fault| match fault {
+            Fault::Store(error) => TransferError::Store(error),
+            Fault::Line(why) => TransferError::Line { number: lines, why },
+        })?;
+        if stop.load(Ordering::Relaxed) {
+            return Err(TransferError::Interrupted);
         }
     }
-    close(store, open)?;
-    Ok(moved)
+    match import.place {
+        Place::Behind => Ok(import.moved),
+        _ if lines == 0 => Err(TransferError::Empty),
+        _ => Err(TransferError::CutOff { lines }),
+    }
+}
+
+/// Why a line is not taken.
+enum Fault {
+    Store(StoreError),
+    Line(String),
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// A file that is being read.
+struct Import<'a> {
+    store: &'a mut dyn SnapshotStore,
+    stream: &'a Stream,
+    owner: &'a str,
+    moved: Moved,
+    place: Place,
+}
+
+/// Where in the file.
+enum Place {
+    /// Before its first line.
+    Start,
+    /// Before a partition or the last line.
+    Between,
+    /// Among a partition's customers.
+    Within(Open),
+    /// Behind the last line.
+    Behind,
 }
 
 /// A partition that is being imported.
 struct Open {
     holder: Holder,
     saved_offset: Option<i64>,
+    customers: u64,
     waiting: Vec<StoredCustomer>,
+}
+
+impl Import<'_> {
+    fn take(&mut self, line: Line) -> Result<(), Fault> {
+        self.place = match (std::mem::replace(&mut self.place, Place::Behind), line) {
+            (Place::Start, Line::Snapshots { format, group_id, topic }) => {
+                self.check(&format, group_id, topic)?;
+                Place::Between
+            }
+            (Place::Start, _) => return wrong("the line of the stream is missing"),
+            (Place::Between, Line::Partition { partition, saved_offset }) => {
+                let holder = self.store.claim(partition, self.owner)?.holder;
+                Place::Within(Open { holder, saved_offset, customers: 0, waiting: Vec::new() })
+            }
+            (
+                Place::Within(mut open),
+                Line::Customer { customer_id, applied_offset, erased_at_ms, state },
+            ) => {
+                let state = STANDARD.decode(state).or_else(|error| wrong(error.to_string()))?;
+                decode(&state).or_else(|error| wrong(format!("{customer_id}: {error}")))?;
+                if erased_at_ms.is_some() {
+                    self.store.erase(open.holder, &[&customer_id], applied_offset, &state)?;
+                } else {
+                    let customer =
+                        StoredCustomer { customer_id, applied_offset, state, erased_at_ms };
+                    open.waiting.push(customer);
+                }
+                open.customers += 1;
+                if open.waiting.len() == PAGE as usize {
+                    open.save(self.store, None)?;
+                }
+                Place::Within(open)
+            }
+            (Place::Within(open), Line::PartitionEnd { partition, customers }) => {
+                self.close(open, partition, customers)?;
+                Place::Between
+            }
+            (Place::Between, Line::End { partitions, customers }) => {
+                let (said, moved) = (Moved { partitions, customers }, self.moved);
+                if said != moved {
+                    return wrong(format!(
+                        "{} partitions with {} customers stand before it, it says {partitions} \
+                         with {customers}",
+                        moved.partitions, moved.customers
+                    ));
+                }
+                Place::Behind
+            }
+            (Place::Behind, _) => return wrong("it stands behind the file's last line"),
+            (Place::Between, _) => return wrong("no line of a partition stands before it"),
+            (Place::Within(open), _) => {
+                let partition = open.holder.partition;
+                return wrong(format!("the end of partition {partition} is missing before it"));
+            }
+        };
+        Ok(())
+    }
+
+    fn check(&self, format: &str, group_id: String, topic: String) -> Result<(), Fault> {
+        if format != FORMAT {
+            return wrong(format!("its format is {format:?}, not {FORMAT:?}"));
+        }
+        let named = Stream { group_id, topic };
+        if named != *self.stream {
+            return wrong(format!(
+                "it has group {:?} and topic {:?}, the configuration {:?} and {:?}: offsets of one \
+                 mean nothing in the other",
+                named.group_id, named.topic, self.stream.group_id, self.stream.topic
+            ));
+        }
+        Ok(())
+    }
+
+    /// The saved offset comes with the last customers, as when a worker saves.
+    fn close(&mut self, mut open: Open, partition: i32, customers: u64) -> Result<(), Fault> {
+        let begun = open.holder.partition;
+        if (partition, customers) != (begun, open.customers) {
+            return wrong(format!(
+                "{} customers of partition {begun} stand before it, it says {customers} of \
+                 partition {partition}",
+                open.customers
+            ));
+        }
+        let saved_offset = open.saved_offset;
+        open.save(self.store, saved_offset)?;
+        self.store.release(open.holder)?;
+        self.moved.partitions += 1;
+        self.moved.customers += customers;
+        Ok(())
+    }
+}
+
+fn wrong<T>(why: impl Into<String>) -> Result<T, Fault> {
+    Err(Fault::Line(why.into()))
 }
 
 impl Open {
@@ -211,14 +339,6 @@ impl Open {
         self.waiting.clear();
         Ok(())
     }
-}
-
-/// The saved offset comes with the last customers, as when a worker saves.
-fn close(store: &mut dyn SnapshotStore, open: Option<Open>) -> Result<(), StoreError> {
-    let Some(mut open) = open else { return Ok(()) };
-    let saved_offset = open.saved_offset;
-    open.save(store, saved_offset)?;
-    store.release(open.holder)
 }
 
 /// What is stored, looked at.
@@ -311,3 +431,6 @@ fn write_line(out: &mut dyn Write, line: &Line) -> std::io::Result<()> {
     serde_json::to_writer(&mut *out, line)?;
     out.write_all(b"\n")
 }
+
+#[cfg(test)]
+mod tests;
