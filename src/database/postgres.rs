@@ -157,20 +157,47 @@ impl SnapshotStore for Postgres {
             .bind(&states)
             .execute(&mut **transaction)
             .await?;
+            let highest = offsets.iter().copied().max();
+            advance(transaction, (stream, holder.partition), highest, saved_offset).await
+        })
+    }
+
+    fn import(
+        &mut self,
+        holder: Holder,
+        customers: &[StoredCustomer],
+        saved_offset: Option<i64>,
+    ) -> Result<(), StoreError> {
+        let ids: Vec<&[u8]> = customers.iter().map(|row| row.customer_id.as_bytes()).collect();
+        let offsets: Vec<i64> = customers.iter().map(|row| row.applied_offset).collect();
+        let states: Vec<&[u8]> = customers.iter().map(|row| &*row.state).collect();
+        let erased: Vec<Option<i64>> = customers.iter().map(|row| row.erased_at_ms).collect();
+        self.as_holder("import customers", holder, async |transaction, stream| {
             sqlx::query(
-                "update partition_progress set \
-                 highest_offset = greatest(highest_offset, $3), \
-                 saved_offset = coalesce($4, saved_offset), \
-                 saved_at = case when $4 is null then saved_at else now() end \
-                 where stream = $1 and partition = $2",
+                "insert into customer_state as kept \
+                 (stream, partition, customer_id, applied_offset, version, state, erased_at) \
+                 select $1, $2, new.id, new.applied, $3, new.state, \
+                 timestamptz 'epoch' + new.erased * interval '1 millisecond' \
+                 from unnest($4::bytea[], $5::bigint[], $6::bytea[], $7::bigint[]) \
+                 as new (id, applied, state, erased) \
+                 on conflict (stream, partition, customer_id) do update set \
+                 applied_offset = excluded.applied_offset, version = excluded.version, \
+                 state = excluded.state, erased_at = greatest(kept.erased_at, excluded.erased_at) \
+                 where kept.applied_offset < excluded.applied_offset \
+                 or kept.applied_offset = excluded.applied_offset \
+                 and (kept.erased_at is null or kept.erased_at <= excluded.erased_at)",
             )
             .bind(stream)
             .bind(holder.partition)
-            .bind(offsets.iter().copied().max().unwrap_or(0))
-            .bind(saved_offset)
+            .bind(VERSION as i16)
+            .bind(&ids)
+            .bind(&offsets)
+            .bind(&states)
+            .bind(&erased)
             .execute(&mut **transaction)
             .await?;
-            Ok(())
+            let highest = offsets.iter().copied().max();
+            advance(transaction, (stream, holder.partition), highest, saved_offset).await
         })
     }
 
@@ -199,16 +226,8 @@ impl SnapshotStore for Postgres {
             .bind(&ids)
             .execute(&mut **transaction)
             .await?;
-            sqlx::query(
-                "update partition_progress set highest_offset = greatest(highest_offset, $3) \
-                 where stream = $1 and partition = $2",
-            )
-            .bind(stream)
-            .bind(holder.partition)
-            .bind(applied_offset)
-            .execute(&mut **transaction)
-            .await?;
-            Ok(())
+            let highest = Some(applied_offset);
+            advance(transaction, (stream, holder.partition), highest, None).await
         })
     }
 
@@ -389,6 +408,25 @@ impl Postgres {
         })?;
         if is_owner { Ok(()) } else { Err(StoreError::Fenced(holder)) }
     }
+}
+
+/// Notes the highest offset of customers that are stored now, and how far the partition is saved,
+/// if that is given.
+async fn advance(
+    transaction: &mut Transaction<'_, Dialect>,
+    (stream, partition): (i32, i32),
+    highest: Option<i64>,
+    saved_offset: Option<i64>,
+) -> Result<(), sqlx::Error> {
+    let query = sqlx::query(
+        "update partition_progress set \
+         highest_offset = greatest(highest_offset, $3), \
+         saved_offset = coalesce($4, saved_offset), \
+         saved_at = case when $4 is null then saved_at else now() end \
+         where stream = $1 and partition = $2",
+    );
+    let query = query.bind(stream).bind(partition).bind(highest.unwrap_or(0)).bind(saved_offset);
+    query.execute(&mut **transaction).await.map(drop)
 }
 
 fn stored(row: &PgRow) -> Result<StoredCustomer, sqlx::Error> {

@@ -214,20 +214,44 @@ impl SnapshotStore for Sqlite {
                 .await?;
             }
             let highest = customers.iter().map(|customer| customer.applied_offset).max();
-            sqlx::query(
-                "update partition_progress set \
-                 highest_offset = max(highest_offset, ?), \
-                 saved_offset = coalesce(?, saved_offset), saved_at = coalesce(?, saved_at) \
-                 where stream = ? and partition = ?",
-            )
-            .bind(highest.unwrap_or(0))
-            .bind(saved_offset)
-            .bind(saved_offset.map(|_| now_millis()))
-            .bind(stream)
-            .bind(holder.partition)
-            .execute(&mut **transaction)
-            .await?;
-            Ok(())
+            advance(transaction, (stream, holder.partition), highest, saved_offset).await
+        })
+    }
+
+    fn import(
+        &mut self,
+        holder: Holder,
+        customers: &[StoredCustomer],
+        saved_offset: Option<i64>,
+    ) -> Result<(), StoreError> {
+        self.as_holder("import customers", holder, async |transaction, stream| {
+            for customer in customers {
+                // The maximum of something and null would be null.
+                sqlx::query(
+                    "insert into customer_state as kept \
+                     (stream, partition, customer_id, applied_offset, version, state, erased_at) \
+                     values (?, ?, ?, ?, ?, ?, ?) \
+                     on conflict (stream, partition, customer_id) do update set \
+                     applied_offset = excluded.applied_offset, version = excluded.version, \
+                     state = excluded.state, \
+                     erased_at = max(coalesce(kept.erased_at, excluded.erased_at), \
+                     coalesce(excluded.erased_at, kept.erased_at)) \
+                     where kept.applied_offset < excluded.applied_offset \
+                     or kept.applied_offset = excluded.applied_offset \
+                     and (kept.erased_at is null or kept.erased_at <= excluded.erased_at)",
+                )
+                .bind(stream)
+                .bind(holder.partition)
+                .bind(customer.customer_id.as_bytes())
+                .bind(customer.applied_offset)
+                .bind(i64::from(VERSION))
+                .bind(&*customer.state)
+                .bind(customer.erased_at_ms)
+                .execute(&mut **transaction)
+                .await?;
+            }
+            let highest = customers.iter().map(|customer| customer.applied_offset).max();
+            advance(transaction, (stream, holder.partition), highest, saved_offset).await
         })
     }
 
@@ -257,16 +281,8 @@ impl SnapshotStore for Sqlite {
                 .execute(&mut **transaction)
                 .await?;
             }
-            sqlx::query(
-                "update partition_progress set highest_offset = max(highest_offset, ?) \
-                 where stream = ? and partition = ?",
-            )
-            .bind(applied_offset)
-            .bind(stream)
-            .bind(holder.partition)
-            .execute(&mut **transaction)
-            .await?;
-            Ok(())
+            let highest = Some(applied_offset);
+            advance(transaction, (stream, holder.partition), highest, None).await
         })
     }
 
@@ -396,6 +412,25 @@ impl SnapshotStore for Sqlite {
             query.fetch_all(&self.pool).await?.iter().map(progress).collect()
         })
     }
+}
+
+/// Notes the highest offset of customers that are stored now, and how far the partition is saved,
+/// if that is given.
+async fn advance(
+    transaction: &mut Transaction<'_, Dialect>,
+    (stream, partition): (i64, i32),
+    highest: Option<i64>,
+    saved_offset: Option<i64>,
+) -> Result<(), sqlx::Error> {
+    let query = sqlx::query(
+        "update partition_progress set \
+         highest_offset = max(highest_offset, ?), \
+         saved_offset = coalesce(?, saved_offset), saved_at = coalesce(?, saved_at) \
+         where stream = ? and partition = ?",
+    );
+    let saved_at = saved_offset.map(|_| now_millis());
+    let query = query.bind(highest.unwrap_or(0)).bind(saved_offset).bind(saved_at);
+    query.bind(stream).bind(partition).execute(&mut **transaction).await.map(drop)
 }
 
 fn stored(row: &SqliteRow) -> Result<StoredCustomer, sqlx::Error> {

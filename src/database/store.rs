@@ -82,6 +82,16 @@ pub trait SnapshotStore: Send {
         saved_offset: Option<i64>,
     ) -> Result<(), StoreError>;
 
+    /// As [`save`](Self::save), for customers of another database: when they were erased comes with
+    /// them, and is never put back to an earlier time. Who is stored as erased stays so with the
+    /// same offset as well, unless erased as late in the other database.
+    fn import(
+        &mut self,
+        holder: Holder,
+        customers: &[StoredCustomer],
+        saved_offset: Option<i64>,
+    ) -> Result<(), StoreError>;
+
     /// Puts `state`, which has every record of the partition before `applied_offset`, in the place
     /// of whatever is stored of these customers, all or none, and notes when.
     fn erase(

@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use crate::database::{Holder, SavedCustomer, SnapshotStore, StoreError, StoredCustomer, Stream};
+use crate::database::{Holder, SnapshotStore, StoreError, StoredCustomer, Stream};
 use crate::state::snapshot::{SnapshotError, decode};
 
 /// Customers that are read or written at once.
@@ -244,13 +244,8 @@ impl Import<'_> {
             ) => {
                 let state = STANDARD.decode(state).or_else(|error| wrong(error.to_string()))?;
                 decode(&state).or_else(|error| wrong(format!("{customer_id}: {error}")))?;
-                if erased_at_ms.is_some() {
-                    self.store.erase(open.holder, &[&customer_id], applied_offset, &state)?;
-                } else {
-                    let customer =
-                        StoredCustomer { customer_id, applied_offset, state, erased_at_ms };
-                    open.waiting.push(customer);
-                }
+                let customer = StoredCustomer { customer_id, applied_offset, state, erased_at_ms };
+                open.waiting.push(customer);
                 open.customers += 1;
                 if open.waiting.len() == PAGE as usize {
                     open.save(self.store, None)?;
@@ -326,16 +321,7 @@ impl Open {
         store: &mut dyn SnapshotStore,
         saved_offset: Option<i64>,
     ) -> Result<(), StoreError> {
-        let customers: Vec<SavedCustomer<'_>> = self
-            .waiting
-            .iter()
-            .map(|stored| SavedCustomer {
-                customer_id: &stored.customer_id,
-                applied_offset: stored.applied_offset,
-                state: &stored.state,
-            })
-            .collect();
-        store.save(self.holder, &customers, saved_offset)?;
+        store.import(self.holder, &self.waiting, saved_offset)?;
         self.waiting.clear();
         Ok(())
     }

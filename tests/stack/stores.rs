@@ -183,6 +183,37 @@ fn who_is_erased_is_replaced_whatever_is_stored(place: &Place) {
     assert_fenced(store.erase(me, &["b"], 70, b"nothing"));
 }
 
+fn what_is_imported_was_erased_when_it_was_erased(place: &Place) {
+    const AT: i64 = 1_700_000_000_123;
+    let row = |id, offset, state: &[u8], erased_at_ms| StoredCustomer {
+        erased_at_ms,
+        ..stored(id, offset, state)
+    };
+    let mut store = place.open();
+    let me = holder(&mut *store, 1);
+    let check = |store: &mut dyn SnapshotStore, imported: StoredCustomer, kept: StoredCustomer| {
+        store.import(me, std::slice::from_ref(&imported), None).unwrap();
+        assert_eq!(load(store, 1, &[&imported.customer_id]), [kept], "{imported:?}");
+    };
+    let store = &mut *store;
+    check(store, row("a", 5, b"s", Some(AT)), row("a", 5, b"s", Some(AT)));
+    check(store, row("a", 5, b"t", Some(AT - 1)), row("a", 5, b"s", Some(AT)));
+    check(store, row("a", 5, b"t", None), row("a", 5, b"s", Some(AT)));
+    check(store, row("a", 6, b"u", None), row("a", 6, b"u", Some(AT)));
+    check(store, row("a", 7, b"v", Some(AT - 1)), row("a", 7, b"v", Some(AT)));
+    check(store, row("a", 7, b"w", Some(AT + 1)), row("a", 7, b"w", Some(AT + 1)));
+    check(store, row("b", 5, b"s", None), row("b", 5, b"s", None));
+    check(store, row("b", 5, b"t", Some(AT)), row("b", 5, b"t", Some(AT)));
+    store.save(me, &[customer("c", 9, b"later")], None).unwrap();
+    check(store, row("c", 8, b"s", Some(AT)), row("c", 9, b"later", None));
+    store.import(me, &[row("d", 30, b"s", Some(AT)), row("e", 4, b"s", None)], Some(20)).unwrap();
+    assert_eq!(load(store, 1, &["d", "e"]).len(), 2);
+    let claim = store.claim(1, "other").unwrap();
+    assert_eq!((claim.saved_offset, claim.highest_offset), (Some(20), 30));
+    assert_fenced(store.import(me, &[row("f", 1, b"s", None)], Some(40)));
+    assert_eq!(load(store, 1, &["f"]), []);
+}
+
 fn pages_have_every_customer_once_and_in_order(place: &Place) {
     let mut store = place.open();
     let me = holder(&mut *store, 5);
@@ -367,6 +398,7 @@ fn contract(open: impl Fn() -> Place) {
     what_is_discarded_is_gone(&open());
     customers_that_are_removed_count_as_never_saved(&open());
     who_is_erased_is_replaced_whatever_is_stored(&open());
+    what_is_imported_was_erased_when_it_was_erased(&open());
     pages_have_every_customer_once_and_in_order(&open());
     customers_are_counted_page_by_page(&open());
     streams_are_apart(&open());

@@ -77,6 +77,15 @@ impl SnapshotStore for Desk {
         self.call(&format!("save {} {saved_offset:?}", holder.partition))
     }
 
+    fn import(
+        &mut self,
+        _: Holder,
+        _: &[StoredCustomer],
+        _: Option<i64>,
+    ) -> Result<(), StoreError> {
+        unreachable!("keepers import nobody")
+    }
+
     fn erase(&mut self, _: Holder, _: &[&str], _: i64, _: &[u8]) -> Result<(), StoreError> {
         unreachable!("keepers erase nobody")
     }

@@ -1,7 +1,10 @@
 //! Files that are whole, and files that are not.
 
+use std::time::Duration;
+
 use super::*;
-use crate::database::{Location, Progress};
+use crate::clock::pause;
+use crate::database::{Location, Progress, SavedCustomer};
 use crate::state::customer::CustomerState;
 use crate::state::snapshot::encode;
 
@@ -27,7 +30,8 @@ fn state() -> Vec<u8> {
     state
 }
 
-/// Partition 0 with two customers, saved up to 9, and partition 2 with one, never saved completely.
+/// Partition 0 with two customers, one of them erased, saved up to 9, and partition 2 with one,
+/// never saved completely.
 fn filled() -> Place {
     let mut place = place();
     let state = state();
@@ -35,16 +39,21 @@ fn filled() -> Place {
         |customer_id, applied_offset| SavedCustomer { customer_id, applied_offset, state: &state };
     let first = place.store.claim(0, "me").unwrap().holder;
     place.store.save(first, &[customer("a", 5), customer("b", 9)], Some(9)).unwrap();
+    place.store.erase(first, &["a"], 6, &state).unwrap();
     let second = place.store.claim(2, "me").unwrap().holder;
     place.store.save(second, &[customer("c", 3)], None).unwrap();
     place
 }
 
-fn exported() -> String {
+fn file_of(place: &mut Place) -> String {
     let mut file = Vec::new();
-    let moved = export(&mut *filled().store, &stream(), &mut file, &AtomicBool::new(false));
+    let moved = export(&mut *place.store, &stream(), &mut file, &AtomicBool::new(false));
     assert_eq!(moved.unwrap(), Moved { partitions: 2, customers: 3 });
     String::from_utf8(file).unwrap()
+}
+
+fn exported() -> String {
+    file_of(&mut filled())
 }
 
 fn import_into(place: &mut Place, file: &str) -> Result<Moved, TransferError> {
@@ -66,9 +75,26 @@ fn a_whole_file_is_taken() {
     assert_eq!(saved(&mut new), [(0, Some(9)), (2, None)]);
     assert_eq!(new.store.ids(0, "", 9).unwrap(), ["a", "b"]);
     assert_eq!(new.store.ids(2, "", 9).unwrap(), ["c"]);
-    let mut again = Vec::new();
-    export(&mut *new.store, &stream(), &mut again, &AtomicBool::new(false)).unwrap();
-    assert_eq!(String::from_utf8(again).unwrap(), file);
+    assert_eq!(file_of(&mut new), file);
+}
+
+#[test]
+fn an_erasure_is_imported_as_of_when_it_happened() {
+    let mut old = filled();
+    let erased = old.store.load(0, &["a"]).unwrap();
+    assert!(erased[0].erased_at_ms.is_some(), "{erased:?}");
+    // Long enough that another time would be seen.
+    pause(Duration::from_millis(5));
+    let mut new = place();
+    import_into(&mut new, &file_of(&mut old)).unwrap();
+    assert_eq!(new.store.load(0, &["a"]).unwrap(), erased);
+    // Who has paid since stays as stored.
+    let me = new.store.claim(0, "me").unwrap().holder;
+    let state = state();
+    let paid = SavedCustomer { customer_id: "a", applied_offset: 7, state: &state };
+    new.store.save(me, &[paid], None).unwrap();
+    import_into(&mut new, &file_of(&mut old)).unwrap();
+    assert_eq!(new.store.load(0, &["a"]).unwrap()[0].applied_offset, 7);
 }
 
 #[test]
