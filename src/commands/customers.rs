@@ -9,10 +9,12 @@ use super::output;
 use super::snapshots::open;
 use crate::clock::rfc3339;
 use crate::config::Settings;
+use crate::database::Stream;
 use crate::kafka::{committed_offsets, partitions_of};
 use crate::service::connection;
+use crate::snapshots::erasure;
 use crate::state::customer::CustomerState;
-use crate::state::snapshot::{decode, encode};
+use crate::state::snapshot::decode;
 use crate::transaction::Amount;
 
 #[derive(Debug, Subcommand)]
@@ -29,7 +31,7 @@ pub(super) enum Arguments {
         A record remains: that the id was erased, and when. Payments scored later begin a new \
         memory. Records in Kafka are not touched, they go with the topic's retention. A service \
         that runs reads its partitions again from their snapshots, which takes seconds; name all \
-        ids in one call.")]
+        ids in one call. If it fails half-way it says so and can be repeated.")]
     Erase(Erase),
 }
 
@@ -100,37 +102,26 @@ fn state_json(state: &CustomerState) -> Value {
     json!({"first_seen": state.first_seen().map(rfc3339), "transactions": transactions})
 }
 
-/// Every partition is claimed, because nobody but the producer knows which ones a customer is in.
-/// A row with nothing in it, as of the committed offset, is then what a restore finds: what the
-/// topic has from before is not applied to it. Whoever had the partitions finds the claims gone and
-/// reads them again, the new rows among them.
 fn erase(arguments: &Erase, settings: &Settings) -> anyhow::Result<()> {
     let (mut store, stream, location) = open(settings)?;
     let connection = connection(&settings.stream)?;
-    let partitions = partitions_of(&connection, &stream.topic, PATIENCE)?;
-    let mut nothing = Vec::new();
-    encode(&CustomerState::default(), &mut nothing);
+    let in_topic = partitions_of(&connection, &stream.topic, PATIENCE)?;
     let ids: Vec<&str> = arguments.ids.iter().map(String::as_str).collect();
-    let mut erased = 0;
-    for &partition in &partitions {
-        let holder = store.claim(partition, "customers erase")?.holder;
-        // After the claim: what is committed later is remembered by who reads the row.
-        let group = &stream.group_id;
-        let committed =
-            committed_offsets(&connection, group, &stream.topic, &[partition], PATIENCE)?;
-        let offset = committed.first().map_or(0, |(_, offset)| *offset);
-        erased += store.load(partition, &ids)?.len();
-        store.erase(holder, &ids, offset, &nothing)?;
-        store.release(holder)?;
-    }
+    let mut committed = |partition| {
+        let Stream { group_id, topic } = &stream;
+        let offsets = committed_offsets(&connection, group_id, topic, &[partition], PATIENCE)?;
+        Ok(offsets.first().map_or(0, |(_, offset)| *offset))
+    };
+    let erased = erasure::erase(&mut *store, &ids, &in_topic, &mut committed)?;
     let text = format!(
-        "erased {} customers in {} partitions of {}; {erased} snapshots of them were stored",
+        "erased {} customers in {} partitions of {}; {} snapshots of them were stored",
         ids.len(),
-        partitions.len(),
-        location.name()
+        erased.partitions,
+        location.name(),
+        erased.snapshots
     );
     let json = json!({
-        "customers": ids.len(), "partitions": partitions.len(), "snapshots": erased,
+        "customers": ids.len(), "partitions": erased.partitions, "snapshots": erased.snapshots,
     });
     output::summary(&text, &json, arguments.json, false)
 }

@@ -9,6 +9,7 @@
 //! crash would take that record for one it knows, and its alert would be lost; so an encoded batch
 //! waits until the partition's committed offset has passed everything in it.
 
+pub mod erasure;
 pub mod keeper;
 pub mod policy;
 pub mod saving;
