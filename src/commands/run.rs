@@ -7,10 +7,12 @@ use anyhow::Context;
 use clap::Args;
 
 use super::engines;
+use super::failure::UsageError;
 use super::interrupt::{Hangup, Interrupt};
 use super::snapshots::location;
 use crate::clock::now_millis;
 use crate::config::{self, Settings};
+use crate::database::{Location, Replica};
 use crate::engine::Engine;
 use crate::service;
 use crate::snapshots::Policy;
@@ -48,7 +50,9 @@ pub(super) fn run(
         schema_registry: settings.schema_registry.clone(),
         http: settings.http.clone(),
         database: location(settings)?,
+        replica: replica(settings)?,
         save: Policy(settings.state.save.iter().map(save_point).collect()),
+        goes_on_incomplete: settings.state.goes_on_incomplete,
         max_bytes: usize::try_from(settings.state.max_bytes).unwrap_or(usize::MAX),
         workers: settings.stream.workers.unwrap_or_else(cores),
         model: ModelName {
@@ -67,6 +71,17 @@ pub(super) fn run(
         }
     };
     service::run(&service, &make, &interrupt.shared(), &mut idle).context("the service failed")
+}
+
+/// The copy of the database that is read from.
+fn replica(settings: &Settings) -> Result<Option<Replica>, UsageError> {
+    let Some(url) = &settings.state.read_url else { return Ok(None) };
+    if matches!(location(settings)?, Location::Sqlite(_)) {
+        let what = "state.read_url is set, and state.database_url is a SQLite file, which has no \
+                    replica: remove it, or set state.database_url to a PostgreSQL database";
+        return Err(UsageError(what.to_owned()));
+    }
+    Ok(Location::parse(url.expose()).and_then(|location| location.replica()))
 }
 
 fn save_point(point: &config::SavePoint) -> SavePoint {

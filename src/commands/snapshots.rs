@@ -171,6 +171,7 @@ fn list(
                 "saved_at": row.saved_at_ms.map(rfc3339),
                 "owner": row.owner,
                 "epoch": row.epoch,
+                "incomplete_at": row.incomplete_at_ms.map(rfc3339),
             })
         })
         .collect();
@@ -198,6 +199,10 @@ fn list(
         let customers = count(*customers);
         let partition = row.partition;
         text.push_str(&format!("\n{partition:>9}  {customers:>12}  {saved:>14}  {at:24}  {owner}"));
+        if let Some(at) = row.incomplete_at_ms {
+            let note = "records had left the topic before they were saved";
+            text.push_str(&format!("\n{:>9}  incomplete before {}: {note}", "", rfc3339(at)));
+        }
     }
     output::summary(&text, &json, wants_json, false)
 }

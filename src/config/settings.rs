@@ -118,8 +118,12 @@ pub struct SchemaRegistry {
 pub struct State {
     /// Where it is saved; may hold a password.
     pub database_url: Secret,
+    /// A copy of the database that customers are read from; may hold a password.
+    pub read_url: Option<Secret>,
     /// When it is saved: whichever holds first.
     pub save: Vec<SavePoint>,
+    /// Whether to go on when records left the topic before they were saved.
+    pub goes_on_incomplete: bool,
     /// Memory for customers' state, in bytes.
     pub max_bytes: u64,
     /// Transactions of a customer remembered one by one, 32 to 2,048.
@@ -312,7 +316,9 @@ fn state(values: &Values) -> State {
         |(seconds, changes)| SavePoint { interval: Duration::from_secs(seconds), changes };
     State {
         database_url: Secret::new(values.text("state.database_url")),
+        read_url: values.optional_text("state.read_url").map(Secret::new),
         save: values.save_points("state.save").into_iter().map(save_point).collect(),
+        goes_on_incomplete: values.text("state.on_lost_records") == "continue",
         max_bytes: values.size("state.max_bytes"),
         max_transactions_per_customer: values.whole("state.max_transactions_per_customer") as usize,
         dedup_horizon: values.duration("state.dedup_horizon"),

@@ -16,6 +16,7 @@
 
 mod error;
 mod postgres;
+mod replica;
 mod runtime;
 mod sqlite;
 mod store;
@@ -24,6 +25,7 @@ use std::path::PathBuf;
 
 pub use error::{Problem, StoreError};
 pub use postgres::Postgres;
+pub use replica::Replica;
 pub use sqlite::Sqlite;
 pub use store::{Claim, Holder, Progress, SavedCustomer, SnapshotStore, StoredCustomer};
 
@@ -84,10 +86,26 @@ impl Location {
     /// # Errors
     /// [`StoreError`] if it does not answer, or is not to be worked with.
     pub fn open(&self, stream: &Stream) -> Opened {
+        self.open_with(stream, None)
+    }
+
+    /// As [`open`](Self::open), with a copy of it to read customers from. A file has none.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open); a copy that does not answer is no error.
+    pub fn open_with(&self, stream: &Stream, replica: Option<&Replica>) -> Opened {
         Ok(match self {
-            Self::Postgres(url) => Box::new(Postgres::open(url, &self.name(), stream)?),
+            Self::Postgres(url) => Box::new(Postgres::open(url, &self.name(), stream, replica)?),
             Self::Sqlite(file) => Box::new(Sqlite::open(file, stream)?),
         })
+    }
+
+    /// A copy of it to read customers from; `None` for a file.
+    pub fn replica(&self) -> Option<Replica> {
+        match self {
+            Self::Postgres(url) => Some(Replica::new(url.clone(), self.name())),
+            Self::Sqlite(_) => None,
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
 use sqlx::{AssertSqlSafe, Postgres as Dialect, Row as _, Transaction};
 
+use super::replica::{Copy, Replica};
 use super::runtime::{Asking, text};
 use super::store::{Claim, Holder, Progress, SavedCustomer, SnapshotStore, StoredCustomer};
 use super::{StoreError, Stream};
@@ -22,45 +23,84 @@ pub struct Postgres {
     pool: PgPool,
     asking: Asking,
     stream: i32,
+    copy: Option<(Replica, Copy)>,
 }
 
 impl Postgres {
     /// Opens the database at `url`, called `name` in messages, and brings its tables up to date.
+    /// Customers are read from `replica`, if there is one that has come far enough.
     ///
     /// # Errors
     /// [`StoreError`] if it does not answer, or is not to be worked with.
-    pub fn open(url: &str, name: &str, stream: &Stream) -> Result<Self, StoreError> {
+    pub fn open(
+        url: &str,
+        name: &str,
+        stream: &Stream,
+        replica: Option<&Replica>,
+    ) -> Result<Self, StoreError> {
         let asking = Asking::new(name.to_owned())?;
-        let options = PgConnectOptions::from_str(url).map_err(|source| StoreError::Address {
-            database: name.to_owned(),
-            source: Box::new(source),
-        })?;
-        let millis = |limit: std::time::Duration| limit.as_millis().to_string();
-        let options = options.application_name("synfinance").options([
-            ("client_min_messages", "warning".to_owned()),
-            ("statement_timeout", millis(DATABASE_STATEMENT_TIME)),
-            ("lock_timeout", millis(DATABASE_LOCK_TIME)),
-            ("idle_in_transaction_session_timeout", millis(DATABASE_ANSWER_TIME)),
-        ]);
-        // A pool belongs to the runtime that it is made in.
-        let pool = asking.within(|| {
-            PgPoolOptions::new()
-                .max_connections(DATABASE_CONNECTIONS)
-                .acquire_timeout(DATABASE_ANSWER_TIME)
-                // A connection that has gone is an error: another one in its place, unnoticed, may
-                // be to a server that has forgotten what it had not written.
-                .test_before_acquire(false)
-                .idle_timeout(None)
-                .max_lifetime(None)
-                .connect_lazy_with(options)
-        });
+        let pool = pool_of(url, name, &asking)?;
         asking.wait("connect", async { pool.acquire().await.map(drop) })?;
         asking.wait_or("bring tables up to date", async {
             MIGRATIONS.run(&pool).await.map_err(|error| StoreError::of_migration(name, error))
         })?;
         let stream = asking.wait("look up the stream", stream_number(&pool, stream))?;
-        Ok(Self { pool, asking, stream })
+        let copy = replica.map(|replica| {
+            let connect = |asking: &Asking| pool_of(&replica.url, &replica.name, asking);
+            Ok((replica.clone(), Copy::new(replica.clone(), connect)?))
+        });
+        Ok(Self { pool, asking, stream, copy: copy.transpose()? })
     }
+
+    /// Asks the copy, if there is one, and otherwise the database.
+    fn read<T>(
+        &mut self,
+        action: &'static str,
+        query: impl AsyncFn(&PgPool) -> Result<T, sqlx::Error>,
+    ) -> Result<T, StoreError> {
+        if let Some((_, copy)) = &mut self.copy
+            && let Some(found) = copy.read(action, &query)
+        {
+            return Ok(found);
+        }
+        self.asking.wait(action, query(&self.pool))
+    }
+
+    /// Notes how far the copy has to have come to show what was just changed.
+    async fn wrote(&self) -> Result<(), sqlx::Error> {
+        let Some((replica, _)) = &self.copy else { return Ok(()) };
+        let position =
+            sqlx::query_scalar("select (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint");
+        replica.wrote(position.fetch_one(&self.pool).await?);
+        Ok(())
+    }
+}
+
+/// One connection, made when it is wanted first.
+fn pool_of(url: &str, name: &str, asking: &Asking) -> Result<PgPool, StoreError> {
+    let options = PgConnectOptions::from_str(url).map_err(|source| StoreError::Address {
+        database: name.to_owned(),
+        source: Box::new(source),
+    })?;
+    let millis = |limit: std::time::Duration| limit.as_millis().to_string();
+    let options = options.application_name("synfinance").options([
+        ("client_min_messages", "warning".to_owned()),
+        ("statement_timeout", millis(DATABASE_STATEMENT_TIME)),
+        ("lock_timeout", millis(DATABASE_LOCK_TIME)),
+        ("idle_in_transaction_session_timeout", millis(DATABASE_ANSWER_TIME)),
+    ]);
+    // A pool belongs to the runtime that it is made in.
+    Ok(asking.within(|| {
+        PgPoolOptions::new()
+            .max_connections(DATABASE_CONNECTIONS)
+            .acquire_timeout(DATABASE_ANSWER_TIME)
+            // A connection that has gone is an error: another one in its place, unnoticed, may
+            // be to a server that has forgotten what it had not written.
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_lazy_with(options)
+    }))
 }
 
 async fn stream_number(pool: &PgPool, stream: &Stream) -> Result<i32, sqlx::Error> {
@@ -109,6 +149,7 @@ impl SnapshotStore for Postgres {
             .execute(&mut *transaction)
             .await?;
             transaction.commit().await?;
+            self.wrote().await?;
             let is_saved: bool = before.try_get("is_saved")?;
             let saved_offset = before.try_get("saved_offset")?;
             Ok(Claim {
@@ -231,6 +272,12 @@ impl SnapshotStore for Postgres {
         })
     }
 
+    fn mark_incomplete(&mut self, holder: Holder) -> Result<(), StoreError> {
+        let marked = "update partition_progress set incomplete_at = now() \
+                      where stream = $1 and partition = $2";
+        self.change("note lost records", holder, marked).map(drop)
+    }
+
     fn release(&mut self, holder: Holder) -> Result<(), StoreError> {
         let released =
             "update partition_progress set owner = null where stream = $1 and partition = $2";
@@ -290,16 +337,16 @@ impl SnapshotStore for Postgres {
         customer_ids: &[&str],
     ) -> Result<Vec<StoredCustomer>, StoreError> {
         let ids: Vec<&[u8]> = customer_ids.iter().map(|id| id.as_bytes()).collect();
-        let query = sqlx::query(
-            "select customer_id, applied_offset, state, \
-             (extract(epoch from erased_at) * 1000)::bigint as erased_at_ms from customer_state \
-             where stream = $1 and partition = $2 and customer_id = any ($3)",
-        )
-        .bind(self.stream)
-        .bind(partition)
-        .bind(ids);
-        self.asking.wait("load customers", async {
-            query.fetch_all(&self.pool).await?.iter().map(stored).collect()
+        let stream = self.stream;
+        self.read("load customers", async |pool| {
+            let query = sqlx::query(
+                "select customer_id, applied_offset, state, \
+                 (extract(epoch from erased_at) * 1000)::bigint as erased_at_ms \
+                 from customer_state \
+                 where stream = $1 and partition = $2 and customer_id = any ($3)",
+            );
+            let query = query.bind(stream).bind(partition).bind(&ids);
+            query.fetch_all(pool).await?.iter().map(stored).collect()
         })
     }
 
@@ -309,33 +356,30 @@ impl SnapshotStore for Postgres {
         after: &str,
         limit: u32,
     ) -> Result<Vec<StoredCustomer>, StoreError> {
-        let query = sqlx::query(
-            "select customer_id, applied_offset, state, \
-             (extract(epoch from erased_at) * 1000)::bigint as erased_at_ms from customer_state \
-             where stream = $1 and partition = $2 and customer_id > $3 \
-             order by customer_id limit $4",
-        )
-        .bind(self.stream)
-        .bind(partition)
-        .bind(after.as_bytes())
-        .bind(i64::from(limit));
-        self.asking.wait("read customers", async {
-            query.fetch_all(&self.pool).await?.iter().map(stored).collect()
+        let stream = self.stream;
+        self.read("read customers", async |pool| {
+            let query = sqlx::query(
+                "select customer_id, applied_offset, state, \
+                 (extract(epoch from erased_at) * 1000)::bigint as erased_at_ms \
+                 from customer_state \
+                 where stream = $1 and partition = $2 and customer_id > $3 \
+                 order by customer_id limit $4",
+            );
+            let query = query.bind(stream).bind(partition).bind(after.as_bytes());
+            query.bind(i64::from(limit)).fetch_all(pool).await?.iter().map(stored).collect()
         })
     }
 
     fn ids(&mut self, partition: i32, after: &str, limit: u32) -> Result<Vec<String>, StoreError> {
-        let query = sqlx::query_scalar(
-            "select customer_id from customer_state \
-             where stream = $1 and partition = $2 and customer_id > $3 \
-             order by customer_id limit $4",
-        )
-        .bind(self.stream)
-        .bind(partition)
-        .bind(after.as_bytes())
-        .bind(i64::from(limit));
-        self.asking.wait("read customers' ids", async {
-            let ids: Vec<Vec<u8>> = query.fetch_all(&self.pool).await?;
+        let stream = self.stream;
+        self.read("read customers' ids", async |pool| {
+            let query = sqlx::query_scalar(
+                "select customer_id from customer_state \
+                 where stream = $1 and partition = $2 and customer_id > $3 \
+                 order by customer_id limit $4",
+            );
+            let query = query.bind(stream).bind(partition).bind(after.as_bytes());
+            let ids: Vec<Vec<u8>> = query.bind(i64::from(limit)).fetch_all(pool).await?;
             ids.into_iter().map(text).collect()
         })
     }
@@ -343,7 +387,8 @@ impl SnapshotStore for Postgres {
     fn progress(&mut self) -> Result<Vec<Progress>, StoreError> {
         let query = sqlx::query(
             "select partition, saved_offset, epoch, owner, \
-             (extract(epoch from saved_at) * 1000)::bigint as saved_at_ms \
+             (extract(epoch from saved_at) * 1000)::bigint as saved_at_ms, \
+             (extract(epoch from incomplete_at) * 1000)::bigint as incomplete_at_ms \
              from partition_progress where stream = $1 order by partition",
         )
         .bind(self.stream);
@@ -404,6 +449,7 @@ impl Postgres {
                     return Err(error);
                 }
             }
+            self.wrote().await?;
             Ok(is_owner)
         })?;
         if is_owner { Ok(()) } else { Err(StoreError::Fenced(holder)) }
@@ -447,5 +493,6 @@ fn progress(row: &PgRow) -> Result<Progress, sqlx::Error> {
         saved_at_ms,
         epoch: row.try_get("epoch")?,
         owner: row.try_get("owner")?,
+        incomplete_at_ms: row.try_get("incomplete_at_ms")?,
     })
 }

@@ -286,6 +286,15 @@ impl SnapshotStore for Sqlite {
         })
     }
 
+    fn mark_incomplete(&mut self, holder: Holder) -> Result<(), StoreError> {
+        let marked = format!(
+            "update partition_progress set incomplete_at = {} \
+             where stream = ?1 and partition = ?2",
+            now_millis()
+        );
+        self.change("note lost records", holder, &marked).map(drop)
+    }
+
     fn release(&mut self, holder: Holder) -> Result<(), StoreError> {
         let released =
             "update partition_progress set owner = null where stream = ?1 and partition = ?2";
@@ -404,7 +413,8 @@ impl SnapshotStore for Sqlite {
 
     fn progress(&mut self) -> Result<Vec<Progress>, StoreError> {
         let query = sqlx::query(
-            "select partition, saved_offset, epoch, owner, saved_at from partition_progress \
+            "select partition, saved_offset, epoch, owner, saved_at, incomplete_at \
+             from partition_progress \
              where stream = ? order by partition",
         )
         .bind(self.stream);
@@ -451,5 +461,6 @@ fn progress(row: &SqliteRow) -> Result<Progress, sqlx::Error> {
         saved_at_ms,
         epoch: row.try_get("epoch")?,
         owner: row.try_get("owner")?,
+        incomplete_at_ms: row.try_get("incomplete_at")?,
     })
 }

@@ -63,6 +63,9 @@ pub struct Progress {
     pub epoch: i64,
     /// Who holds it; `None`: it was let go.
     pub owner: Option<String>,
+    /// When records were found to have left the topic before they were saved, in milliseconds since
+    /// the epoch: windows that reach back beyond it are incomplete.
+    pub incomplete_at_ms: Option<i64>,
 }
 
 /// Snapshots of one stream's partitions.
@@ -101,6 +104,9 @@ pub trait SnapshotStore: Send {
         applied_offset: i64,
         state: &[u8],
     ) -> Result<(), StoreError>;
+
+    /// Notes that records left the topic before they were saved.
+    fn mark_incomplete(&mut self, holder: Holder) -> Result<(), StoreError>;
 
     /// Lets the partition go: the next claim need not fear for what was not saved.
     fn release(&mut self, holder: Holder) -> Result<(), StoreError>;

@@ -21,7 +21,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::config::{self, Http, SchemaRegistry};
-use crate::database::Location;
+use crate::database::{Location, Replica};
 use crate::engine::{Engine, EngineError};
 use crate::health::{Check, Finding, Health};
 use crate::http::{self, Server};
@@ -52,6 +52,10 @@ pub struct Settings {
     pub database: Location,
     /// When they are.
     pub save: Policy,
+    /// A copy of it for look-ups.
+    pub replica: Option<Replica>,
+    /// Whether to go on when records left the topic before they were saved.
+    pub goes_on_incomplete: bool,
     /// Memory for customers in bytes, all workers together.
     pub max_bytes: usize,
     /// Worker threads, at least 1.

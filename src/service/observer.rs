@@ -12,7 +12,7 @@ use crate::decision::Severity;
 use crate::health::Health;
 use crate::registry::Schemas;
 use crate::telemetry::{
-    CacheEvent, CommitOutcome, Gauge, Lag, Metrics, ModelAlerts, Outcome, Source,
+    CacheEvent, CommitOutcome, Gauge, Lag, Lost, Metrics, ModelAlerts, Outcome, Source,
 };
 use crate::worker::{Cause, Counts, Event, Met, ModelName};
 
@@ -107,6 +107,10 @@ impl Observer {
                 self.metrics.rebalance();
             }
             Event::Restored { duration, .. } => self.metrics.restored(duration.as_secs_f64()),
+            Event::Lost { records, is_unscored, .. } => {
+                let effect = if is_unscored { Lost::Unscored } else { Lost::Forgotten };
+                self.metrics.lost_records(effect, records);
+            }
             Event::Saved { partition, duration } => {
                 self.metrics.snapshot(duration.as_secs_f64());
                 self.metrics.snapshot_saved(self.number, partition, now_millis());
@@ -202,8 +206,8 @@ mod tests {
     use super::*;
     use crate::config::SchemaRegistry;
     use crate::kafka::Connection;
-    use crate::worker::Lag as WorkerLag;
     use crate::worker::tasks::Tasks;
+    use crate::worker::{Budget, Lag as WorkerLag};
 
     fn shared() -> Shared {
         let registry = SchemaRegistry {
@@ -218,6 +222,7 @@ mod tests {
             schemas: Schemas::start(&registry, Arc::clone(&health)).unwrap(),
             health,
             metrics: Arc::new(Metrics::new(2)),
+            budget: Budget::new(1 << 30),
             connection: Connection::new("127.0.0.1:1", [].into()).unwrap(),
         }
     }

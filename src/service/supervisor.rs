@@ -165,14 +165,15 @@ fn worker_settings(
 }
 
 fn snapshots(settings: &Settings, shared: &Shared, number: usize) -> worker::Snapshots {
-    let location = settings.database.clone();
+    let (location, replica) = (settings.database.clone(), settings.replica.clone());
     let stream = snapshot_stream(&settings.stream);
     let (health, metrics) = (Arc::clone(&shared.health), Arc::clone(&shared.metrics));
     worker::Snapshots {
-        open: Arc::new(move || location.open(&stream)),
+        open: Arc::new(move || location.open_with(&stream, replica.as_ref())),
         complain: Arc::new(move |said| hear(&health, &metrics, said)),
         owner: format!("{}/{number}", settings.process),
         policy: settings.save.clone(),
+        goes_on_incomplete: settings.goes_on_incomplete,
         budget: Arc::clone(&shared.budget),
     }
 }
@@ -331,6 +332,7 @@ fn kind(error: &worker::Error) -> ErrorKind {
     match error {
         worker::Error::Kafka(error) => kind_of_kafka(error),
         worker::Error::Engine(_) => ErrorKind::Model,
+        worker::Error::Incomplete { .. } => ErrorKind::Consume,
         worker::Error::Impossible(_) | worker::Error::Thread(_) => ErrorKind::Internal,
     }
 }

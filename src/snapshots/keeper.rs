@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use super::Batch;
 use crate::clock::{Stopwatch, pause};
-use crate::database::{Claim, Holder, Opened, Problem, SnapshotStore, StoreError, StoredCustomer};
+use crate::database::{
+    Claim, Holder, Opened, Problem, Progress, SnapshotStore, StoreError, StoredCustomer,
+};
 use crate::error::with_causes;
 use crate::limits::WAITING_ORDERS;
 use crate::retry::Backoff;
@@ -72,6 +74,10 @@ pub enum Order {
         /// Whether their states are wanted too.
         wants_states: bool,
     },
+    /// Note that records left the topic before they were saved.
+    Mark(Holder),
+    /// Tell who has which partition.
+    Look,
     /// Let a partition go.
     Release(Holder),
     /// Remove customers whose rows cannot be read. What was saved counts up to `saved_offset` only:
@@ -129,6 +135,10 @@ pub enum Answer {
     Torn(Holder),
     /// Those customers are removed.
     Forgotten(Holder),
+    /// The lost records are noted.
+    Marked,
+    /// The newest claim of each partition.
+    Claims(Vec<Holder>),
     /// The claim was wanted no more.
     Unclaimed,
     /// The partition is let go.
@@ -389,6 +399,15 @@ impl Job {
                 let ids = store.ids(*partition, after, PAGE_OF_IDS)?;
                 let next = ids.last().filter(|_| ids.len() >= PAGE_OF_IDS as usize).cloned();
                 Answer::Page { adoption: *adoption, customers: Vec::new(), ids, next }
+            }
+            Order::Mark(holder) => {
+                store.mark_incomplete(*holder)?;
+                Answer::Marked
+            }
+            Order::Look => {
+                let claims = store.progress()?;
+                let holder = |row: Progress| Holder { partition: row.partition, epoch: row.epoch };
+                Answer::Claims(claims.into_iter().map(holder).collect())
             }
             Order::Release(holder) => {
                 store.release(*holder)?;

@@ -97,6 +97,8 @@ table! {
         "Records keyed by something other than customer_id; their windows may be incomplete.");
     WINDOWS_FOLDED = counter("synfinance_windows_folded_total", &[],
         "Transactions that were folded into hourly sums to bound a customer's memory.");
+    LOST_RECORDS = counter("synfinance_lost_records_total", &["effect"],
+        "Records that left the topic too early: unscored, or forgotten, scored and not in windows.");
     LABELS = counter("synfinance_labels_total", &["outcome"],
         "Analysts' verdicts read.");
     KNOWN_FRAUDS = gauge("synfinance_known_frauds", &[],

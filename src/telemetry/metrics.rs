@@ -16,7 +16,7 @@ use prometheus::{
 use super::catalog as rows;
 use super::family::{Counters, Maker};
 use super::partitions::{Lag, Partitions};
-use super::words::{CacheEvent, CommitOutcome, ErrorKind, LabelOutcome, Outcome, Source};
+use super::words::{CacheEvent, CommitOutcome, ErrorKind, LabelOutcome, Lost, Outcome, Source};
 use super::workers::{Gauge, Workers};
 use crate::codec::Reason;
 use crate::decision::Severity;
@@ -40,6 +40,7 @@ pub struct Metrics {
     models: Mutex<BTreeSet<String>>,
     dead_letters: Counters<Reason>,
     late: IntCounter,
+    lost_records: Counters<Lost>,
     miskeyed: IntCounter,
     windows_folded: IntCounter,
     labels: Counters<LabelOutcome>,
@@ -78,6 +79,7 @@ impl Metrics {
             models: Mutex::default(),
             dead_letters: make.counters(&rows::DEAD_LETTERS),
             late: make.counter(&rows::LATE),
+            lost_records: make.counters(&rows::LOST_RECORDS),
             miskeyed: make.counter(&rows::MISKEYED),
             windows_folded: make.counter(&rows::WINDOWS_FOLDED),
             labels: make.counters(&rows::LABELS),
@@ -142,6 +144,11 @@ impl Metrics {
     /// So many transactions were scored and not remembered.
     pub fn late(&self, count: u64) {
         self.late.inc_by(count);
+    }
+
+    /// So many records left the topic too early.
+    pub fn lost_records(&self, effect: Lost, count: u64) {
+        self.lost_records.add(effect, count);
     }
 
     /// So many records were keyed by something other than their customer.

@@ -22,7 +22,7 @@ pub use metrics::{Metrics, ModelAlerts};
 pub use partitions::Lag;
 pub use rarely::Rarely;
 pub use spans::BATCH_SPANS;
-pub use words::{CacheEvent, CommitOutcome, ErrorKind, LabelOutcome, Outcome, Source};
+pub use words::{CacheEvent, CommitOutcome, ErrorKind, LabelOutcome, Lost, Outcome, Source};
 pub use workers::Gauge;
 
 use std::path::PathBuf;

@@ -123,6 +123,8 @@ fn every_call_is_seen_where_it_belongs() {
     metrics.model_alerts("gbt", "1.2").add(Severity::Low, 3);
     metrics.dead_letters(Reason::TooLarge, 4);
     metrics.late(7);
+    metrics.lost_records(Lost::Unscored, 3);
+    metrics.lost_records(Lost::Forgotten, 4);
     metrics.miskeyed(8);
     metrics.windows_folded(9);
     metrics.labels(LabelOutcome::Honest, 10);
@@ -150,6 +152,8 @@ fn every_call_is_seen_where_it_belongs() {
         ("alerts_total{model=\"gbt/1.2\",severity=\"HIGH\"}", 0.0),
         ("dead_letters_total{reason=\"too_large\"}", 4.0),
         ("late_transactions_total", 7.0),
+        ("lost_records_total{effect=\"unscored\"}", 3.0),
+        ("lost_records_total{effect=\"forgotten\"}", 4.0),
         ("miskeyed_records_total", 8.0),
         ("windows_folded_total", 9.0),
         ("labels_total{outcome=\"honest\"}", 10.0),

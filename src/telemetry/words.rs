@@ -55,6 +55,16 @@ words! {
 }
 
 words! {
+    /// What became of records that left the topic too early.
+    Lost {
+        /// Nobody has scored them.
+        Unscored: "unscored",
+        /// They were scored, and windows lack them.
+        Forgotten: "forgotten",
+    }
+}
+
+words! {
     /// Where a transaction that was scored came from.
     Source {
         /// Kafka.

@@ -32,6 +32,9 @@ const WAIT: Duration = Duration::from_millis(5);
 /// How long a partition that leaves waits for a database that is away.
 const AWAY_PATIENCE: Duration = Duration::from_millis(500);
 
+/// Time between two looks at who has claimed the partitions.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+
 /// Time between two tries to read a partition again.
 const PUT_OFF: Duration = Duration::from_secs(10);
 
@@ -56,6 +59,9 @@ pub(super) struct Custody {
     /// The part that encodes first in the next turn.
     first: usize,
     since_save: Stopwatch,
+    since_look: Stopwatch,
+    /// The newest claims have been asked for and not been told.
+    is_looking: bool,
     /// Memory is full of what is not stored: saves begin without waiting for their time.
     pub(super) is_pressed: bool,
     adoptions: u64,
@@ -86,6 +92,8 @@ impl Custody {
             parts: Vec::new(),
             first: 0,
             since_save: Stopwatch::start(),
+            since_look: Stopwatch::start(),
+            is_looking: false,
             is_pressed: false,
             adoptions: 0,
             awaited_loads: 0,
@@ -155,10 +163,26 @@ impl Custody {
         self.part(begins.partition)?.take_up(begins, adoption, scorer)
     }
 
+    /// Records of a partition that left the topic before they were saved; told once.
+    pub(super) fn lost_records(&mut self, partition: i32) -> Option<i64> {
+        self.part(partition)?.lost.take()
+    }
+
     /// From now on the customers of rows that cannot be read are remembered from the log.
     pub(super) fn rebuild<S: Score>(&mut self, begins: &Beginning, scorer: &mut S) {
         if let Some(part) = self.part(begins.partition) {
             part.rebuild(begins.from, scorer);
+        }
+    }
+
+    /// Asks now and then whether the partitions are still this worker's: who erases a customer
+    /// claims them, and what is in memory is then to be read anew. Saves would tell as well, but
+    /// may be long in coming.
+    fn look(&mut self) {
+        let has_claims = self.parts.iter().any(|part| part.holder.is_some());
+        if has_claims && !self.is_looking && self.since_look.elapsed() > LOOK_INTERVAL {
+            self.since_look = Stopwatch::start();
+            self.is_looking = self.keeper.order(Order::Look).is_ok();
         }
     }
 
@@ -178,6 +202,7 @@ impl Custody {
             self.take(answer, scorer, observe);
         }
         self.read_ahead(scorer);
+        self.look();
         let (keeper, owner) = (&self.keeper, &self.owner);
         self.parts.iter_mut().for_each(|part| part.ask(keeper, owner));
         if self.is_save_due(scorer) {
@@ -353,11 +378,6 @@ impl Custody {
             Answer::Fenced(holder) => {
                 let part = self.part(holder.partition);
                 if let Some(part) = part.filter(|part| part.holder == Some(holder)) {
-                    tracing::error!(
-                        partition = holder.partition,
-                        "somebody else has claimed the partition; if it is still this worker's, it \
-                         is claimed again and its snapshot read"
-                    );
                     part.fenced(scorer);
                 }
             }
@@ -371,7 +391,17 @@ impl Custody {
                     part.drop_save(scorer);
                 }
             }
-            Answer::Saved { .. }
+            Answer::Claims(claims) => {
+                self.is_looking = false;
+                for part in &mut self.parts {
+                    let is_ours = |holder| claims.contains(&holder);
+                    if part.holder.is_some_and(|holder| !is_ours(holder)) {
+                        part.fenced(scorer);
+                    }
+                }
+            }
+            Answer::Marked
+            | Answer::Saved { .. }
             | Answer::Loaded { .. }
             | Answer::Page { .. }
             | Answer::Released(_)

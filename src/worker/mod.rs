@@ -165,6 +165,8 @@ pub struct Snapshots {
     pub owner: String,
     /// When to save.
     pub policy: Policy,
+    /// Whether to go on when records left the topic before they were saved.
+    pub goes_on_incomplete: bool,
     /// Memory for customers, about. Beyond it those leave it that are stored.
     pub budget: Arc<Budget>,
 }
@@ -217,6 +219,15 @@ pub enum Event<'a> {
         /// Since it was assigned.
         duration: Duration,
     },
+    /// Records of a partition left the topic too early.
+    Lost {
+        /// Which.
+        partition: i32,
+        /// How many.
+        records: u64,
+        /// They were not even scored; otherwise scored and not remembered.
+        is_unscored: bool,
+    },
     /// All that had changed in a partition is saved.
     Saved {
         /// Which.
@@ -268,6 +279,19 @@ pub enum Error {
     /// The model gives no scores.
     #[error("the worker stopped because the model cannot score")]
     Engine(#[from] EngineError),
+    /// Windows are incomplete, and that was not to be.
+    #[error(
+        "{lost} records of partition {partition} left the topic before they were saved, so that \
+         windows of their customers are incomplete; the worker stops because \
+         state.on_lost_records is stop: set it to continue to go on without them, raise the \
+         topic's retention or save more often"
+    )]
+    Incomplete {
+        /// The partition.
+        partition: i32,
+        /// How many.
+        lost: i64,
+    },
     /// The system gives no thread.
     #[error("the worker stopped because no thread can be started, check the limits of the process")]
     Thread(#[from] std::io::Error),

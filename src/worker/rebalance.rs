@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::driver::Worker;
 use super::score::Score;
-use super::{Error, Event};
+use super::{Error, Event, Snapshots};
 use crate::clock::{Stopwatch, pause};
 use crate::kafka::{Beginning, Rebalance, Record, beginnings};
 
@@ -86,12 +86,46 @@ impl<S: Score> Worker<'_, S> {
                 *begin = custody.adopt(*begin, &waited, self.step.scorer);
                 observe(Event::Beat);
             }
+            self.tell_lost(begin, observe)?;
             tell(begin);
             self.begin(*begin);
         }
         let starts: Vec<(i32, i64)> = begins.iter().map(|b| (b.partition, b.from)).collect();
         self.consumer.complete(&starts)?;
         Ok(())
+    }
+
+    /// Says what left the topic too early, unless the worker is to stop because of it.
+    pub(super) fn tell_lost(
+        &mut self,
+        begin: &Beginning,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Error> {
+        let &Beginning { partition, lost, .. } = begin;
+        if lost > 0 {
+            let records = lost.unsigned_abs();
+            observe(Event::Lost { partition, records, is_unscored: true });
+            tracing::error!(
+                partition,
+                lost,
+                "records left the topic before they were scored, raise its retention or add workers"
+            );
+        }
+        let Some(custody) = &mut self.custody else { return Ok(()) };
+        let Some(lost) = custody.lost_records(partition) else { return Ok(()) };
+        observe(Event::Lost { partition, records: lost.unsigned_abs(), is_unscored: false });
+        tracing::error!(
+            partition,
+            lost,
+            "records left the topic before they were saved, windows of their customers are \
+             incomplete; raise the topic's retention or save more often"
+        );
+        match &self.settings.snapshots {
+            Some(Snapshots { goes_on_incomplete: false, .. }) => {
+                Err(Error::Incomplete { partition, lost })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A partition begins, or begins again, of which nothing is in hand.
@@ -153,14 +187,7 @@ impl<S: Score> Worker<'_, S> {
 
 /// Says what an operator should know of where a partition begins.
 fn tell(begin: &Beginning) {
-    let Beginning { partition, from, judged_until, lost, is_cut, .. } = *begin;
-    if lost > 0 {
-        tracing::error!(
-            partition,
-            lost,
-            "records left the topic before they were scored, raise its retention or add workers"
-        );
-    }
+    let Beginning { partition, from, judged_until, is_cut, .. } = *begin;
     if is_cut && from < judged_until {
         tracing::warn!(
             partition,

@@ -43,6 +43,7 @@ impl<S: Score> Worker<'_, S> {
                 begins
             }
         };
+        self.tell_lost(&Beginning { lost: 0, ..begins }, observe)?;
         let Beginning { from, judged_until, .. } = begins;
         tracing::warn!(partition, from, judged_until, ?why, "the partition is read again");
         self.outbox.close(&[partition])?;

@@ -4,6 +4,7 @@ produce.py payments ...   transactions of a seed, at a rate, until so many or un
 produce.py poison ...     one record for every reason to reject one, with a good one after each
 produce.py labels ...     verdicts about merchants
 produce.py register ...   no record, a schema under the subject --topic
+produce.py trim ...       none either: every record of the topic goes, as its retention would do it
 """
 
 import argparse
@@ -13,7 +14,8 @@ import sys
 import threading
 import time
 
-from confluent_kafka import Producer
+from confluent_kafka import OFFSET_END, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 import avro
 import payments
@@ -192,9 +194,17 @@ def register(arguments, registry):
     return {"schema": registry.register(arguments.topic, schema)}
 
 
+def trim(arguments, _):
+    admin = AdminClient({"bootstrap.servers": arguments.brokers})
+    topic = admin.list_topics(arguments.topic, timeout=TIMEOUT).topics[arguments.topic]
+    ends = [TopicPartition(arguments.topic, number, OFFSET_END) for number in topic.partitions]
+    deleted = admin.delete_records(ends, request_timeout=TIMEOUT)
+    return {str(of.partition): done.result().low_watermark for of, done in deleted.items()}
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["payments", "poison", "labels", "register"])
+    parser.add_argument("what", choices=sorted(ACTS))
     parser.add_argument("--brokers", required=True)
     parser.add_argument("--registry", required=True)
     parser.add_argument("--topic", required=True)
@@ -209,8 +219,16 @@ def main():
     parser.add_argument("--merchants", default="")
     parser.add_argument("--transactional-id", help="payments are sent in one transaction")
     arguments = parser.parse_args()
-    acts = {"payments": send_payments, "poison": poison, "labels": labels, "register": register}
-    print(json.dumps(acts[arguments.what](arguments, avro.Registry(arguments.registry))))
+    print(json.dumps(ACTS[arguments.what](arguments, avro.Registry(arguments.registry))))
+
+
+ACTS = {
+    "payments": send_payments,
+    "poison": poison,
+    "labels": labels,
+    "register": register,
+    "trim": trim,
+}
 
 
 main()

@@ -249,13 +249,33 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    fn start() -> Self {
+    /// A database of its own.
+    pub fn start() -> Self {
+        let mut init = postgres_program("initdb");
+        init.args(["--no-sync", "-A", "trust", "-U", "postgres"]);
+        Self::start_on(init)
+    }
+
+    /// A copy that follows this one.
+    pub fn follow(&self) -> Self {
+        let mut copy = postgres_program("pg_basebackup");
+        copy.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres"]);
+        copy.args(["--checkpoint=fast", "--write-recovery-conf", "--no-sync"]);
+        Self::start_on(copy)
+    }
+
+    /// Its address.
+    pub fn url(&self) -> String {
+        postgres_url(self.port)
+    }
+
+    /// Starts on what a program puts into a directory.
+    fn start_on(mut fill: Command) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let data = directory.path().join("data");
         own(directory.path());
-        let mut init = postgres_program("initdb");
-        init.args(["--no-sync", "-A", "trust", "-U", "postgres", "-D"]).arg(&data);
-        let output = init.current_dir(directory.path()).output().expect("initdb");
+        fill.arg("-D").arg(&data);
+        let output = fill.current_dir(directory.path()).output().expect("a program of PostgreSQL");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "no database can be made: {said}");
         let port = free_port();

@@ -140,6 +140,31 @@ fn rows_that_cannot_be_read_are_remembered_from_the_topic() {
     assert_exact(&stage, 73, 7_000);
 }
 
+#[test]
+fn records_that_left_the_topic_unsaved_are_said_and_may_stop_the_service() {
+    let stage = Stage::new("left-unsaved");
+    let config = stage.config();
+    begun(&stage, &config, 78, 2_000).stop();
+    let never = merge(config.clone(), &json!({"state": {"save": [[3600, 1_000_000]]}}));
+    let mut service = Service::start(&never);
+    produce(&stage, 78, 2_000, 4_000);
+    stage.wait_done(&mut [&mut service]);
+    service.kill();
+    stage.produce("trim", &[]);
+    let strict = merge(config.clone(), &json!({"state": {"on_lost_records": "stop"}}));
+    let (status, said) = Service::spawn(&strict).wait_end(SOON);
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(said.contains("left the topic before they were saved"), "{said}");
+    assert!(said.contains("state.on_lost_records"), "{said}");
+    let service = Service::start(&config);
+    let lost = service.metrics().sum("synfinance_lost_records_total", "effect=\"forgotten\"");
+    assert!(lost > 0.0, "records are missing from windows");
+    service.stop();
+    let partitions = told(&config, &["snapshots", "list"])["partitions"].clone();
+    let partitions = partitions.as_array().expect("a list");
+    assert!(partitions.iter().any(|row| row["incomplete_at"].is_string()), "{partitions:?}");
+}
+
 /// What a command prints as JSON.
 fn told(config: &Value, arguments: &[&str]) -> Value {
     let output = command(config, &[arguments, &["--json"]].concat());

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -15,7 +16,10 @@ use synfinance::database::{
 };
 use synfinance::snapshots::transfer::{TransferError, count};
 
+use crate::process::eventually;
 use crate::servers;
+
+const SOON: Duration = Duration::from_secs(30);
 
 /// A database, and a stream in it that nobody else has.
 struct Place {
@@ -368,6 +372,18 @@ fn act_by_act(place: &Place, acts: &[Act]) {
     assert_eq!(progress[0].saved_offset, model.saved_offset);
 }
 
+fn lost_records_are_noted(place: &Place) {
+    let mut store = place.open();
+    let me = holder(&mut *store, 6);
+    assert_eq!(store.progress().unwrap()[0].incomplete_at_ms, None);
+    let before = now_millis();
+    store.mark_incomplete(me).unwrap();
+    let noted = store.progress().unwrap()[0].incomplete_at_ms.expect("a time");
+    assert!((before - 1_000..before + 60_000).contains(&noted), "{noted} and {before}");
+    store.claim(6, "else").unwrap();
+    assert_fenced(store.mark_incomplete(me));
+}
+
 fn customers_that_are_removed_count_as_never_saved(place: &Place) {
     let mut store = place.open();
     let me = holder(&mut *store, 5);
@@ -396,6 +412,7 @@ fn contract(open: impl Fn() -> Place) {
     the_saved_offset_comes_with_the_customers(&open());
     whoever_lost_a_partition_writes_nothing(&open());
     what_is_discarded_is_gone(&open());
+    lost_records_are_noted(&open());
     customers_that_are_removed_count_as_never_saved(&open());
     who_is_erased_is_replaced_whatever_is_stored(&open());
     what_is_imported_was_erased_when_it_was_erased(&open());
@@ -409,6 +426,43 @@ fn contract(open: impl Fn() -> Place) {
         Ok(())
     });
     law.unwrap();
+}
+
+#[test]
+fn a_replica_is_read_from_once_it_has_come_far_enough() {
+    let primary = servers::Postgres::start();
+    let copy = primary.follow();
+    let location = |url: String| Location::parse(&url).expect("a URL");
+    let replica = location(copy.url()).replica().expect("PostgreSQL has replicas");
+    let stream = stream();
+    let open = || location(primary.url()).open_with(&stream, Some(&replica)).expect("a store");
+    let (mut store, mut reader) = (open(), open());
+    let me = holder(&mut *store, 0);
+    store.save(me, &[customer("a", 5, b"s")], None).unwrap();
+    let offsets = |store: &mut dyn SnapshotStore| {
+        let found = load(store, 0, &["a", "b"]);
+        found.iter().map(|customer| customer.applied_offset).collect::<Vec<_>>()
+    };
+    assert_eq!(offsets(&mut *reader), [5], "whoever answers");
+    let ask = |database: &servers::Postgres, query: &str| {
+        servers::ask_postgres(&database.url(), query).expect("an answer")
+    };
+    let position = ask(&primary, "select pg_current_wal_insert_lsn()");
+    let has_come = format!("select pg_last_wal_replay_lsn() >= '{position}'");
+    eventually("the copy follows", SOON, || {
+        if ask(&copy, &has_come) == "t" { Ok(()) } else { Err("not yet".to_owned()) }
+    });
+    // A change that nobody has noted shows who is asked.
+    ask(&copy, "select pg_wal_replay_pause()");
+    ask(&primary, "update customer_state set applied_offset = 77");
+    assert_eq!(offsets(&mut *reader), [5], "the copy");
+    assert_eq!(reader.page(0, "", 9).unwrap()[0].applied_offset, 5);
+    store.save(me, &[customer("b", 6, b"s")], None).unwrap();
+    assert_eq!(offsets(&mut *reader), [77, 6], "the copy is behind what was saved");
+    assert_eq!(reader.ids(0, "", 9).unwrap(), ["a", "b"]);
+    ask(&copy, "select pg_wal_replay_resume()");
+    drop(copy);
+    assert_eq!(offsets(&mut *reader), [77, 6], "without a copy");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard};
 
 use super::*;
-use crate::database::{Progress, SavedCustomer};
+use crate::database::SavedCustomer;
 use crate::snapshots::Saving;
 use crate::state::customers::Customers;
 use crate::state::hash::hash64;
@@ -96,6 +96,10 @@ impl SnapshotStore for Desk {
 
     fn forget(&mut self, _: Holder, ids: &[&str], to: Option<i64>) -> Result<(), StoreError> {
         self.call(&format!("forget {ids:?} {to:?}"))
+    }
+
+    fn mark_incomplete(&mut self, _: Holder) -> Result<(), StoreError> {
+        self.call("mark")
     }
 
     fn discard(&mut self, _: Holder) -> Result<(), StoreError> {

@@ -55,6 +55,10 @@ pub(super) struct Part {
     pub is_listed: bool,
     /// Some of the list came without states: rows among them may not be readable either.
     pub has_skipped: bool,
+    /// Records that left the topic before they were saved, to be told of.
+    pub lost: Option<i64>,
+    /// Which is to be noted in the store.
+    is_to_mark: bool,
     /// Customers whose rows cannot be read.
     pub refused: Vec<String>,
     /// They are remembered from the log, which is read again from as far back as it matters.
@@ -88,6 +92,8 @@ impl Part {
             unlisted: None,
             is_listed: false,
             has_skipped: false,
+            lost: None,
+            is_to_mark: false,
             refused: Vec::new(),
             is_rebuilding: false,
             forgetting: None,
@@ -108,6 +114,9 @@ impl Part {
         {
             // Orders are done in turn: what is saved from now on comes after it.
             self.base = Base::Taken;
+        }
+        if let Some(holder) = self.holder.filter(|_| self.is_to_mark) {
+            self.is_to_mark = keeper.order(Order::Mark(holder)).is_err();
         }
         if let (Some(forgetting), Some(holder)) = (self.forgetting.take(), self.holder) {
             let Forgetting { customer_ids, saved_offset } = forgetting;
@@ -160,14 +169,8 @@ impl Part {
             (self.base, self.unlisted) = (Base::Useless(claim.holder), None);
             return Some(begins);
         }
-        if let Some(lost) = saved.map(|saved| begins.first - saved).filter(|&lost| lost > 0) {
-            tracing::error!(
-                partition,
-                lost,
-                "records left the topic before they were saved, windows of their customers are \
-                 incomplete; raise the topic's retention or save more often"
-            );
-        }
+        self.lost = saved.map(|saved| begins.first - saved).filter(|&lost| lost > 0);
+        self.is_to_mark = self.lost.is_some();
         self.base = Base::Taken;
         (self.unlisted, self.is_listed, self.has_skipped) = (Some(String::new()), false, false);
         scorer.expect_all(partition);
@@ -212,6 +215,11 @@ impl Part {
     /// Somebody else has claimed the partition. If it is still this worker's, what is stored counts
     /// from then on: who claims a partition in between has changed something about it.
     pub(super) fn fenced<S: Score>(&mut self, scorer: &mut S) {
+        tracing::error!(
+            partition = self.partition,
+            "somebody else has claimed the partition; if it is still this worker's, it is claimed \
+             again and its snapshot read"
+        );
         self.drop_save(scorer);
         (self.holder, self.is_asked, self.forgetting) = (None, false, None);
         self.since_fenced = Some(Stopwatch::start());

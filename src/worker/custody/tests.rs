@@ -199,3 +199,13 @@ fn after_somebody_else_had_it_memory_is_read_anew_even_from_nothing() {
     assert_eq!((shelf.changed(PARTITION), part.may_save()), (0, true));
     assert!(shelf.is_missing(PARTITION, "a"));
 }
+
+#[test]
+fn records_that_left_the_topic_unsaved_are_told_of_once() {
+    let mut shelf = Shelf::default();
+    let mut part = Part::new(PARTITION, 1);
+    part.hold(claim(Some(50)), &mut shelf);
+    let begins = Beginning { first: 70, from: 70, ..BEGINS };
+    assert_eq!(part.take_up(begins, 2, &mut shelf).map(|begins| begins.from), Some(70));
+    assert_eq!((part.lost.take(), part.lost.take()), (Some(20), None));
+}
