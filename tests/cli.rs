@@ -411,6 +411,37 @@ fn the_demo_prints_alerts_with_reasons_and_a_summary() {
     assert!(!stderr(&output).contains("WARN"), "{}", stderr(&output));
 }
 
+#[test]
+fn a_demo_goes_on_where_the_one_before_ended() {
+    let directory = directory();
+    let demo = |arguments: &[&str]| {
+        let arguments = [&["demo", "--transactions", "2500"], arguments].concat();
+        let output = synfinance(directory.path(), &arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let text = stdout(&output);
+        assert!(text.contains("transactions  2,500 (2,500 scored, 0 lost)"), "{text}");
+        let mut alerts: Vec<String> =
+            text.lines().filter(|line| line.contains(" INR  ")).map(str::to_owned).collect();
+        alerts.sort();
+        let said = stderr(&output);
+        let notes: Vec<&str> = said.lines().filter(|line| !line.contains(" INFO ")).collect();
+        (alerts, notes.join("\n"))
+    };
+    let (first, said) = demo(&[]);
+    assert!(!first.is_empty() && said.is_empty(), "{said}");
+    let (second, said) = demo(&[]);
+    assert!(said.contains("going on after 2,500 transactions of earlier demos"), "{said}");
+    assert!(said.contains("data/demo.db; --fresh begins again"), "{said}");
+    assert!(first.iter().all(|line| line.contains(" Jan ")), "{first:?}");
+    assert!(!second.is_empty() && second.iter().all(|line| !first.contains(line)), "{second:?}");
+    let (other, said) = demo(&["--seed", "7"]);
+    assert!(!other.is_empty() && said.is_empty(), "another seed is another world: {said}");
+    let (fresh, said) = demo(&["--fresh"]);
+    assert_eq!((fresh, said.as_str()), (first, ""));
+    let (_, said) = demo(&[]);
+    assert!(said.contains("going on after 2,500 transactions"), "{said}");
+}
+
 /// `transaction_id` and what scoring added, of a scored CSV file.
 fn scored(path: &Path) -> Vec<[String; 5]> {
     let mut reader = csv::Reader::from_path(path).unwrap();

@@ -33,6 +33,8 @@ use synfinance::worker::{
 #[path = "embedded_support/bounded.rs"]
 mod bounded;
 mod engine_support;
+#[path = "embedded_support/remembered.rs"]
+mod remembered;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -64,6 +64,25 @@ fn a_seed_always_gives_these_bytes() {
 }
 
 #[test]
+fn a_world_goes_on_with_the_same_people_and_other_payments() {
+    let settings = Settings { transactions: 1_000, customers: 50, ..Settings::default() };
+    let later = Settings { start_ms: settings.start_ms + 30 * DAY_MS, ..settings };
+    let (first, second) = (generate(&settings), Generator::after(&later, 1_000).unwrap());
+    let second: Vec<Generated> = second.collect();
+    let all: Vec<_> = first.iter().chain(&second).map(Generated::raw).collect();
+    assert!(all.is_sorted_by(|a, b| a.transaction_id < b.transaction_id));
+    assert!(all.is_sorted_by_key(|one| one.event_time));
+    let homes = |all: &[Generated]| -> BTreeMap<String, Option<u64>> {
+        let home = |one: &Generated| one.raw().home_latitude.map(f64::to_bits);
+        all.iter().map(|one| (one.raw().customer_id.to_owned(), home(one))).collect()
+    };
+    assert_eq!(homes(&first), homes(&second));
+    let amounts = |all: &[Generated]| -> Vec<f64> { all.iter().map(|g| g.raw().amount).collect() };
+    assert_ne!(amounts(&first), amounts(&second));
+    assert_eq!(digest(Generator::after(&settings, 0).unwrap()), digest(first.into_iter()));
+}
+
+#[test]
 fn another_seed_gives_others() {
     let ids = |seed| {
         let settings = Settings { seed, transactions: 1_000, ..Settings::default() };

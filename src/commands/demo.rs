@@ -1,6 +1,7 @@
 //! `demo`: the whole product in one process, with nothing to install.
 
 use std::io::IsTerminal;
+use std::path::Path;
 
 use anyhow::Context;
 use clap::Args;
@@ -10,20 +11,30 @@ use super::alert_line::AlertLine;
 use super::engines;
 use super::failure::UsageError;
 use super::interrupt::Interrupt;
-use super::output::{count, print, print_json};
+use super::output::{count, note, print, print_json};
 use super::progress::Progress;
+use super::snapshots::location;
+use crate::clock::rfc3339;
 use crate::config::Settings;
-use crate::demo;
+use crate::database::Location;
+use crate::demo::{self, Memory, Past};
 use crate::engine::Engine;
+use crate::error::with_causes;
 use crate::generate;
 use crate::worker::ModelName;
+
+/// The file that remembers.
+const FILE: &str = "demo.db";
 
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     synfinance demo\n  \
     synfinance demo --transactions 500000 --json\n  \
-    synfinance demo --rate 200")]
+    synfinance demo --rate 200\n\n\
+    Customers are remembered in demo.db beside the SQLite file of state.database_url, data/demo.db \
+    by default: the next demo with the same seed and number of transactions goes on where this one \
+    ended. The summary is about one demo alone.")]
 pub struct Arguments {
     /// How many transactions are generated
     #[arg(long, value_name = "N", default_value_t = 50_000,
@@ -37,6 +48,10 @@ pub struct Arguments {
     /// The same seed generates the same transactions
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
+
+    /// Forget what earlier demos of this seed and as many customers remember, and begin again
+    #[arg(long)]
+    pub fresh: bool,
 
     /// Print the summary as one JSON object, and no alerts
     #[arg(long)]
@@ -131,8 +146,10 @@ fn stream(
     let progress = Progress::start("transactions", Some(arguments.transactions));
     let line = AlertLine::new(&settings.features.timezone, std::io::stdout().is_terminal());
     let mut printed = Ok(());
+    let mut demonstrated = demo_settings(arguments, &model, threshold);
+    demonstrated.memory = memory(arguments, settings, &demonstrated.generate)?;
     let summary = demo::run(
-        &demo_settings(arguments, &model, threshold),
+        &demonstrated,
         &make,
         interrupt.flag(),
         &mut |alert| {
@@ -145,6 +162,41 @@ fn stream(
     progress.finish();
     printed?;
     summary.map(Summary::from).context("the demo failed")
+}
+
+/// What earlier demos remember. Where nothing can be kept the demo goes on without.
+fn memory(
+    arguments: &Arguments,
+    settings: &Settings,
+    world: &generate::Settings,
+) -> anyhow::Result<Option<Memory>> {
+    let file = match location(settings)? {
+        Location::Sqlite(file) => file.with_file_name(FILE),
+        Location::Postgres(_) => Path::new("data").join(FILE),
+    };
+    let max_bytes = usize::try_from(settings.state.max_bytes).unwrap_or(usize::MAX);
+    let memory = match Memory::open(&file, world, max_bytes, arguments.fresh) {
+        Ok(memory) => memory,
+        Err(error) => {
+            note(&format!("this demo is not remembered: {}", with_causes(&error)));
+            return Ok(None);
+        }
+    };
+    match memory.past() {
+        Past::Nothing => {}
+        Past::Kept { transactions, until_ms } => note(&format!(
+            "going on after {} transactions of earlier demos, until {}, remembered in {}; --fresh \
+             begins again",
+            count(transactions),
+            rfc3339(until_ms),
+            file.display()
+        )),
+        Past::Forgotten => note(&format!(
+            "what is in {} is not complete, the last demo did not end in order: beginning again",
+            file.display()
+        )),
+    }
+    Ok(Some(memory))
 }
 
 fn demo_settings(

@@ -29,8 +29,8 @@ pub(super) enum Arguments {
         synfinance --config site.yaml snapshots export snapshots.jsonl\n  \
         synfinance --config site.yaml snapshots export - | zstd > snapshots.jsonl.zst\n\n\
         The file is there when it is complete; an older one of its name stays until then. The \
-        service may run meanwhile: each customer is written as of a moment of its own, and says so. \
-        The file has personal data in it.")]
+        service may run meanwhile: each customer is written as of a moment of its own, and says \
+        so. The file has personal data in it.")]
     Export(Export),
     /// Store the snapshots of a file
     #[command(after_help = "Example:\n  \

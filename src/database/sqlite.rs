@@ -295,6 +295,42 @@ impl SnapshotStore for Sqlite {
         self.change("note lost records", holder, &marked).map(drop)
     }
 
+    fn begin_anew(&mut self, keeps: bool) -> Result<u64, StoreError> {
+        let statements: &[&'static str] = if keeps {
+            &[
+                "update streams set past_records = past_records + \
+                 (select coalesce(sum(saved_offset), 0) from partition_progress \
+                 where stream = ?1) where stream = ?1",
+                "update customer_state set applied_offset = 0 where stream = ?1",
+                "update partition_progress set saved_offset = 0, \
+                 saved_at = coalesce(saved_at, unixepoch() * 1000) where stream = ?1",
+            ]
+        } else {
+            &[
+                "update streams set past_records = 0 where stream = ?1",
+                "delete from customer_state where stream = ?1",
+                "update partition_progress set saved_offset = 0, saved_at = null \
+                 where stream = ?1",
+            ]
+        };
+        let free = "update partition_progress \
+                    set highest_offset = 0, epoch = epoch + 1, owner = null where stream = ?1";
+        let past = "select past_records from streams where stream = ?1";
+        let past: i64 = self.asking.wait("begin a topic anew", async {
+            let mut transaction = self.pool.begin_with("begin immediate").await?;
+            // Partitions first: saves lock them before customers.
+            for statement in std::iter::once(&free).chain(statements) {
+                let query = sqlx::query(*statement).bind(self.stream);
+                query.execute(&mut *transaction).await?;
+            }
+            let past = sqlx::query_scalar(past).bind(self.stream);
+            let past = past.fetch_one(&mut *transaction).await?;
+            transaction.commit().await?;
+            Ok(past)
+        })?;
+        Ok(u64::try_from(past).unwrap_or(0))
+    }
+
     fn release(&mut self, holder: Holder) -> Result<(), StoreError> {
         let released =
             "update partition_progress set owner = null where stream = ?1 and partition = ?2";

@@ -108,6 +108,15 @@ pub trait SnapshotStore: Send {
     /// Notes that records left the topic before they were saved.
     fn mark_incomplete(&mut self, holder: Holder) -> Result<(), StoreError>;
 
+    /// The topic is a new one, and what comes in it follows what the one before had. With `keeps`
+    /// every offset of what is stored becomes 0; without, all is forgotten. Whoever has a partition
+    /// cannot write any more. Answers how many records the topics before had, up to their saved
+    /// offsets, as far as their customers are kept.
+    ///
+    /// To be called when every partition was let go: a customer who is stored up to a later offset
+    /// than the partition would be counted short. Calling it again changes nothing.
+    fn begin_anew(&mut self, keeps: bool) -> Result<u64, StoreError>;
+
     /// Lets the partition go: the next claim need not fear for what was not saved.
     fn release(&mut self, holder: Holder) -> Result<(), StoreError>;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::board::{Board, MAX_AHEAD, MAX_GENERATED_BYTES};
 use super::truth::Truth;
-use super::{Error, Settings, TRANSACTION_SCHEMA_ID};
+use super::{Error, Memory, Settings, TRANSACTION_SCHEMA_ID};
 use crate::clock::{Stopwatch, pause};
 use crate::codec::{encode_transaction, frame_confluent};
 use crate::generate::{Generated, Generator};
@@ -26,7 +26,8 @@ pub(super) fn run(
     board: &Board,
     truth: &Truth,
 ) -> Result<(), Error> {
-    let generator = Generator::new(&settings.generate)?;
+    let past = settings.memory.as_ref().map_or(0, Memory::transactions);
+    let generator = Generator::after(&settings.generate, past)?;
     let producer = Producer::new(connection, LINGER)?;
     let mut feed = Feed {
         settings,

@@ -9,6 +9,7 @@
 
 mod board;
 mod feed;
+mod memory;
 mod summary;
 mod truth;
 mod watch;
@@ -27,6 +28,7 @@ use crate::worker::{self, Counts, Delivery, Event, ModelName, Schemas, Score, To
 
 use board::Board;
 pub use board::Progress;
+pub use memory::{Memory, MemoryError, Past};
 pub use summary::{LatencyMs, Summary};
 use truth::Truth;
 use watch::Watch;
@@ -36,6 +38,9 @@ const TRANSACTION_SCHEMA_ID: u32 = 1;
 
 /// The static table's id of `schemas/alert.avsc`.
 const ALERT_SCHEMA_ID: u32 = 2;
+
+/// How much longer a worker that saves its customers may take to end.
+const SAVING_SHARE: u32 = 5;
 
 /// What to demonstrate.
 #[derive(Debug, Clone)]
@@ -52,6 +57,9 @@ pub struct Settings {
     pub batch_records: usize,
     /// The model behind the scores, as alerts name it.
     pub model: ModelName,
+    /// What earlier demos remember and this one goes on from; `None`: nothing, and this one leaves
+    /// nothing behind.
+    pub memory: Option<Memory>,
     /// How long nothing may move before the demo fails.
     pub patience: Duration,
 }
@@ -66,17 +74,20 @@ impl Settings {
             partitions: 4,
             batch_records: 512,
             model,
+            memory: None,
             patience: Duration::from_secs(30),
         }
     }
 }
 
 impl Settings {
-    /// With a patience that a slow rate does not exhaust.
-    fn patient(&self) -> Self {
+    /// With a patience that a slow rate does not exhaust, and behind what came before.
+    fn settled(&self) -> Self {
         let gap_seconds = self.rate.map_or(0.0, |rate| (2.0 / rate).clamp(0.0, 1e6));
         let patience = self.patience + Duration::from_secs_f64(gap_seconds);
-        Self { patience, ..self.clone() }
+        let memory = self.memory.as_ref();
+        let generate = memory.map_or(self.generate, |memory| memory.goes_on(&self.generate));
+        Self { patience, generate, ..self.clone() }
     }
 }
 
@@ -130,7 +141,7 @@ pub fn run<S: Score>(
     on_progress: &mut dyn FnMut(Progress),
 ) -> Result<Summary, Error> {
     settings.generate.check()?;
-    let settings = &settings.patient();
+    let settings = &settings.settled();
     let partitions = i32::try_from(settings.partitions).unwrap_or(i32::MAX);
     let topics = Topics::default();
     let names = [&topics.transactions, &topics.alerts, &topics.dead_letters];
@@ -202,10 +213,14 @@ fn worker_settings(
         batch_records: settings.batch_records,
         batch_wait: Duration::from_millis(20),
         commit_interval: Duration::from_millis(500),
-        snapshots: None,
+        snapshots: settings.memory.as_ref().map(|memory| memory.of_worker()),
         memory: Duration::from_millis(MEMORY_MS.unsigned_abs()),
         patience: settings.patience,
-        shutdown_deadline: settings.patience,
+        shutdown_deadline: match settings.memory {
+            // A share of it is for saving everybody.
+            Some(_) => settings.patience * SAVING_SHARE,
+            None => settings.patience,
+        },
     }
 }
 

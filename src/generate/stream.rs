@@ -40,6 +40,7 @@ pub struct Generator {
     planned_fraud: u64,
     deck: Vec<FraudKind>,
     queue: Queue,
+    past: u64,
     emitted: u64,
     follow_ups: Vec<Payment>,
 }
@@ -61,6 +62,16 @@ impl Generator {
     /// # Errors
     /// What [`Settings::check`] finds.
     pub fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        Self::after(settings, 0)
+    }
+
+    /// As [`new`](Self::new), for a world that has made `past` transactions before the settings'
+    /// start: the same customers and merchants live on, ids are counted on, and what happens is
+    /// not what happened before.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn after(settings: &Settings, past: u64) -> Result<Self, SettingsError> {
         settings.check()?;
         let world = World::new(settings.seed, settings.merchants, settings.customers);
         let fraud = (settings.transactions as f64 * settings.fraud_rate).round() as u64;
@@ -70,7 +81,7 @@ impl Generator {
         let end_ms = ticks.end_ms();
         Ok(Self {
             lives: vec![Life::default(); settings.customers as usize],
-            random: Random::new(settings.seed, 4),
+            random: Random::new(settings.seed, 4 + (past << 8)),
             ticks,
             tick_ms: None,
             honest,
@@ -80,6 +91,7 @@ impl Generator {
             planned_fraud: 0,
             deck: Vec::new(),
             queue: Queue::new(1_024 + 4 * settings.customers as usize, end_ms),
+            past,
             emitted: 0,
             follow_ups: Vec::new(),
             world: Arc::new(world),
@@ -263,7 +275,7 @@ impl Iterator for Generator {
 
     fn next(&mut self) -> Option<Generated> {
         let payment = self.next_payment()?;
-        let number = self.emitted;
+        let number = self.past + self.emitted;
         self.emitted += 1;
         Some(Generated::new(&self.world, payment, number))
     }

@@ -251,6 +251,17 @@ fn snapshots_move_to_another_database() {
     let mut service = Service::start(&new);
     service.wait_ready();
     service.stop();
+    let whole = std::fs::read_to_string(file).expect("the export");
+    let piped = command(&config, &["snapshots", "export", "-"]);
+    assert_eq!(String::from_utf8_lossy(&piped.stdout), whole);
+    let cut = directory.path().join("cut.jsonl");
+    let (kept, _) = whole.trim_end().rsplit_once('\n').expect("lines");
+    std::fs::write(&cut, kept).expect("a file");
+    let refused = command(&new, &["snapshots", "import", cut.to_str().expect("a path")]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    let place = format!("ends after line {} without its last line", kept.lines().count());
+    assert!(said.contains("cut.jsonl") && said.contains(&place), "{said}");
     assert_eq!(told(&new, &["snapshots", "import", file]), exported);
     let verified = told(&new, &["snapshots", "verify"]);
     assert_eq!((&verified["customers"], &verified["damaged"]), (&exported["customers"], &json!(0)));

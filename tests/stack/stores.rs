@@ -218,6 +218,37 @@ fn what_is_imported_was_erased_when_it_was_erased(place: &Place) {
     assert_eq!(load(store, 1, &["f"]), []);
 }
 
+fn a_topic_made_anew_takes_over_what_is_kept(place: &Place) {
+    let mut store = place.open();
+    let mut other = place.location.open(&stream()).unwrap();
+    let elsewhere = holder(&mut *other, 1);
+    other.save(elsewhere, &[customer("a", 50, b"s")], Some(50)).unwrap();
+    let (one, two) = (holder(&mut *store, 1), holder(&mut *store, 2));
+    store.save(one, &[customer("a", 50, b"s"), customer("b", 9, b"t")], Some(60)).unwrap();
+    store.save(two, &[customer("c", 5, b"u")], None).unwrap();
+    holder(&mut *store, 3);
+    for _ in 0..2 {
+        assert_eq!(store.begin_anew(true).unwrap(), 60, "what is not promised is not counted");
+        let progress = store.progress().unwrap();
+        assert!(progress.iter().all(|at| at.saved_offset == Some(0) && at.owner.is_none()));
+        assert_eq!(load(&mut *store, 1, &["a", "b"]), [stored("a", 0, b"s"), stored("b", 0, b"t")]);
+        assert_eq!(load(&mut *store, 2, &["c"]), [stored("c", 0, b"u")]);
+    }
+    assert_fenced(store.save(one, &[customer("a", 70, b"late")], Some(70)));
+    let claim = store.claim(1, "me").unwrap();
+    assert_eq!((claim.saved_offset, claim.highest_offset), (Some(0), 0));
+    store.save(claim.holder, &[customer("a", 2, b"new")], Some(2)).unwrap();
+    assert_eq!(load(&mut *store, 1, &["a"]), [stored("a", 2, b"new")]);
+    assert_eq!(store.begin_anew(true).unwrap(), 62);
+    assert_eq!(store.begin_anew(false).unwrap(), 0);
+    let claim = store.claim(1, "me").unwrap();
+    assert_eq!((claim.saved_offset, claim.highest_offset), (None, 0));
+    assert_eq!((store.ids(1, "", 9).unwrap(), store.ids(2, "", 9).unwrap()), (vec![], vec![]));
+    assert_eq!(store.begin_anew(true).unwrap(), 0);
+    other.save(elsewhere, &[], Some(51)).expect("it is another stream");
+    assert_eq!(load(&mut *other, 1, &["a"]), [stored("a", 50, b"s")]);
+}
+
 fn pages_have_every_customer_once_and_in_order(place: &Place) {
     let mut store = place.open();
     let me = holder(&mut *store, 5);
@@ -416,6 +447,7 @@ fn contract(open: impl Fn() -> Place) {
     customers_that_are_removed_count_as_never_saved(&open());
     who_is_erased_is_replaced_whatever_is_stored(&open());
     what_is_imported_was_erased_when_it_was_erased(&open());
+    a_topic_made_anew_takes_over_what_is_kept(&open());
     pages_have_every_customer_once_and_in_order(&open());
     customers_are_counted_page_by_page(&open());
     streams_are_apart(&open());
