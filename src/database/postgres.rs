@@ -1,20 +1,21 @@
 //! Snapshots in PostgreSQL.
 
-use std::str::FromStr;
+mod connect;
+mod rows;
 
 use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
+use sqlx::postgres::PgPool;
 use sqlx::{AssertSqlSafe, Postgres as Dialect, Row as _, Transaction};
 
 use super::replica::{Copy, Replica};
 use super::runtime::{Asking, text};
 use super::store::{Claim, Holder, Progress, SavedCustomer, SnapshotStore, StoredCustomer};
 use super::{StoreError, Stream};
-use crate::limits::{
-    DATABASE_ANSWER_TIME, DATABASE_CONNECTIONS, DATABASE_LOCK_TIME, DATABASE_STATEMENT_TIME,
-    DISCARDED_AT_ONCE,
-};
+use crate::limits::DISCARDED_AT_ONCE;
 use crate::state::snapshot::VERSION;
+
+use connect::pool_of;
+use rows::{progress, stored};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/database/migrations/postgres");
 
@@ -74,33 +75,6 @@ impl Postgres {
         replica.wrote(position.fetch_one(&self.pool).await?);
         Ok(())
     }
-}
-
-/// One connection, made when it is wanted first.
-fn pool_of(url: &str, name: &str, asking: &Asking) -> Result<PgPool, StoreError> {
-    let options = PgConnectOptions::from_str(url).map_err(|source| StoreError::Address {
-        database: name.to_owned(),
-        source: Box::new(source),
-    })?;
-    let millis = |limit: std::time::Duration| limit.as_millis().to_string();
-    let options = options.application_name("synfinance").options([
-        ("client_min_messages", "warning".to_owned()),
-        ("statement_timeout", millis(DATABASE_STATEMENT_TIME)),
-        ("lock_timeout", millis(DATABASE_LOCK_TIME)),
-        ("idle_in_transaction_session_timeout", millis(DATABASE_ANSWER_TIME)),
-    ]);
-    // A pool belongs to the runtime that it is made in.
-    Ok(asking.within(|| {
-        PgPoolOptions::new()
-            .max_connections(DATABASE_CONNECTIONS)
-            .acquire_timeout(DATABASE_ANSWER_TIME)
-            // A connection that has gone is an error: another one in its place, unnoticed, may
-            // be to a server that has forgotten what it had not written.
-            .test_before_acquire(false)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_lazy_with(options)
-    }))
 }
 
 async fn stream_number(pool: &PgPool, stream: &Stream) -> Result<i32, sqlx::Error> {
@@ -509,26 +483,4 @@ async fn advance(
     );
     let query = query.bind(stream).bind(partition).bind(highest.unwrap_or(0)).bind(saved_offset);
     query.execute(&mut **transaction).await.map(drop)
-}
-
-fn stored(row: &PgRow) -> Result<StoredCustomer, sqlx::Error> {
-    Ok(StoredCustomer {
-        customer_id: text(row.try_get("customer_id")?)?,
-        applied_offset: row.try_get("applied_offset")?,
-        state: row.try_get("state")?,
-        erased_at_ms: row.try_get("erased_at_ms")?,
-    })
-}
-
-fn progress(row: &PgRow) -> Result<Progress, sqlx::Error> {
-    let saved_at_ms: Option<i64> = row.try_get("saved_at_ms")?;
-    let saved_offset = row.try_get("saved_offset")?;
-    Ok(Progress {
-        partition: row.try_get("partition")?,
-        saved_offset: saved_at_ms.is_some().then_some(saved_offset),
-        saved_at_ms,
-        epoch: row.try_get("epoch")?,
-        owner: row.try_get("owner")?,
-        incomplete_at_ms: row.try_get("incomplete_at_ms")?,
-    })
 }

@@ -3,13 +3,14 @@
 //! Write-ahead logging, so that reading does not wait for saving; a crash of the process loses
 //! nothing, one of the machine at most the last saves, rows and saved offset together.
 
+mod rows;
+
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
-    SqliteSynchronous,
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{AssertSqlSafe, Row as _, Sqlite as Dialect, Transaction};
 
@@ -21,6 +22,8 @@ use crate::limits::{
     DATABASE_ANSWER_TIME, DATABASE_CONNECTIONS, DATABASE_LOCK_TIME, DISCARDED_AT_ONCE,
 };
 use crate::state::snapshot::VERSION;
+
+use rows::{progress, stored};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/database/migrations/sqlite");
 
@@ -477,26 +480,4 @@ async fn advance(
     let saved_at = saved_offset.map(|_| now_millis());
     let query = query.bind(highest.unwrap_or(0)).bind(saved_offset).bind(saved_at);
     query.bind(stream).bind(partition).execute(&mut **transaction).await.map(drop)
-}
-
-fn stored(row: &SqliteRow) -> Result<StoredCustomer, sqlx::Error> {
-    Ok(StoredCustomer {
-        customer_id: text(row.try_get("customer_id")?)?,
-        applied_offset: row.try_get("applied_offset")?,
-        state: row.try_get("state")?,
-        erased_at_ms: row.try_get("erased_at")?,
-    })
-}
-
-fn progress(row: &SqliteRow) -> Result<Progress, sqlx::Error> {
-    let saved_at_ms: Option<i64> = row.try_get("saved_at")?;
-    let saved_offset = row.try_get("saved_offset")?;
-    Ok(Progress {
-        partition: row.try_get("partition")?,
-        saved_offset: saved_at_ms.is_some().then_some(saved_offset),
-        saved_at_ms,
-        epoch: row.try_get("epoch")?,
-        owner: row.try_get("owner")?,
-        incomplete_at_ms: row.try_get("incomplete_at")?,
-    })
 }

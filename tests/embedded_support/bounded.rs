@@ -18,6 +18,7 @@ use synfinance::worker::{self, Budget, Event, Met, Snapshots};
 
 use super::{PATIENCE, cluster_of, engine_support, read, settings};
 
+const PARTITIONS: i32 = 2;
 const TRANSACTIONS: usize = 12_000;
 const CUSTOMERS: u32 = 600;
 
@@ -54,10 +55,16 @@ fn decide(
     let context = engine_support::context("UTC", Bounds::default());
     let mut engine = engine_support::engine(context, None);
     let (stop, mut met, mut most) = (AtomicBool::new(false), Met::default(), 0);
+    let (mut handled, mut left) = (0, BTreeMap::new());
     let mut observe = |event: Event<'_>| match event {
         Event::Counted(counts, now) => {
-            met = now;
-            stop.store(counts.handled() >= TRANSACTIONS as u64, Ordering::SeqCst);
+            (met, handled) = (now, counts.handled());
+        }
+        // On a machine that is busy a member may be taken for dead, and judge some again.
+        Event::Lag(lag) => {
+            left.insert(lag.partition, lag.records);
+            let is_read = left.len() == PARTITIONS as usize && left.values().all(|&left| left == 0);
+            stop.store(is_read && handled >= TRANSACTIONS as u64, Ordering::SeqCst);
         }
         Event::StateBytes(bytes) => most = most.max(bytes),
         _ => {}
@@ -76,7 +83,7 @@ fn decide(
 #[test]
 fn memory_for_a_tenth_of_the_customers_changes_no_decision() {
     let topics = ["alerts-all", "scored-all", "alerts-tenth", "scored-tenth"];
-    let (_cluster, connection) = cluster_of(2, &topics);
+    let (_cluster, connection) = cluster_of(PARTITIONS, &topics);
     produce_generated(&connection);
     let (expected, met, missed, bytes) = decide(&connection, "all", None);
     assert_eq!((expected.len(), met.evicted, missed), (TRANSACTIONS, 0, 0));
@@ -93,7 +100,8 @@ fn memory_for_a_tenth_of_the_customers_changes_no_decision() {
         budget: Budget::new(bytes / 10),
     };
     let (decided, met, missed, _) = decide(&connection, "tenth", Some(snapshots));
-    assert!(decided == expected, "a score differs");
+    let other = expected.iter().find(|(id, score)| decided.get(*id) != Some(score));
+    assert_eq!(other.map(|(id, score)| (score, decided.get(id))), None, "of {other:?}");
     assert!(met.evicted > u64::from(CUSTOMERS), "{met:?}");
     assert!(missed > u64::from(CUSTOMERS), "{missed}");
     assert!(met.customers < CUSTOMERS as usize / 2, "{met:?}");
