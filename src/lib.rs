@@ -56,6 +56,8 @@ pub mod dead_letters;
 
 pub mod demo;
 
+pub mod drill;
+
 pub mod telemetry;
 
 pub mod http;

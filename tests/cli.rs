@@ -35,9 +35,10 @@ fn stderr(output: &Output) -> String {
 
 #[test]
 fn every_command_has_help_with_an_example() {
-    let commands: [&[&str]; 21] = [
+    let commands: [&[&str]; 22] = [
         &[],
         &["demo"],
+        &["drill"],
         &["generate"],
         &["score"],
         &["features"],
@@ -73,13 +74,16 @@ fn every_command_has_help_with_an_example() {
 
 #[test]
 fn wrong_questions_exit_with_2_and_say_what_is_allowed() {
-    let cases: [(&[&str], &str); 19] = [
+    let cases: [(&[&str], &str); 22] = [
         (&["dmo"], "unrecognized subcommand 'dmo'"),
         (&["--wobble"], "unexpected argument '--wobble'"),
         (&["--log-format", "xml", "config", "check"], "[possible values: text, json]"),
         (&["--config", "no.yaml", "config", "check"], "cannot read the configuration file no.yaml"),
         (&["demo", "--transactions", "0"], "--transactions"),
         (&["demo", "--rate", "0"], "--rate is 0, it must be above 0"),
+        (&["drill", "--only", "kill,fire"], "must be some of kill, move, database"),
+        (&["drill", "--outage", "soon"], "--outage is \"soon\""),
+        (&["drill", "--customers", "0"], "--customers is 0"),
         (&["generate"], "--output <FILE>"),
         (&["generate", "--output", "a.xyz"], "csv (.csv)"),
         (&["generate", "--output", "-"], "--format"),

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -45,6 +46,7 @@ class Process:
 
     def __init__(self, name, command, directory):
         self.name = name
+        self.command = command
         self.directory = directory
         self.log = directory / f"{name}.log"
         self.began = time.time()
@@ -78,6 +80,17 @@ class Process:
             if line.startswith(what):
                 return int(line.split()[1]) / 1_024
         return 0.0
+
+    def crash(self):
+        """SIGKILL; what it has written stays."""
+        self.guard.kill()
+        self.guard.wait()
+        self.child.kill()
+        self.child.wait()
+
+    def start_again(self):
+        """With the same command, where it was."""
+        self.__init__(self.name, self.command, self.directory)
 
     def stop(self):
         """SIGTERM, and SIGKILL after a minute; the exit code."""
@@ -119,8 +132,6 @@ group.initial.rebalance.delay.ms=0
 
 def start_broker():
     """One Kafka broker from the cache with default settings but for what one node needs."""
-    from confluent_kafka.admin import AdminClient
-
     places = sorted(cache().glob("kafka-*"))
     if not places:
         sys.exit(f"there is no Kafka in {cache()}: run make bench-stream, or .ci/setup servers")
@@ -134,6 +145,13 @@ def start_broker():
     command = [*java, "kafka.Kafka", "server.properties"]
     process = Process("kafka", command, directory)
     process.brokers = f"127.0.0.1:{port}"
+    wait_for_broker(process)
+    return process
+
+
+def wait_for_broker(process):
+    from confluent_kafka.admin import AdminClient
+
     admin = AdminClient({"bootstrap.servers": process.brokers, "log_level": 0})
 
     def answers():
@@ -144,6 +162,59 @@ def start_broker():
             return None
 
     eventually("kafka answers", answers)
+
+
+def start_registry():
+    """A schema registry from the cache, empty, in memory; `address` is where its API is."""
+    runners = sorted(cache().glob("registry-*/*-runner.jar"))
+    if not runners:
+        sys.exit(f"there is no schema registry in {cache()}: run .ci/setup servers")
+    directory = Path(tempfile.mkdtemp(prefix="synfinance-bench-"))
+    port = free_port()
+    java = ["java", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+    quarkus = ["-Dquarkus.http.host=127.0.0.1", f"-Dquarkus.http.port={port}"]
+    process = Process("registry", [*java, *quarkus, "-jar", str(runners[-1])], directory)
+    process.address = f"http://127.0.0.1:{port}/apis/ccompat/v7"
+
+    def answers():
+        process.check()
+        try:
+            with urllib.request.urlopen(f"{process.address}/subjects", timeout=1) as answer:
+                return answer.status == 200
+        except OSError:
+            return None
+
+    eventually("the schema registry answers", answers)
+    return process
+
+
+def start_postgres():
+    """A database server of the newest PostgreSQL there is, empty; `url` is its database. It refuses
+    root, so where this is root it runs as its own user."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if not programs:
+        sys.exit("PostgreSQL is missing: run .ci/setup servers")
+    directory = Path(tempfile.mkdtemp(prefix="synfinance-bench-"))
+    user = []
+    if os.getuid() == 0:
+        shutil.chown(directory, "postgres")
+        user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+    initdb, postgres, ready = (
+        str(programs[-1] / name) for name in ("initdb", "postgres", "pg_isready")
+    )
+    data, port = str(directory / "data"), str(free_port())
+    form = [*user, initdb, "-A", "trust", "-U", "postgres", "-D", data]
+    subprocess.run(form, cwd=directory, check=True, capture_output=True)
+    where = ["-c", "listen_addresses=127.0.0.1", "-p", port, "-k", str(directory), "-D", data]
+    process = Process("postgres", [*user, postgres, *where], directory)
+    process.url = f"postgres://postgres@127.0.0.1:{port}/postgres"
+
+    def answers():
+        process.check()
+        ask = [ready, "-q", "-h", "127.0.0.1", "-p", port]
+        return subprocess.run(ask, check=False).returncode == 0
+
+    eventually("PostgreSQL answers", answers)
     return process
 
 

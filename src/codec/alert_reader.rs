@@ -4,7 +4,7 @@
 //! resolve: the reader is `schemas/alert.avsc` line by line, as the writer in [`super::encode`] is.
 
 use super::cursor::{Cursor, Fault};
-use super::framing::{SchemaName, split};
+use super::framing::{Framing, SchemaName, split};
 use super::{Reason, Rejected};
 use crate::decision::Severity;
 
@@ -67,9 +67,21 @@ pub struct ReasonView<'a> {
 /// # Errors
 /// [`Rejected`] if it is not such an alert.
 pub fn read_alert(value: &[u8], schema: u32) -> Result<AlertView<'_>, Rejected> {
+    read_framed_alert(value, Framing::Confluent(schema))
+}
+
+/// The same for a value with any header.
+///
+/// # Errors
+/// As [`read_alert`].
+pub fn read_framed_alert(value: &[u8], framing: Framing) -> Result<AlertView<'_>, Rejected> {
     let (name, datum) = split(value)?;
-    if name != SchemaName::Id(schema) {
-        let message = format!("the alert has {name:?}, schema id {schema} was expected");
+    let expected = match framing {
+        Framing::Confluent(id) => SchemaName::Id(id),
+        Framing::SingleObject(fingerprint) => SchemaName::Fingerprint(fingerprint),
+    };
+    if name != expected {
+        let message = format!("the alert has {name:?}, {expected:?} was expected");
         return Err(Rejected::new(Reason::UnknownSchema, message));
     }
     let mut cursor = Cursor::new(datum);

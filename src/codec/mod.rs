@@ -27,7 +27,7 @@ mod schema;
 mod skip;
 mod table;
 
-pub use alert_reader::{AlertView, ReasonView, read_alert};
+pub use alert_reader::{AlertView, ReasonView, read_alert, read_framed_alert};
 pub use decoder::{Decoded, DecodedLabel, Decoder, SchemaAnswer};
 pub use encode::{encode_alert, encode_label, encode_transaction};
 pub use framing::{Framing, frame_confluent, frame_single_object};

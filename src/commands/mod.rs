@@ -10,6 +10,7 @@ mod config;
 mod customers;
 mod dead_letters;
 pub mod demo;
+mod drill;
 mod engines;
 mod failure;
 mod features;
@@ -70,6 +71,8 @@ enum Command {
     Run(run::Arguments),
     /// See everything work: generated payments with fraud among them, alerts, a summary
     Demo(demo::Arguments),
+    /// Let failures strike the service on real servers, and count what they do to alerts
+    Drill(Box<drill::Arguments>),
     /// Write labelled synthetic transactions to a file
     Generate(generate::Arguments),
     /// Score a file of transactions
@@ -124,6 +127,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             run::run(&arguments, settings, &logging, &reread)
         }
         Command::Demo(arguments) => demo::run(&arguments, settings),
+        Command::Drill(arguments) => drill::run(&arguments, &cli.config),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Score(arguments) => score::run(&arguments, settings),
         Command::Features(arguments) => features::run(&arguments, settings),

@@ -57,6 +57,11 @@ impl Environment {
         Self { variables, directory: directory.into(), from_dotenv: Vec::new() }
     }
 
+    /// Sets a variable, over what the process has.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.variables.insert(name.to_owned(), value.to_owned());
+    }
+
     /// The text of a file of the working directory; `None` if there is no such file.
     fn read(&self, path: &Path) -> Result<Option<String>, ConfigError> {
         match std::fs::read_to_string(self.directory.join(path)) {

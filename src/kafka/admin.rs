@@ -92,6 +92,40 @@ pub fn partitions_of(
     found.ok_or_else(|| missing(topic, connection.brokers()))
 }
 
+/// Deletes topics and the offsets of a group without members. All are tried; what is not there
+/// counts as deleted.
+///
+/// # Errors
+/// The first [`Error::Delete`], or [`Error::Unreachable`] if it takes longer than `patience`.
+pub fn delete(
+    connection: &Connection,
+    topics: &[&str],
+    group_id: &str,
+    patience: Duration,
+) -> Result<(), Error> {
+    use RDKafkaErrorCode as Code;
+    let (admin, deadline) = (administrator(connection)?, Deadline::new(patience));
+    let options = AdminOptions::new()
+        .request_timeout(Some(deadline.left()))
+        .operation_timeout(Some(deadline.left()));
+    let brokers = connection.brokers();
+    let unreachable = |source| deadline.unreachable(brokers, source);
+    let topics = wait(admin.delete_topics(topics, &options), &deadline);
+    let groups = wait(admin.delete_groups(&[group_id], &options), &deadline);
+    let topics = topics.ok_or_else(|| unreachable(None))?.map_err(|e| unreachable(Some(e)))?;
+    let groups = groups.ok_or_else(|| unreachable(None))?.map_err(|e| unreachable(Some(e)))?;
+    for result in topics.into_iter().chain(groups) {
+        match result {
+            Ok(_) | Err((_, Code::UnknownTopicOrPartition | Code::GroupIdNotFound)) => {}
+            Err((name, code)) => {
+                let (brokers, source) = (brokers.to_owned(), KafkaError::AdminOp(code).into());
+                return Err(Error::Delete { name, brokers, source });
+            }
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn missing(topic: &str, brokers: &str) -> Error {
     Error::MissingTopics { topics: topic.to_owned(), brokers: brokers.to_owned() }
 }
@@ -247,13 +281,7 @@ fn create_topics(
     deadline: &Deadline,
 ) -> Result<(), Error> {
     let brokers = connection.brokers();
-    let client = connection.client(&[], &[("allow.auto.create.topics", "false")]);
-    let admin: AdminClient<Logged> =
-        client.create_with_context(Logged::default()).map_err(|source| Error::Create {
-            role: "administrator",
-            brokers: brokers.to_owned(),
-            source: source.into(),
-        })?;
+    let admin = administrator(connection)?;
     let partitions = new.partitions.unwrap_or(BROKER_DEFAULT);
     let replication = || TopicReplication::Fixed(BROKER_DEFAULT);
     let wanted: Vec<NewTopic<'_>> =
@@ -276,6 +304,15 @@ fn create_topics(
         }
     }
     Ok(())
+}
+
+fn administrator(connection: &Connection) -> Result<AdminClient<Logged>, Error> {
+    let client = connection.client(&[], &[("allow.auto.create.topics", "false")]);
+    client.create_with_context(Logged::default()).map_err(|source| Error::Create {
+        role: "administrator",
+        brokers: connection.brokers().to_owned(),
+        source: source.into(),
+    })
 }
 
 /// What a future comes to, or `None` when the deadline is over.

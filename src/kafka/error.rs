@@ -178,6 +178,16 @@ pub enum Error {
         /// What librdkafka says.
         source: Box<KafkaError>,
     },
+    /// A topic or a group cannot be deleted.
+    #[error("{name} at {brokers} cannot be deleted, delete it there")]
+    Delete {
+        /// Its name.
+        name: String,
+        /// As configured.
+        brokers: String,
+        /// What librdkafka says.
+        source: Box<KafkaError>,
+    },
     /// A topic may not be seen, or its name cannot be one.
     #[error("topic {topic} at {brokers} is refused, check stream.topics and the permissions")]
     Topic {

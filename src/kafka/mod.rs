@@ -24,7 +24,7 @@ mod raw_headers;
 mod reader;
 mod transaction;
 
-pub use admin::{NewTopics, ensure_topics, partitions_of};
+pub use admin::{NewTopics, delete, ensure_topics, partitions_of};
 pub use connection::Connection;
 pub use consumer::{Assignment, Consumer, Rebalance, Record};
 pub use copier::{Copier, Destination};

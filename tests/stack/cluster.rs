@@ -68,6 +68,14 @@ pub fn partitions(brokers: &str, topic: &str) -> Option<usize> {
     found.map(|topic| topic.partitions().len()).filter(|&count| count > 0)
 }
 
+/// Topics whose names begin with `prefix`.
+pub fn topics(brokers: &str, prefix: &str) -> Vec<String> {
+    let consumer: BaseConsumer = config(brokers).create().expect("a consumer");
+    let metadata = consumer.fetch_metadata(None, PATIENCE).expect("metadata");
+    let names = metadata.topics().iter().map(|topic| topic.name());
+    names.filter(|name| name.starts_with(prefix)).map(str::to_owned).collect()
+}
+
 /// The offset of a topic's next record, by partition.
 pub fn ends(brokers: &str, topic: &str) -> BTreeMap<i32, i64> {
     let consumer: BaseConsumer = config(brokers).create().expect("a consumer");

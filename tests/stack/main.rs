@@ -19,6 +19,7 @@ mod service;
 mod stage;
 
 mod beginnings;
+mod drill;
 mod end_to_end;
 mod kills;
 mod labels;
