@@ -10,6 +10,7 @@ them in each delivery mode, and prints what it prints. Arguments that are not kn
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -40,6 +41,7 @@ def main():
     add("--config", default="{}", help="more configuration, as JSON")
     add("--binary", type=Path, default=ROOT / "target/release/synfinance")
     arguments, rest = parser.parse_known_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
 
     started = []
     with tempfile.TemporaryDirectory(prefix="synfinance-drill-") as directory:
@@ -62,7 +64,8 @@ def main():
             site.write_text(json.dumps(config))
             more.write_text(arguments.config)
             command = [str(arguments.binary.resolve()), "--config", str(site)]
-            command += ["--config", str(more), "drill", "--restart-broker", f"echo >{ask} && cat {done}", *rest]
+            command += ["--config", str(more), "drill"]
+            command += ["--restart-broker", f"echo >{ask} && cat {done}", *rest]
             worst = 0
             for delivery in arguments.delivery:
                 print(f"{delivery}\n", flush=True)
