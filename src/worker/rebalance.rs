@@ -22,6 +22,11 @@ const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// How long the brokers are asked; librdkafka gives a member up after five minutes.
 const MAX_ASKING: Duration = Duration::from_secs(240);
 
+/// How long partitions that are revoked are saved. Nobody scores them meanwhile, and this worker
+/// none of its others; what is not saved by then, the next one reads from the topic, which is
+/// quick.
+const LET_GO_TIME: Duration = Duration::from_secs(1);
+
 /// How long one answer is waited for.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 
@@ -45,7 +50,7 @@ impl<S: Score> Worker<'_, S> {
                     tracing::info!(?partitions, "partitions revoked");
                     self.drain_or_warn(observe);
                     self.commit_last(observe)?;
-                    self.let_go(&partitions, self.settings.patience, observe);
+                    self.let_go(&partitions, LET_GO_TIME.min(self.settings.patience), observe);
                     self.give_up(&partitions, held, observe)?;
                 }
                 Rebalance::Lose(partitions) => {
