@@ -172,6 +172,5 @@ fn serve(
     let Some(framing) = shared.schemas.alert_framing(&settings.stream.topics.alerts, stop)? else {
         return Ok(());
     };
-    shared.health.clear(start::PART);
     supervisor::run(settings, &shared, framing, make, stop, idle)
 }

@@ -6,7 +6,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use super::observer::Observer;
-use super::start::{rest, snapshot_stream};
+use super::start::{self, rest, snapshot_stream};
 use super::{Error, Make, Settings, Shared};
 use crate::clock::{Stopwatch, now_micros, now_millis, pause};
 use crate::codec::Framing;
@@ -83,6 +83,8 @@ pub(super) fn run(
         let thread = Builder::new().name(format!("worker-{number}"));
         crew.workers.push((number, thread.spawn(move || worker.live(&*make))?));
     }
+    // Now they say themselves what they wait for.
+    shared.health.clear(start::PART);
     crew.watch(settings, shared, stop, idle);
     shared.health.obstruct("service", "shutting down");
     let outcome = crew.end(settings.stream.shutdown_deadline, stop);

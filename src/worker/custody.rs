@@ -71,6 +71,9 @@ pub(super) struct Custody {
     found: u64,
     /// The order for a page that has not been answered.
     awaited_page: Option<listing::Awaited>,
+    since_page: Stopwatch,
+    /// Customers were asked for in this turn.
+    has_asked: bool,
     /// The part that is listed in the next turn.
     first_listed: usize,
     /// Memory for customers.
@@ -99,6 +102,8 @@ impl Custody {
             awaited_loads: 0,
             found: 0,
             awaited_page: None,
+            since_page: Stopwatch::start(),
+            has_asked: false,
             first_listed: 0,
             share: Share::new(&settings.budget),
         })
@@ -201,7 +206,7 @@ impl Custody {
         while let Some(answer) = self.keeper.answer() {
             self.take(answer, scorer, observe);
         }
-        self.read_ahead(scorer);
+        self.read_ahead(scorer, tasks);
         self.look();
         let (keeper, owner) = (&self.keeper, &self.owner);
         self.parts.iter_mut().for_each(|part| part.ask(keeper, owner));

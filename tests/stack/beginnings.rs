@@ -1,6 +1,6 @@
 //! What a service needs in order to begin: topics, and brokers that let it in.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -23,6 +23,20 @@ fn a_missing_topic_is_named() {
     let (status, stderr) = Service::spawn(&stage.config()).wait_end(SOON);
     assert!(matches!(status.code(), Some(1 | 2)), "{status}: {stderr}");
     assert!(stderr.contains(&stage.alerts), "{stderr}");
+}
+
+#[test]
+fn nobody_is_ready_before_partitions_are_there() {
+    let stage = Stage::new("not-ready");
+    let mut service = Service::spawn(&stage.config());
+    // Without a pause: a moment of readiness between two steps of the start is what is looked for.
+    let started = Instant::now();
+    while service.readyz().ok().is_none_or(|(status, _)| status != 200) {
+        assert!(started.elapsed() < SOON, "{:?}", service.readyz());
+    }
+    let partitions = service.metrics().sum("synfinance_partitions_assigned", "");
+    assert!(partitions > 0.0, "ready without any partition");
+    service.stop();
 }
 
 #[test]

@@ -3,19 +3,26 @@
 //! After a restart nobody is in memory and everybody may be stored. Asking for each customer when a
 //! payment comes costs many small queries, and a database that goes away leaves those customers'
 //! records waiting. So a partition's customers are read in pages from the moment it comes, beside
-//! the stream, which asks for those that it cannot wait for. Pages bring states for as long as
-//! memory has room, then ids alone: the rest is asked for on return.
+//! the stream, which asks for those that it cannot wait for. Pages bring states for
+//! as long as memory has room, then ids alone: the rest is asked for on return.
 //!
 //! Where a row cannot be read, all are read, to know every such row before the log is read again.
 
+use std::time::Duration;
+
 use super::Custody;
 use super::part::Part;
+use crate::clock::Stopwatch;
 use crate::snapshots::{Order, Returned};
 use crate::worker::score::Score;
+use crate::worker::tasks::{Task, Tasks};
 
 /// The share of the memory that may be filled by reading ahead: a save takes what has changed
 /// since, and what is evicted costs a query to have again.
 const AHEAD_SHARE: (usize, usize) = (3, 4);
+
+/// Time after which a page is read even while customers are waited for: the list has to end.
+const PAGE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A page that is ordered.
 #[derive(Debug)]
@@ -28,11 +35,16 @@ pub(super) struct Awaited {
 
 impl Custody {
     /// Takes in what has been read and orders the next page, if there is one.
-    pub(super) fn read_ahead<S: Score>(&mut self, scorer: &mut S) {
+    pub(super) fn read_ahead<S: Score>(&mut self, scorer: &mut S, tasks: &Tasks) {
         while let Some(answer) = self.reader.answer() {
             self.take_in(answer, scorer);
         }
-        if self.awaited_page.is_some() || !self.is_listing() {
+        // While records are only remembered again, who is waited for comes first: a page has many
+        // who are not.
+        let has_asked = std::mem::take(&mut self.has_asked) || self.awaited_loads > 0;
+        let is_restoring = tasks.iter().any(Task::is_restoring);
+        let may_read = !(has_asked && is_restoring) || self.since_page.elapsed() > PAGE_INTERVAL;
+        if self.awaited_page.is_some() || !self.is_listing() || !may_read {
             return;
         }
         // Partitions take turns.
@@ -49,6 +61,7 @@ impl Custody {
         let (partition, adoption, after) = (*partition, *adoption, after.clone());
         let order = Order::Page { partition, adoption, after, wants_states };
         if self.reader.order(order).is_ok() {
+            self.since_page = Stopwatch::start();
             self.awaited_page = Some(Awaited { has_room, evicted: scorer.met().evicted });
         }
     }

@@ -54,7 +54,7 @@ impl Custody {
                 if self.reader.order(load).is_err() {
                     return;
                 }
-                self.awaited_loads += 1;
+                (self.awaited_loads, self.has_asked) = (self.awaited_loads + 1, true);
             }
         }
     }
