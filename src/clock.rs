@@ -6,11 +6,16 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+/// A duration in whole milliseconds, which times of events are in.
+pub fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
 /// Milliseconds since 1970-01-01T00:00:00Z by the system's clock; 0 when that is set before 1970.
 #[expect(clippy::disallowed_methods, reason = "the clock itself")]
 pub fn now_millis() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    millis(since)
 }
 
 /// Microseconds since 1970-01-01T00:00:00Z by the system's clock; 0 when that is set before 1970.

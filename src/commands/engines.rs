@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use super::failure::UsageError;
+use crate::clock::millis;
 use crate::config::{Models, Settings};
 use crate::engine::Context;
 use crate::features::calendar::Calendar;
@@ -40,7 +41,7 @@ pub(super) fn context(settings: &Settings) -> anyhow::Result<Arc<Context>> {
     let max_transactions = u16::try_from(state.max_transactions_per_customer)
         .unwrap_or(Bounds::MAX_TRANSACTIONS)
         .min(Bounds::MAX_TRANSACTIONS);
-    let dedup_horizon_ms = i64::try_from(state.dedup_horizon.as_millis()).unwrap_or(i64::MAX);
+    let dedup_horizon_ms = millis(state.dedup_horizon);
     let bounds = Bounds { max_transactions, dedup_horizon_ms };
     Ok(Arc::new(Context { calendar, cities, bounds }))
 }

@@ -19,6 +19,7 @@ mod postgres;
 mod replica;
 mod runtime;
 mod sqlite;
+mod statements;
 mod store;
 
 use std::path::PathBuf;

@@ -10,8 +10,7 @@ use sqlx::{AssertSqlSafe, Postgres as Dialect, Row as _, Transaction};
 use super::replica::{Copy, Replica};
 use super::runtime::{Asking, text};
 use super::store::{Claim, Holder, Progress, SavedCustomer, SnapshotStore, StoredCustomer};
-use super::{StoreError, Stream};
-use crate::limits::DISCARDED_AT_ONCE;
+use super::{StoreError, Stream, statements};
 use crate::state::snapshot::VERSION;
 
 use connect::pool_of;
@@ -24,7 +23,7 @@ pub struct Postgres {
     pool: PgPool,
     asking: Asking,
     stream: i32,
-    copy: Option<(Replica, Copy)>,
+    copy: Option<Copy>,
 }
 
 impl Postgres {
@@ -48,7 +47,7 @@ impl Postgres {
         let stream = asking.wait("look up the stream", stream_number(&pool, stream))?;
         let copy = replica.map(|replica| {
             let connect = |asking: &Asking| pool_of(&replica.url, &replica.name, asking);
-            Ok((replica.clone(), Copy::new(replica.clone(), connect)?))
+            Copy::new(replica.clone(), connect)
         });
         Ok(Self { pool, asking, stream, copy: copy.transpose()? })
     }
@@ -59,7 +58,7 @@ impl Postgres {
         action: &'static str,
         query: impl AsyncFn(&PgPool) -> Result<T, sqlx::Error>,
     ) -> Result<T, StoreError> {
-        if let Some((_, copy)) = &mut self.copy
+        if let Some(copy) = &mut self.copy
             && let Some(found) = copy.read(action, &query)
         {
             return Ok(found);
@@ -69,10 +68,10 @@ impl Postgres {
 
     /// Notes how far the copy has to have come to show what was just changed.
     async fn wrote(&self) -> Result<(), sqlx::Error> {
-        let Some((replica, _)) = &self.copy else { return Ok(()) };
+        let Some(copy) = &self.copy else { return Ok(()) };
         let position =
             sqlx::query_scalar("select (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint");
-        replica.wrote(position.fetch_one(&self.pool).await?);
+        copy.wrote(position.fetch_one(&self.pool).await?);
         Ok(())
     }
 }
@@ -253,34 +252,13 @@ impl SnapshotStore for Postgres {
     }
 
     fn begin_anew(&mut self, keeps: bool) -> Result<u64, StoreError> {
-        let statements: &[&'static str] = if keeps {
-            &[
-                "update streams set past_records = past_records + \
-                 (select coalesce(sum(saved_offset), 0)::bigint from partition_progress \
-                 where stream = $1) where stream = $1",
-                "update customer_state set applied_offset = 0 where stream = $1",
-                "update partition_progress set saved_offset = 0, \
-                 saved_at = coalesce(saved_at, now()) where stream = $1",
-            ]
-        } else {
-            &[
-                "update streams set past_records = 0 where stream = $1",
-                "delete from customer_state where stream = $1",
-                "update partition_progress set saved_offset = 0, saved_at = null \
-                 where stream = $1",
-            ]
-        };
-        let free = "update partition_progress \
-                    set highest_offset = 0, epoch = epoch + 1, owner = null where stream = $1";
-        let past = "select past_records from streams where stream = $1";
         let past: i64 = self.asking.wait("begin a topic anew", async {
             let mut transaction = self.pool.begin().await?;
-            // Partitions first: saves lock them before customers.
-            for statement in std::iter::once(&free).chain(statements) {
-                let query = sqlx::query(*statement).bind(self.stream);
+            for statement in statements::begin_anew(keeps, "now()") {
+                let query = sqlx::query(AssertSqlSafe(statement)).bind(self.stream);
                 query.execute(&mut *transaction).await?;
             }
-            let past = sqlx::query_scalar(past).bind(self.stream);
+            let past = sqlx::query_scalar(statements::PAST_RECORDS).bind(self.stream);
             let past = past.fetch_one(&mut *transaction).await?;
             transaction.commit().await?;
             Ok(past)
@@ -289,9 +267,7 @@ impl SnapshotStore for Postgres {
     }
 
     fn release(&mut self, holder: Holder) -> Result<(), StoreError> {
-        let released =
-            "update partition_progress set owner = null where stream = $1 and partition = $2";
-        self.change("release a partition", holder, released).map(drop)
+        self.change("release a partition", holder, statements::RELEASE).map(drop)
     }
 
     fn forget(
@@ -326,19 +302,9 @@ impl SnapshotStore for Postgres {
 
     fn discard(&mut self, holder: Holder) -> Result<(), StoreError> {
         let action = "discard a partition";
-        let unsaved = "update partition_progress set saved_offset = 0, saved_at = null \
-                       where stream = $1 and partition = $2";
-        self.change(action, holder, unsaved)?;
-        // A few at a time: a statement has a time limit, a partition has none.
-        let some = format!(
-            "delete from customer_state where stream = $1 and partition = $2 \
-             and customer_id in (select customer_id from customer_state \
-             where stream = $1 and partition = $2 limit {DISCARDED_AT_ONCE})"
-        );
-        while self.change(action, holder, &some)? > 0 {}
-        let empty = "update partition_progress set highest_offset = 0 \
-                     where stream = $1 and partition = $2";
-        self.change(action, holder, empty).map(drop)
+        self.change(action, holder, statements::UNSAVE)?;
+        while self.change(action, holder, &statements::discard_some())? > 0 {}
+        self.change(action, holder, statements::EMPTY).map(drop)
     }
 
     fn load(

@@ -1,7 +1,7 @@
 //! A copy of the PostgreSQL database that follows it, for look-ups.
 //!
 //! A copy is behind, and a customer as of a second ago is the wrong customer. So whoever writes
-//! notes the position in the database's log behind each change ([`Replica::wrote`]), and the copy
+//! notes the position in the database's log behind each change ([`Copy::wrote`]), and the copy
 //! is asked only once it has come that far; otherwise, and when it does not answer, the database
 //! itself is asked. Positions are enough: a claim comes behind everything that earlier owners of
 //! the partition have stored, because they were fenced by it.
@@ -41,11 +41,6 @@ impl Replica {
     pub fn new(url: String, name: String) -> Self {
         Self { url, name, position: Arc::default() }
     }
-
-    /// Something was changed that stands before this position of the database's log.
-    pub(super) fn wrote(&self, position: i64) {
-        self.position.fetch_max(position.unsigned_abs(), Ordering::AcqRel);
-    }
 }
 
 /// A connection to the copy.
@@ -65,6 +60,11 @@ impl Copy {
         let asking = Asking::new(replica.name.clone())?;
         let pool = connect(&asking)?;
         Ok(Self { replica, pool, asking, since_failed: None })
+    }
+
+    /// Something was changed that stands before this position of the database's log.
+    pub(super) fn wrote(&self, position: i64) {
+        self.replica.position.fetch_max(position.unsigned_abs(), Ordering::AcqRel);
     }
 
     /// What the copy answers; `None` if it is behind or does not.

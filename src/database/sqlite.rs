@@ -16,11 +16,9 @@ use sqlx::{AssertSqlSafe, Row as _, Sqlite as Dialect, Transaction};
 
 use super::runtime::{Asking, text};
 use super::store::{Claim, Holder, Progress, SavedCustomer, SnapshotStore, StoredCustomer};
-use super::{StoreError, Stream};
+use super::{StoreError, Stream, statements};
 use crate::clock::now_millis;
-use crate::limits::{
-    DATABASE_ANSWER_TIME, DATABASE_CONNECTIONS, DATABASE_LOCK_TIME, DISCARDED_AT_ONCE,
-};
+use crate::limits::{DATABASE_ANSWER_TIME, DATABASE_CONNECTIONS, DATABASE_LOCK_TIME};
 use crate::state::snapshot::VERSION;
 
 use rows::{progress, stored};
@@ -299,34 +297,13 @@ impl SnapshotStore for Sqlite {
     }
 
     fn begin_anew(&mut self, keeps: bool) -> Result<u64, StoreError> {
-        let statements: &[&'static str] = if keeps {
-            &[
-                "update streams set past_records = past_records + \
-                 (select coalesce(sum(saved_offset), 0) from partition_progress \
-                 where stream = ?1) where stream = ?1",
-                "update customer_state set applied_offset = 0 where stream = ?1",
-                "update partition_progress set saved_offset = 0, \
-                 saved_at = coalesce(saved_at, unixepoch() * 1000) where stream = ?1",
-            ]
-        } else {
-            &[
-                "update streams set past_records = 0 where stream = ?1",
-                "delete from customer_state where stream = ?1",
-                "update partition_progress set saved_offset = 0, saved_at = null \
-                 where stream = ?1",
-            ]
-        };
-        let free = "update partition_progress \
-                    set highest_offset = 0, epoch = epoch + 1, owner = null where stream = ?1";
-        let past = "select past_records from streams where stream = ?1";
         let past: i64 = self.asking.wait("begin a topic anew", async {
             let mut transaction = self.pool.begin_with("begin immediate").await?;
-            // Partitions first: saves lock them before customers.
-            for statement in std::iter::once(&free).chain(statements) {
-                let query = sqlx::query(*statement).bind(self.stream);
+            for statement in statements::begin_anew(keeps, "unixepoch() * 1000") {
+                let query = sqlx::query(AssertSqlSafe(statement)).bind(self.stream);
                 query.execute(&mut *transaction).await?;
             }
-            let past = sqlx::query_scalar(past).bind(self.stream);
+            let past = sqlx::query_scalar(statements::PAST_RECORDS).bind(self.stream);
             let past = past.fetch_one(&mut *transaction).await?;
             transaction.commit().await?;
             Ok(past)
@@ -335,9 +312,7 @@ impl SnapshotStore for Sqlite {
     }
 
     fn release(&mut self, holder: Holder) -> Result<(), StoreError> {
-        let released =
-            "update partition_progress set owner = null where stream = ?1 and partition = ?2";
-        self.change("release a partition", holder, released).map(drop)
+        self.change("release a partition", holder, statements::RELEASE).map(drop)
     }
 
     fn forget(
@@ -373,19 +348,9 @@ impl SnapshotStore for Sqlite {
 
     fn discard(&mut self, holder: Holder) -> Result<(), StoreError> {
         let action = "discard a partition";
-        let unsaved = "update partition_progress set saved_offset = 0, saved_at = null \
-                       where stream = ?1 and partition = ?2";
-        self.change(action, holder, unsaved)?;
-        // A few at a time: a statement has a time limit, a partition has none.
-        let some = format!(
-            "delete from customer_state where stream = ?1 and partition = ?2 \
-             and customer_id in (select customer_id from customer_state \
-             where stream = ?1 and partition = ?2 limit {DISCARDED_AT_ONCE})"
-        );
-        while self.change(action, holder, &some)? > 0 {}
-        let empty = "update partition_progress set highest_offset = 0 \
-                     where stream = ?1 and partition = ?2";
-        self.change(action, holder, empty).map(drop)
+        self.change(action, holder, statements::UNSAVE)?;
+        while self.change(action, holder, &statements::discard_some())? > 0 {}
+        self.change(action, holder, statements::EMPTY).map(drop)
     }
 
     fn load(

@@ -25,6 +25,13 @@ pub struct Claim {
     pub previous: Option<String>,
 }
 
+impl Claim {
+    /// The offset behind everything that is stored of the partition, 0 without anything.
+    pub fn newest(&self) -> i64 {
+        self.saved_offset.unwrap_or(0).max(self.highest_offset)
+    }
+}
+
 /// A customer to store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SavedCustomer<'a> {

@@ -192,7 +192,7 @@ fn ended_in_order(
     }
     for progress in partitions {
         let claim = store.claim(progress.partition, OWNER)?;
-        if claim.highest_offset.max(claim.saved_offset.unwrap_or(0)) > 0 {
+        if claim.newest() > 0 {
             return Ok(false);
         }
     }

@@ -19,7 +19,7 @@ use super::relay::{Door, Relay};
 use super::verdict::{Limits, Report, Row, measure};
 use super::watch::{Ledger, Watch, open};
 use super::{Error, Failure, PARTITIONS, Settings};
-use crate::clock::{Stopwatch, now_millis, pause};
+use crate::clock::{Stopwatch, millis, now_millis, pause};
 use crate::database::Location;
 use crate::kafka::committed_offsets;
 
@@ -479,8 +479,4 @@ impl<'a> Course<'a> {
         }
         Ok(found)
     }
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -22,7 +22,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::admin::Logged;
 use super::{Connection, Error};
-use crate::clock::Stopwatch;
+use crate::clock::{Stopwatch, millis};
 
 /// How many offsets before the committed one a record is looked for.
 const LOOK_BACK: i64 = 1_000;
@@ -179,7 +179,7 @@ impl<'a> Asker<'a> {
             return Ok(());
         }
         let times = self.times(beginnings, firsts).map_err(|source| self.error(source))?;
-        let memory_ms = i64::try_from(memory.as_millis()).unwrap_or(i64::MAX);
+        let memory_ms = millis(memory);
         let since = |&(partition, time): &(i32, i64)| (partition, time.saturating_sub(memory_ms));
         let begins = self.offsets_since(times.iter().map(since))?;
         for beginning in beginnings {

@@ -41,7 +41,7 @@ const PUT_OFF: Duration = Duration::from_secs(10);
 /// Why a partition that the worker has is to be read again from further back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Why {
-    /// It began without its snapshot, which is there now.
+    /// Its snapshot is to be taken up: it began without, or somebody else had claimed it.
     Late,
     /// Rows of its snapshot cannot be read: their customers are remembered from the log.
     Refused,
@@ -324,6 +324,11 @@ impl Custody {
         self.parts.iter_mut().find(|part| part.partition == partition)
     }
 
+    /// The part of a claim that counts still.
+    fn held(&mut self, holder: Holder) -> Option<&mut Part> {
+        self.part(holder.partition).filter(|part| part.holder == Some(holder))
+    }
+
     fn claim<S: Score>(
         &mut self,
         partition: i32,
@@ -372,8 +377,7 @@ impl Custody {
                 }
             }
             Answer::Saved { holder, saved_offset: Some(_), .. } => {
-                let part = self.part(holder.partition);
-                if let Some(part) = part.filter(|part| part.holder == Some(holder)) {
+                if let Some(part) = self.held(holder) {
                     part.is_awaited = false;
                     scorer.settle(part.partition, true);
                     let duration = part.since_begin.elapsed();
@@ -381,14 +385,12 @@ impl Custody {
                 }
             }
             Answer::Fenced(holder) => {
-                let part = self.part(holder.partition);
-                if let Some(part) = part.filter(|part| part.holder == Some(holder)) {
+                if let Some(part) = self.held(holder) {
                     part.fenced(scorer);
                 }
             }
             Answer::Torn(holder) => {
-                let part = self.part(holder.partition);
-                if let Some(part) = part.filter(|part| part.holder == Some(holder)) {
+                if let Some(part) = self.held(holder) {
                     tracing::warn!(
                         partition = holder.partition,
                         "the database failed during a save, all of it is saved again"

@@ -8,7 +8,12 @@ use crate::stage::Stage;
 
 /// A small drill of these failures; its exit code, its JSON and what it said.
 fn drill(stage: &Stage, arguments: &[&str]) -> (Option<i32>, Value, String) {
-    let over = json!({"stream": {"commit_interval": "200ms"}, "telemetry": {"level": "warn"}});
+    // A registry that has just started is slow to register first, and the drill asks once.
+    let over = json!({
+        "stream": {"commit_interval": "200ms"},
+        "schema_registry": {"timeout": "5s"},
+        "telemetry": {"level": "warn"},
+    });
     let config = merge(stage.config(), &over);
     let small = ["drill", "--json", "--rate", "500", "--seconds", "4", "--outage", "2s"];
     let few = ["--customers", "100", "--patience", "60s"];

@@ -44,21 +44,19 @@ impl Custody {
         let has_asked = std::mem::take(&mut self.has_asked) || self.awaited_loads > 0;
         let is_restoring = tasks.iter().any(Task::is_restoring);
         let may_read = !(has_asked && is_restoring) || self.since_page.elapsed() > PAGE_INTERVAL;
-        if self.awaited_page.is_some() || !self.is_listing() || !may_read {
+        if self.awaited_page.is_some() || !may_read {
             return;
         }
         // Partitions take turns.
         let count = self.parts.len();
         let mut places = (0..count).map(|place| (self.first_listed + place) % count);
-        let Some(at) = places.find(|&at| self.parts[at].unlisted.is_some()) else { return };
+        let next = places.find_map(|at| Some((at, self.parts[at].unlisted.clone()?)));
+        let Some((at, after)) = next else { return };
         self.first_listed = at + 1;
-        let Part { partition, adoption, unlisted: Some(after), .. } = &self.parts[at] else {
-            return;
-        };
+        let Part { partition, adoption, ref refused, .. } = self.parts[at];
         let (share, whole) = AHEAD_SHARE;
         let has_room = scorer.state_bytes() < self.share.bytes() / whole * share;
-        let wants_states = has_room || !self.parts[at].refused.is_empty();
-        let (partition, adoption, after) = (*partition, *adoption, after.clone());
+        let wants_states = has_room || !refused.is_empty();
         let order = Order::Page { partition, adoption, after, wants_states };
         if self.reader.order(order).is_ok() {
             self.since_page = Stopwatch::start();

@@ -154,7 +154,7 @@ impl Part {
         let Base::Late(claim) = &self.base else { return None };
         let (partition, saved, committed) =
             (self.partition, claim.saved_offset, begins.judged_until);
-        let newest = saved.unwrap_or(0).max(claim.highest_offset);
+        let newest = claim.newest();
         scorer.forget(partition);
         (self.adoption, self.is_rebuilding, self.forgetting) = (adoption, false, None);
         self.refused.clear();
