@@ -78,7 +78,8 @@ pub const DATABASE_LOCK_TIME: Duration = Duration::from_secs(5);
 const _: () = assert!(DATABASE_LOCK_TIME.as_secs() < DATABASE_STATEMENT_TIME.as_secs());
 const _: () = assert!(DATABASE_STATEMENT_TIME.as_secs() < DATABASE_ANSWER_TIME.as_secs());
 
-/// Connections of one store; each is used by one thread, which has one question at a time.
+/// Connections of one store; each is used by one thread, which has one question at a time. A worker
+/// has two stores, and while customers are read ahead one connection more.
 pub const DATABASE_CONNECTIONS: u32 = 1;
 
 /// Customers that one statement of a discarded partition deletes.

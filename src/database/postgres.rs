@@ -1,19 +1,21 @@
 //! Snapshots in PostgreSQL.
 
 mod connect;
+mod cursor;
 mod rows;
 
 use sqlx::migrate::Migrator;
-use sqlx::postgres::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPool};
 use sqlx::{AssertSqlSafe, Postgres as Dialect, Row as _, Transaction};
 
 use super::replica::{Copy, Replica};
 use super::runtime::{Asking, text};
-use super::store::{Claim, Holder, Progress, SavedCustomer, SnapshotStore, StoredCustomer};
+use super::store::{Claim, Holder, Progress, SavedCustomer, Scan, SnapshotStore, StoredCustomer};
 use super::{StoreError, Stream, statements};
 use crate::state::snapshot::VERSION;
 
-use connect::pool_of;
+use connect::{options_of, pool_of};
+use cursor::Cursor;
 use rows::{progress, stored};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/database/migrations/postgres");
@@ -22,6 +24,8 @@ static MIGRATIONS: Migrator = sqlx::migrate!("src/database/migrations/postgres")
 pub struct Postgres {
     pool: PgPool,
     asking: Asking,
+    options: PgConnectOptions,
+    name: String,
     stream: i32,
     copy: Option<Copy>,
 }
@@ -39,17 +43,19 @@ impl Postgres {
         replica: Option<&Replica>,
     ) -> Result<Self, StoreError> {
         let asking = Asking::new(name.to_owned())?;
-        let pool = pool_of(url, name, &asking)?;
+        let options = options_of(url, name)?;
+        let pool = pool_of(options.clone(), &asking);
         asking.wait("connect", async { pool.acquire().await.map(drop) })?;
         asking.wait_or("bring tables up to date", async {
             MIGRATIONS.run(&pool).await.map_err(|error| StoreError::of_migration(name, error))
         })?;
         let stream = asking.wait("look up the stream", stream_number(&pool, stream))?;
         let copy = replica.map(|replica| {
-            let connect = |asking: &Asking| pool_of(&replica.url, &replica.name, asking);
-            Copy::new(replica.clone(), connect)
+            let options = options_of(&replica.url, &replica.name)?;
+            Copy::new(replica.clone(), options, pool_of)
         });
-        Ok(Self { pool, asking, stream, copy: copy.transpose()? })
+        let (name, copy) = (name.to_owned(), copy.transpose()?);
+        Ok(Self { pool, asking, options, name, stream, copy })
     }
 
     /// Asks the copy, if there is one, and otherwise the database.
@@ -324,6 +330,21 @@ impl SnapshotStore for Postgres {
             let query = query.bind(stream).bind(partition).bind(&ids);
             query.fetch_all(pool).await?.iter().map(stored).collect()
         })
+    }
+
+    fn scan(&mut self, partition: i32) -> Result<Box<dyn Scan>, StoreError> {
+        let of = (self.stream, partition);
+        let on_copy = self.copy.as_mut().and_then(|copy| {
+            copy.scan(|options, replica| {
+                let name = replica.name.clone();
+                Cursor::open(options, &name, Some(replica), of)
+            })
+        });
+        let cursor = match on_copy {
+            Some(cursor) => Some(cursor),
+            None => Cursor::open(&self.options, &self.name, None, of)?,
+        };
+        Ok(Box::new(cursor.expect("invariant: the database itself has everything")))
     }
 
     fn page(

@@ -7,10 +7,10 @@
 //! the partition have stored, because they were fenced by it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use sqlx::postgres::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgExecutor, PgPool};
 
 use super::StoreError;
 use super::runtime::Asking;
@@ -27,6 +27,8 @@ pub struct Replica {
     pub(super) name: String,
     /// Position in the log behind the newest change of this process, in bytes.
     position: Arc<AtomicU64>,
+    /// A scan has failed there, and none has begun since.
+    has_failed_scan: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for Replica {
@@ -39,13 +41,37 @@ impl std::fmt::Debug for Replica {
 impl Replica {
     /// The copy at `url`, called `name` in messages.
     pub fn new(url: String, name: String) -> Self {
-        Self { url, name, position: Arc::default() }
+        Self { url, name, position: Arc::default(), has_failed_scan: Arc::default() }
+    }
+
+    /// Whether the server that answers has everything that this process knows to be written.
+    pub(super) async fn has_come(
+        &self,
+        database: impl PgExecutor<'_>,
+    ) -> Result<bool, sqlx::Error> {
+        let wanted = self.position.load(Ordering::Acquire);
+        // A server that follows nobody may have been left behind by a failover.
+        let position: i64 = sqlx::query_scalar(
+            "select case when pg_is_in_recovery() \
+             then (pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint \
+             else -1 end",
+        )
+        .fetch_one(database)
+        .await?;
+        Ok(position >= 0 && position.unsigned_abs() >= wanted)
+    }
+
+    /// Whoever scans next asks the database: otherwise a scan that takes longer than the copy
+    /// allows would begin again and again.
+    pub(super) fn failed_a_scan(&self) {
+        self.has_failed_scan.store(true, Ordering::Release);
     }
 }
 
 /// A connection to the copy.
 pub(super) struct Copy {
     replica: Replica,
+    options: PgConnectOptions,
     pool: PgPool,
     asking: Asking,
     since_failed: Option<Stopwatch>,
@@ -55,16 +81,38 @@ impl Copy {
     /// Connects when it is asked first.
     pub(super) fn new(
         replica: Replica,
-        connect: impl FnOnce(&Asking) -> Result<PgPool, StoreError>,
+        options: PgConnectOptions,
+        connect: impl FnOnce(PgConnectOptions, &Asking) -> PgPool,
     ) -> Result<Self, StoreError> {
         let asking = Asking::new(replica.name.clone())?;
-        let pool = connect(&asking)?;
-        Ok(Self { replica, pool, asking, since_failed: None })
+        let pool = connect(options.clone(), &asking);
+        Ok(Self { replica, options, pool, asking, since_failed: None })
     }
 
     /// Something was changed that stands before this position of the database's log.
     pub(super) fn wrote(&self, position: i64) {
         self.replica.position.fetch_max(position.unsigned_abs(), Ordering::AcqRel);
+    }
+
+    /// Begins a scan there, which looks how far the copy is that it comes to; `None` if it is not
+    /// to be asked.
+    pub(super) fn scan<T>(
+        &mut self,
+        open: impl FnOnce(&PgConnectOptions, Replica) -> Result<Option<T>, StoreError>,
+    ) -> Option<T> {
+        if self.replica.has_failed_scan.swap(false, Ordering::AcqRel) {
+            return None;
+        }
+        if self.since_failed.as_ref().is_some_and(|since| since.elapsed() < REST) {
+            return None;
+        }
+        match open(&self.options, self.replica.clone()) {
+            Ok(scan) => scan,
+            Err(error) => {
+                self.failed(&error);
+                None
+            }
+        }
     }
 
     /// What the copy answers; `None` if it is behind or does not.
@@ -76,18 +124,9 @@ impl Copy {
         if self.since_failed.as_ref().is_some_and(|since| since.elapsed() < REST) {
             return None;
         }
-        let wanted = self.replica.position.load(Ordering::Acquire);
-        let (asking, pool) = (&self.asking, &self.pool);
+        let (asking, pool, replica) = (&self.asking, &self.pool, &self.replica);
         let answer = asking.wait(action, async {
-            // A server that follows nobody may have been left behind by a failover.
-            let position: i64 = sqlx::query_scalar(
-                "select case when pg_is_in_recovery() \
-                 then (pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint \
-                 else -1 end",
-            )
-            .fetch_one(pool)
-            .await?;
-            if position < 0 || position.unsigned_abs() < wanted {
+            if !replica.has_come(pool).await? {
                 return Ok(None);
             }
             query(pool).await.map(Some)
@@ -100,13 +139,17 @@ impl Copy {
                 answer
             }
             Err(error) => {
-                if self.since_failed.is_none() {
-                    let error = with_causes(&error);
-                    tracing::warn!(error, "the replica is left alone, the database is asked");
-                }
-                self.since_failed = Some(Stopwatch::start());
+                self.failed(&error);
                 None
             }
         }
+    }
+
+    fn failed(&mut self, error: &StoreError) {
+        if self.since_failed.is_none() {
+            let error = with_causes(error);
+            tracing::warn!(error, "the replica is left alone, the database is asked");
+        }
+        self.since_failed = Some(Stopwatch::start());
     }
 }

@@ -3,6 +3,7 @@
 //! Write-ahead logging, so that reading does not wait for saving; a crash of the process loses
 //! nothing, one of the machine at most the last saves, rows and saved offset together.
 
+mod pages;
 mod rows;
 
 use std::path::Path;
@@ -15,12 +16,13 @@ use sqlx::sqlite::{
 use sqlx::{AssertSqlSafe, Row as _, Sqlite as Dialect, Transaction};
 
 use super::runtime::{Asking, text};
-use super::store::{Claim, Holder, Progress, SavedCustomer, SnapshotStore, StoredCustomer};
+use super::store::{Claim, Holder, Progress, SavedCustomer, Scan, SnapshotStore, StoredCustomer};
 use super::{StoreError, Stream, statements};
 use crate::clock::now_millis;
 use crate::limits::{DATABASE_ANSWER_TIME, DATABASE_CONNECTIONS, DATABASE_LOCK_TIME};
 use crate::state::snapshot::VERSION;
 
+use pages::Pages;
 use rows::{progress, stored};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/database/migrations/sqlite");
@@ -34,6 +36,8 @@ static MIGRATING: Mutex<()> = Mutex::new(());
 pub struct Sqlite {
     pool: SqlitePool,
     asking: Asking,
+    options: SqliteConnectOptions,
+    name: String,
     stream: i64,
 }
 
@@ -64,7 +68,7 @@ impl Sqlite {
                 .acquire_timeout(DATABASE_ANSWER_TIME)
                 .idle_timeout(None)
                 .max_lifetime(None)
-                .connect_lazy_with(options)
+                .connect_lazy_with(options.clone())
         });
         asking.wait("open the file", async { pool.acquire().await.map(drop) })?;
         // Workers of one process begin together, and SQLite has no lock for migrations.
@@ -74,7 +78,7 @@ impl Sqlite {
         })?;
         drop(alone);
         let stream = asking.wait("look up the stream", stream_number(&pool, stream))?;
-        Ok(Self { pool, asking, stream })
+        Ok(Self { pool, asking, options, name: database, stream })
     }
 
     /// Runs one statement about a partition, stream ?1 and partition ?2, if the holder is
@@ -381,23 +385,18 @@ impl SnapshotStore for Sqlite {
         })
     }
 
+    fn scan(&mut self, partition: i32) -> Result<Box<dyn Scan>, StoreError> {
+        Ok(Box::new(Pages::open(&self.options, self.name.clone(), (self.stream, partition))?))
+    }
+
     fn page(
         &mut self,
         partition: i32,
         after: &str,
         limit: u32,
     ) -> Result<Vec<StoredCustomer>, StoreError> {
-        let query = sqlx::query(
-            "select customer_id, applied_offset, state, erased_at from customer_state \
-             where stream = ? and partition = ? and customer_id > ? order by customer_id limit ?",
-        )
-        .bind(self.stream)
-        .bind(partition)
-        .bind(after.as_bytes())
-        .bind(limit);
-        self.asking.wait("read customers", async {
-            query.fetch_all(&self.pool).await?.iter().map(stored).collect()
-        })
+        let of = (self.stream, partition);
+        self.asking.wait("read customers", pages::page(&self.pool, of, after, limit))
     }
 
     fn ids(&mut self, partition: i32, after: &str, limit: u32) -> Result<Vec<String>, StoreError> {

@@ -147,6 +147,10 @@ pub trait SnapshotStore: Send {
         customer_ids: &[&str],
     ) -> Result<Vec<StoredCustomer>, StoreError>;
 
+    /// Begins to read all customers of a partition as they are stored now, in whatever order is
+    /// quickest.
+    fn scan(&mut self, partition: i32) -> Result<Box<dyn Scan>, StoreError>;
+
     /// Up to `limit` customers of a partition in the order of their ids' bytes, the first one
     /// behind `after`; no id is empty, so "" is before all. Pages that are read while others write
     /// show each customer at most once.
@@ -163,4 +167,14 @@ pub trait SnapshotStore: Send {
     /// Every partition that was ever claimed, in order. How many customers each has is not told:
     /// counting millions takes longer than a statement may.
     fn progress(&mut self) -> Result<Vec<Progress>, StoreError>;
+}
+
+/// All customers of a partition as they were stored when it began, some at a time. It has a
+/// connection of its own, for as long as it is kept.
+pub trait Scan: Send {
+    /// More of them; none: that was all.
+    ///
+    /// # Errors
+    /// [`StoreError`]. The scan is of no use then.
+    fn next(&mut self) -> Result<Vec<StoredCustomer>, StoreError>;
 }

@@ -220,7 +220,7 @@ impl Consumer {
         // looked for every millisecond. A live topic then costs its brokers at most a thousand
         // fetches a second and worker instead of one per produced batch. The group is asked often
         // for its state, because partitions of a rebalance stand still until everybody has heard.
-        // And a member that was killed is missed after ten seconds and not after 45, twenty of its
+        // And a member that was killed is missed after ten seconds and not after 45, forty of its
         // heartbeats later: nobody scores its partitions until then.
         let defaults = [
             ("partition.assignment.strategy", assignment.strategy()),
@@ -228,7 +228,7 @@ impl Consumer {
             ("fetch.queue.backoff.ms", "1"),
             ("queued.min.messages", "1"),
             ("queued.max.messages.kbytes", "16384"),
-            ("heartbeat.interval.ms", "500"),
+            ("heartbeat.interval.ms", "250"),
             ("session.timeout.ms", "10000"),
         ];
         let fixed = [

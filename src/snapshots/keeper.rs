@@ -4,11 +4,13 @@
 //! are bounded in number, so what waits is bounded, and the worker sees that there is no room. Only
 //! an end that is asked for, or somebody else's claim, makes it drop an order.
 
+mod pages;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -22,6 +24,7 @@ use crate::limits::WAITING_ORDERS;
 use crate::retry::Backoff;
 use crate::state::customer::CustomerState;
 use crate::state::snapshot::{SnapshotError, decode};
+use pages::Pages;
 
 /// Around how long a database that is away is left alone.
 const FIRST_REST: Duration = Duration::from_millis(50);
@@ -33,11 +36,8 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How long the thread may take to end; what it was doing may be carried out all the same.
 const END_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Customers in a page: some 30 ms of reading, for which somebody else's customers may wait.
-const PAGE: u32 = 4_096;
-
-/// Customers in a page of ids alone.
-const PAGE_OF_IDS: u32 = 16_384;
+/// After this time without orders a scan is ended.
+const SCAN_REST: Duration = Duration::from_secs(5);
 
 /// What a worker wants of the database.
 #[derive(Debug)]
@@ -69,10 +69,8 @@ pub enum Order {
         partition: i32,
         /// As in [`Order::Load`].
         adoption: u64,
-        /// The page begins behind this id.
-        after: String,
-        /// Whether their states are wanted too.
-        wants_states: bool,
+        /// Where it begins.
+        from: Place,
     },
     /// Note that records left the topic before they were saved.
     Mark(Holder),
@@ -92,6 +90,17 @@ pub enum Order {
     },
     /// Forget what is stored of a partition.
     Discard(Holder),
+}
+
+/// Where a page of a partition's customers begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// With the first ones of all as they are stored now. Their states are wanted too.
+    Scan,
+    /// Where the page before ended. If that is not known any more, as for [`Place::Scan`].
+    ScanOn,
+    /// Behind this id. Ids alone are wanted, in their order.
+    Ids(String),
 }
 
 /// What an order came to.
@@ -123,12 +132,16 @@ pub enum Answer {
     Page {
         /// As in the order.
         adoption: u64,
-        /// Who they are.
-        customers: Vec<Returned>,
+        /// As they were stored, which was checked.
+        customers: Vec<StoredCustomer>,
+        /// Those whose rows cannot be read.
+        refused: Vec<Returned>,
         /// Who they are, where their states were not wanted.
         ids: Vec<String>,
-        /// The next page begins behind this id; `None`: there is none.
-        next: Option<String>,
+        /// Where the next page begins; `None`: there is none.
+        next: Option<Place>,
+        /// Scans of the partition fail again and again: ids alone can be read.
+        has_failed: bool,
     },
     /// A save is stored in part: the database has failed in between and may have lost what it had
     /// taken before. Nothing is promised about it.
@@ -149,7 +162,7 @@ pub enum Answer {
     Fenced(Holder),
 }
 
-/// A customer as it was stored. Decoding it is no work for the worker's thread.
+/// A customer as it was stored, decoded.
 #[derive(Debug)]
 pub struct Returned {
     /// As in the transactions.
@@ -214,6 +227,7 @@ impl Keeper {
             store: None,
             session: 0,
             begun: BTreeMap::new(),
+            pages: Pages::default(),
             has_answered: false,
         };
         let thread = Builder::new().name(name.to_owned()).spawn(move || job.run(&waiting))?;
@@ -282,13 +296,22 @@ struct Job {
     session: u64,
     /// In which session the newest save of a partition began.
     begun: BTreeMap<i32, u64>,
+    pages: Pages,
     has_answered: bool,
 }
 
 impl Job {
     fn run(&mut self, orders: &Receiver<Order>) {
-        // Dropping the other end ends the wait.
-        while let Ok(order) = orders.recv() {
+        loop {
+            let order = match orders.recv_timeout(SCAN_REST) {
+                Ok(order) => order,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.pages.end();
+                    continue;
+                }
+                // The other end was dropped.
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
             if self.is_stopped() {
                 return;
             }
@@ -330,6 +353,7 @@ impl Job {
             // A connection that has failed may be in the middle of something: SQLite gives up a
             // transaction by itself when its disk is full.
             self.store = None;
+            self.pages.end();
             let text = with_causes(&error);
             if !has_complained {
                 match error.problem() {
@@ -382,23 +406,15 @@ impl Job {
             }
             Order::Load { partition, adoption, customer_ids } => {
                 let ids: Vec<&str> = customer_ids.iter().map(String::as_str).collect();
+                let asked = Stopwatch::start();
                 let customers = store.load(*partition, &ids)?;
                 let customers = customers.into_iter().map(Returned::from).collect();
+                self.pages.loaded_in(asked.elapsed());
                 let customer_ids = customer_ids.clone();
                 Answer::Loaded { adoption: *adoption, customer_ids, customers }
             }
-            Order::Page { partition, adoption, after, wants_states: true } => {
-                let page = store.page(*partition, after, PAGE)?;
-                let customers: Vec<_> = page.into_iter().map(Returned::from).collect();
-                let is_full = customers.len() >= PAGE as usize;
-                let last = customers.last().filter(|_| is_full);
-                let next = last.map(|last| last.customer_id.clone());
-                Answer::Page { adoption: *adoption, customers, ids: Vec::new(), next }
-            }
-            Order::Page { partition, adoption, after, wants_states: false } => {
-                let ids = store.ids(*partition, after, PAGE_OF_IDS)?;
-                let next = ids.last().filter(|_| ids.len() >= PAGE_OF_IDS as usize).cloned();
-                Answer::Page { adoption: *adoption, customers: Vec::new(), ids, next }
+            Order::Page { partition, adoption, from } => {
+                self.pages.read(&mut **store, (*partition, *adoption), from)?
             }
             Order::Mark(holder) => {
                 store.mark_incomplete(*holder)?;

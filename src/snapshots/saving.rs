@@ -138,6 +138,11 @@ impl Saving {
         self.held.push_front(batch);
     }
 
+    /// How many customers are not encoded yet.
+    pub fn left(&self) -> usize {
+        self.slots.len()
+    }
+
     /// Whether everything was handed on.
     pub fn is_done(&self) -> bool {
         self.is_encoded && self.held.is_empty()

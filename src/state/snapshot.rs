@@ -81,6 +81,20 @@ pub fn encode(state: &CustomerState, out: &mut Vec<u8>) {
 
 /// The state that [`encode`] wrote. Refuses newer and damaged bytes.
 pub fn decode(bytes: &[u8]) -> Result<CustomerState, SnapshotError> {
+    decode_body(&mut Reader::new(checked(bytes)?))
+}
+
+/// Whether the bytes are of a version that this release reads and as they were written. That is
+/// quick, and [`decode`] then refuses only what was wrong when it was written.
+///
+/// # Errors
+/// What [`decode`] says of them.
+pub fn check(bytes: &[u8]) -> Result<(), SnapshotError> {
+    checked(bytes).map(drop)
+}
+
+/// The body, if it is as it was written.
+fn checked(bytes: &[u8]) -> Result<&[u8], SnapshotError> {
     if bytes.len() < HEADER + CHECKSUM || bytes[..4] != MAGIC {
         return Err(damaged("it does not start like a snapshot"));
     }
@@ -99,7 +113,7 @@ pub fn decode(bytes: &[u8]) -> Result<CustomerState, SnapshotError> {
     if version != 1 {
         return Err(damaged("there never was a version 0"));
     }
-    decode_body(&mut Reader::new(&content[HEADER..]))
+    Ok(&content[HEADER..])
 }
 
 fn encode_body(state: &CustomerState, out: &mut Vec<u8>) {

@@ -12,6 +12,7 @@
 mod listing;
 mod part;
 mod returning;
+mod shelf;
 
 use std::time::Duration;
 
@@ -38,6 +39,10 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// Time between two tries to read a partition again.
 const PUT_OFF: Duration = Duration::from_secs(10);
 
+/// Customers from which a batch tells how quick saving is, and the weight of the newest one.
+const TIMED_BATCH: usize = 64;
+const PACE_WEIGHT: f64 = 0.1;
+
 /// Why a partition that the worker has is to be read again from further back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Why {
@@ -60,6 +65,8 @@ pub(super) struct Custody {
     first: usize,
     since_save: Stopwatch,
     since_look: Stopwatch,
+    /// Customers that the database stores in a second, on average of late.
+    pace: Option<f64>,
     /// The newest claims have been asked for and not been told.
     is_looking: bool,
     /// Memory is full of what is not stored: saves begin without waiting for their time.
@@ -67,15 +74,14 @@ pub(super) struct Custody {
     adoptions: u64,
     /// Orders for customers that have not been answered.
     awaited_loads: usize,
+    /// Customers evicted when they were ordered.
+    asked_after: u64,
     /// Customers that were asked for and found, and are not counted yet.
     found: u64,
-    /// The order for a page that has not been answered.
-    awaited_page: Option<listing::Awaited>,
-    since_page: Stopwatch,
-    /// Customers were asked for in this turn.
-    has_asked: bool,
-    /// The part that is listed in the next turn.
-    first_listed: usize,
+    listing: listing::Listing,
+    /// See [`Self::has_news`].
+    has_news: bool,
+    since_news: Stopwatch,
     /// Memory for customers.
     pub(super) share: Share,
 }
@@ -96,15 +102,16 @@ impl Custody {
             first: 0,
             since_save: Stopwatch::start(),
             since_look: Stopwatch::start(),
+            pace: None,
             is_looking: false,
             is_pressed: false,
             adoptions: 0,
             awaited_loads: 0,
+            asked_after: 0,
             found: 0,
-            awaited_page: None,
-            since_page: Stopwatch::start(),
-            has_asked: false,
-            first_listed: 0,
+            listing: listing::Listing::default(),
+            has_news: false,
+            since_news: Stopwatch::start(),
             share: Share::new(&settings.budget),
         })
     }
@@ -206,7 +213,7 @@ impl Custody {
         while let Some(answer) = self.keeper.answer() {
             self.take(answer, scorer, observe);
         }
-        self.read_ahead(scorer, tasks);
+        self.read_ahead(scorer);
         self.look();
         let (keeper, owner) = (&self.keeper, &self.owner);
         self.parts.iter_mut().for_each(|part| part.ask(keeper, owner));
@@ -248,28 +255,38 @@ impl Custody {
 
     /// Saves all that is not saved of these partitions and lets them go, as far as time allows:
     /// what is left, whoever has them next reads from the topic. All that was judged is committed.
+    /// If it is urgent, nothing is begun that could not be done in time.
     pub(super) fn let_go<S: Score>(
         &mut self,
         partitions: &[i32],
         scorer: &mut S,
         tasks: &Tasks,
-        limit: Duration,
+        (limit, is_urgent): (Duration, bool),
         observe: &mut dyn FnMut(Event<'_>),
     ) {
         let waited = Stopwatch::start();
+        let pace = self.pace.filter(|_| is_urgent);
+        if let Some(pace) = pace {
+            self.lose_what_takes_too_long(partitions, scorer, pace * limit.as_secs_f64());
+        }
+        let fits = |size: usize| {
+            let left = limit.saturating_sub(waited.elapsed());
+            pace.is_none_or(|pace| size as f64 <= pace * left.as_secs_f64())
+        };
         let is_one = |part: &Part| partitions.contains(&part.partition) && part.holder.is_some();
         loop {
             observe(Event::Beat);
             let keeper = &self.keeper;
             for part in self.parts.iter_mut().filter(|part| is_one(part)) {
-                if part.is_idle() && scorer.changed(part.partition) > 0 {
+                let changed = scorer.changed(part.partition);
+                if part.is_idle() && changed > 0 && fits(changed) {
                     part.begin(scorer, tasks);
                 }
                 part.go_on(keeper, scorer, tasks, true);
             }
             let is_saved = |part: &Part| {
-                let has_changed = part.may_save() && scorer.changed(part.partition) > 0;
-                part.is_idle() && !has_changed
+                let changed = scorer.changed(part.partition);
+                part.is_idle() && !(part.may_save() && changed > 0 && fits(changed))
             };
             if self.parts.iter().filter(|part| is_one(part)).all(is_saved) {
                 break;
@@ -283,9 +300,21 @@ impl Custody {
                 self.take(answer, scorer, observe);
             }
         }
-        let mut left: Vec<Holder> =
+        let held: Vec<Holder> =
             self.parts.iter().filter(|part| is_one(part)).filter_map(|part| part.holder).collect();
         self.lose(partitions);
+        self.release(held, limit.saturating_sub(waited.elapsed()), scorer, observe);
+    }
+
+    /// Tells the database that these claims are let go.
+    fn release<S: Score>(
+        &mut self,
+        mut left: Vec<Holder>,
+        limit: Duration,
+        scorer: &mut S,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) {
+        let waited = Stopwatch::start();
         let mut to_give = left.clone();
         while !left.is_empty() && waited.elapsed() < limit {
             // There is room for few at a time, and for few answers.
@@ -311,6 +340,30 @@ impl Custody {
                 partitions = left.len(),
                 "the database was not told in time that partitions are let go"
             );
+        }
+    }
+
+    /// Gives up the largest of these partitions, as far as saving all would be more than `most`
+    /// customers: nobody would score them meanwhile, and to whoever has them next a save that is
+    /// not complete is of little use.
+    fn lose_what_takes_too_long<S: Score>(&mut self, partitions: &[i32], scorer: &S, most: f64) {
+        let parts = self.parts.iter().filter(|part| partitions.contains(&part.partition));
+        let mut sizes: Vec<_> = parts.map(|part| (part.unsaved(scorer), part.partition)).collect();
+        sizes.sort_unstable();
+        let mut sum = 0;
+        let is_too_much = |&(size, _): &(usize, i32)| {
+            sum += size;
+            sum as f64 > most
+        };
+        let kept = sizes.iter().position(is_too_much).unwrap_or(sizes.len());
+        let lost: Vec<i32> = sizes[kept..].iter().map(|&(_, partition)| partition).collect();
+        if !lost.is_empty() {
+            tracing::warn!(
+                partitions = ?lost,
+                "partitions go unsaved, because saving them would take too long; what has changed \
+                 is read from the topic"
+            );
+            self.lose(&lost);
         }
     }
 
@@ -367,6 +420,13 @@ impl Custody {
         scorer: &mut S,
         observe: &mut dyn FnMut(Event<'_>),
     ) {
+        if let Answer::Saved { customers, duration, .. } = answer
+            && customers >= TIMED_BATCH
+        {
+            let pace = customers as f64 / duration.as_secs_f64().max(1e-6);
+            let before = self.pace.unwrap_or(pace);
+            self.pace = Some(before + PACE_WEIGHT * (pace - before));
+        }
         match answer {
             Answer::Claimed(claim) => {
                 let holder = claim.holder;

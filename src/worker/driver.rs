@@ -9,7 +9,7 @@ use super::miskeyed::Miskeyed;
 use super::outbox::Outbox;
 use super::pauses::Pauses;
 use super::score::Score;
-use super::step::{Arrived, Step, latency};
+use super::step::{Arrived, Cause, Held, Step, latency};
 use super::{Delivery, Error, Event, Settings, Verdicts};
 use crate::clock::Stopwatch;
 use crate::kafka::{Consumer, Headers, Producer, Record};
@@ -155,7 +155,8 @@ impl<'a, S: Score> Worker<'a, S> {
             let limit = held + self.settings.batch_records;
             self.consumer.take(limit, self.wait(), &mut records)?;
             self.drop_repeats(held, &mut records);
-            let has_records = self.process(&mut records, observe)?;
+            let has_records =
+                self.is_to_process(records.len() > held) && self.process(&mut records, observe)?;
             self.end_restoring(observe);
             if self.settle(observe)? | has_records {
                 observe(Event::Counted(&self.step.counts, self.step.scorer.met()));
@@ -221,7 +222,7 @@ impl<'a, S: Score> Worker<'a, S> {
         drained?;
         let partitions = self.outbox.tasks.partitions();
         let limit = self.settings.shutdown_deadline.mul_f64(SAVE_SHARE);
-        self.let_go(&partitions, limit, observe);
+        self.let_go(&partitions, limit, false, observe);
         observe(Event::Counted(&self.step.counts, self.step.scorer.met()));
         observe(Event::Leaving);
         Ok(())
@@ -241,6 +242,18 @@ impl<'a, S: Score> Worker<'a, S> {
         wait.min(self.settings.batch_wait).min(until_commit)
     }
 
+    /// Whether there is anything to do about the records in hand: looking at those that wait costs
+    /// as much as the first time.
+    fn is_to_process(&mut self, has_new: bool) -> bool {
+        let is_other = |held: &Held| matches!(held.cause, Some(Cause::Schema(_)));
+        let waits_for_customers =
+            !self.step.held.is_empty() && !self.step.held.iter().any(is_other);
+        match &mut self.custody {
+            Some(custody) if waits_for_customers => custody.has_news() || has_new,
+            _ => true,
+        }
+    }
+
     /// Works on a batch and leaves what waits in `records`; whether anything was done.
     fn process(
         &mut self,
@@ -256,7 +269,8 @@ impl<'a, S: Score> Worker<'a, S> {
         let mut has_done = self.advance(records, observe)?;
         if let Some(custody) = &mut self.custody
             && !self.step.missing.is_empty()
-            && let Some(found) = custody.fetch(&self.step.missing, self.step.scorer, LOAD_TIME)
+            && let Some(found) =
+                custody.fetch(&self.step.missing, self.step.scorer, &self.outbox.tasks, LOAD_TIME)
         {
             self.step.counts.missed += found;
             has_done |= self.advance(records, observe)?;
@@ -330,11 +344,17 @@ impl<'a, S: Score> Worker<'a, S> {
             return;
         }
         self.since_bound = Stopwatch::start();
-        let (mut bytes, bound) = (self.step.scorer.state_bytes(), custody.share.bytes());
+        let mut bytes = self.step.scorer.state_bytes() + custody.shelf_bytes();
+        let bound = custody.share.bytes();
+        if bytes > bound {
+            // Who was read ahead and has not returned has been quiet longest. Only when nobody is
+            // left there anybody is evicted, so no row read ahead is older than what was stored.
+            bytes -= custody.clear_shelves(bytes - bound + bound / FREED_SHARE);
+        }
         // Who has just come back for a record that waits must not go before it is taken.
         if bytes > bound && (self.step.missing.is_empty() || custody.is_reader_away()) {
             self.step.scorer.evict(bytes - bound + bound / FREED_SHARE);
-            bytes = self.step.scorer.state_bytes();
+            bytes = self.step.scorer.state_bytes() + custody.shelf_bytes();
         }
         custody.is_pressed = bytes > bound;
         self.is_memory_full = bytes > bound + bound / OVER_SHARE;
@@ -382,9 +402,11 @@ impl<'a, S: Score> Worker<'a, S> {
         &mut self,
         partitions: &[i32],
         limit: Duration,
+        is_urgent: bool,
         observe: &mut dyn FnMut(Event<'_>),
     ) {
         if let Some(custody) = &mut self.custody {
+            let limit = (limit, is_urgent);
             custody.let_go(partitions, self.step.scorer, &self.outbox.tasks, limit, observe);
         }
     }
@@ -401,7 +423,8 @@ impl<'a, S: Score> Worker<'a, S> {
         self.since_lag = Stopwatch::start();
         self.miskeyed.warn(self.step.counts.miskeyed);
         observe(Event::InFlight(self.outbox.in_flight(), self.pauses.is_full));
-        observe(Event::StateBytes(self.step.scorer.state_bytes()));
+        let shelf_bytes = self.custody.as_ref().map_or(0, Custody::shelf_bytes);
+        observe(Event::StateBytes(self.step.scorer.state_bytes() + shelf_bytes));
         self.lags.look(self.consumer, &self.outbox.tasks, (self.clock)() / 1_000, observe);
     }
 

@@ -50,7 +50,8 @@ impl<S: Score> Worker<'_, S> {
                     tracing::info!(?partitions, "partitions revoked");
                     self.drain_or_warn(observe);
                     self.commit_last(observe)?;
-                    self.let_go(&partitions, LET_GO_TIME.min(self.settings.patience), observe);
+                    let limit = LET_GO_TIME.min(self.settings.patience);
+                    self.let_go(&partitions, limit, true, observe);
                     self.give_up(&partitions, held, observe)?;
                 }
                 Rebalance::Lose(partitions) => {

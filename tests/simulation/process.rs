@@ -8,7 +8,7 @@ use synfinance::codec::{ALERT_SCHEMA, Framing, TRANSACTION_SCHEMA, read_alert};
 use synfinance::database::Holder;
 use synfinance::engine::{Context, Engine};
 use synfinance::kafka::{Assignment, Connection, Headers, Outgoing};
-use synfinance::snapshots::{Batch, Saving};
+use synfinance::snapshots::{Batch, Place, Saving};
 use synfinance::state::Bounds;
 use synfinance::worker::step::{Arrived, Kind, Publish};
 use synfinance::worker::tasks::Tasks;
@@ -86,23 +86,38 @@ pub fn settings() -> Settings {
 }
 
 /// One partition's snapshot in a process.
+#[derive(Default)]
 pub struct Part {
     pub holder: Option<Holder>,
     pub saving: Option<Saving>,
     /// The last batch of a save is handed on and not answered.
     pub is_awaited: bool,
-    /// It is not known who is stored behind this id.
-    pub unlisted: Option<String>,
+    /// It is not known who is stored from here on.
+    pub unlisted: Option<Place>,
+    /// What is left of the scan that has begun.
+    pub scan: Option<Scan>,
+    /// Who was read ahead and has not returned: applied offset and state.
+    pub shelf: BTreeMap<String, (i64, Vec<u8>)>,
     /// A page that was read and is not taken in.
     pub page: Option<Page>,
 }
 
-/// Customers as they were stored when they were read.
-pub struct Page {
-    /// Customers evicted when it was ordered.
+/// Customers as they were stored when it began.
+pub struct Scan {
+    /// Customers evicted by then.
     pub evicted: u64,
-    pub rows: Vec<(String, i64, Vec<u8>)>,
-    pub next: Option<String>,
+    pub rows: VecDeque<Row>,
+}
+
+/// Id, applied offset and state of a customer.
+pub type Row = (String, i64, Vec<u8>);
+
+/// Customers that were read.
+pub struct Page {
+    pub rows: Vec<Row>,
+    /// Ids alone were asked for.
+    pub ids: Vec<String>,
+    pub next: Option<Place>,
 }
 
 /// A process.

@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use synfinance::codec::{encode_transaction, frame_confluent};
 use synfinance::database::Holder;
 use synfinance::generate::{self, Generator};
-use synfinance::snapshots::{Batch, Saving};
+use synfinance::snapshots::{Batch, Place, Saving};
 use synfinance::state::customers::Customers;
 use synfinance::state::hash::hash64;
 use synfinance::state::snapshot::{decode, encode};
@@ -15,7 +15,7 @@ use synfinance::worker::Step;
 use synfinance::worker::tasks::Task;
 
 use crate::draw::Draw;
-use crate::process::{Alert, Out, Page, Part, Process, Record, settings};
+use crate::process::{Alert, Out, Page, Part, Process, Record, Scan, settings};
 
 const PARTITIONS: i32 = 2;
 const PROCESSES: usize = 2;
@@ -204,10 +204,16 @@ impl World {
             records.extend_from_slice(&log[start..end.min(start + count)]);
         }
         let (mut taken, missing) = step(process, &records);
-        if !missing.is_empty() && !self.is_store_away {
+        if !missing.is_empty() {
             for (partition, id) in &missing {
-                if let Some((applied, state)) = self.store[*partition as usize].rows.get(id) {
-                    process.engine.admit(*partition, id, *applied, decode(state).unwrap());
+                let part = process.parts.get_mut(partition);
+                let stored = match part.and_then(|part| part.shelf.remove(id)) {
+                    None if self.is_store_away => continue,
+                    None => self.store[*partition as usize].rows.get(id).cloned(),
+                    shelved => shelved,
+                };
+                if let Some((applied, state)) = stored {
+                    process.engine.admit(*partition, id, applied, decode(&state).unwrap());
                 }
                 process.engine.met_in_store(*partition, id);
             }
@@ -341,24 +347,44 @@ impl World {
         let Some(process) = &mut self.processes[number] else { return };
         let Some(part) = process.parts.get_mut(&(partition as i32)) else { return };
         let evicted = process.engine.counts().evicted;
-        if let Some(page) = part.page.take() {
-            let is_fresh = evicted == page.evicted || self.bug == Bug::TrustsOldPages;
+        if let Some(Page { rows, ids, next }) = part.page.take() {
+            let at_scan = part.scan.as_ref().map(|scan| scan.evicted);
+            let is_fresh = at_scan == Some(evicted) || self.bug == Bug::TrustsOldPages;
             let number = partition as i32;
-            process.engine.list(number, page.next.as_deref());
-            for (id, applied, state) in &page.rows {
-                if is_fresh && !is_crowded {
-                    process.engine.admit(number, id, *applied, decode(state).unwrap());
-                } else {
-                    process.engine.expect(number, id);
+            match &next {
+                Some(Place::Ids(after)) => process.engine.list(number, Some(after)),
+                Some(Place::Scan | Place::ScanOn) => {}
+                None => process.engine.list(number, None),
+            }
+            for (id, applied, state) in rows {
+                process.engine.expect(number, &id);
+                if is_fresh && !is_crowded && process.engine.is_missing(number, &id) {
+                    part.shelf.entry(id).or_insert((applied, state));
                 }
             }
-            part.unlisted = page.next;
-        } else if let Some(after) = part.unlisted.as_ref().filter(|_| !self.is_store_away) {
-            let rows = self.store[partition].rows.range::<String, _>((Excluded(after), Unbounded));
-            let row = |(id, row): (&String, &(i64, Vec<u8>))| (id.clone(), row.0, row.1.clone());
-            let rows: Vec<_> = rows.take(count).map(row).collect();
-            let next = rows.last().filter(|_| rows.len() == count).map(|(id, ..)| id.clone());
-            part.page = Some(Page { evicted, rows, next });
+            ids.iter().for_each(|id| process.engine.expect(number, id));
+            part.unlisted = next;
+        } else if let Some(from) = part.unlisted.clone().filter(|_| !self.is_store_away) {
+            let stored = &self.store[partition].rows;
+            let from = match from {
+                Place::Scan | Place::ScanOn if is_crowded => Place::Ids(String::new()),
+                from => from,
+            };
+            let (mut rows, mut ids) = (Vec::new(), Vec::new());
+            let next = if let Place::Ids(after) = &from {
+                let behind = stored.range::<String, _>((Excluded(after), Unbounded));
+                ids.extend(behind.take(count).map(|(id, _)| id.clone()));
+                ids.last().filter(|_| ids.len() == count).cloned().map(Place::Ids)
+            } else {
+                let row =
+                    |(id, row): (&String, &(i64, Vec<u8>))| (id.clone(), row.0, row.1.clone());
+                let all = || Scan { evicted, rows: stored.iter().rev().map(row).collect() };
+                let begun = part.scan.take().filter(|_| from == Place::ScanOn);
+                let scan = part.scan.insert(begun.unwrap_or_else(all));
+                rows.extend(scan.rows.drain(..count.min(scan.rows.len())));
+                (!scan.rows.is_empty()).then_some(Place::ScanOn)
+            };
+            part.page = Some(Page { rows, ids, next });
         }
         self.tell(format!("process {number} reads ahead in partition {partition}"));
     }
@@ -416,12 +442,12 @@ impl World {
                 *stored = Stored { epoch: stored.epoch, ..Stored::default() };
             } else if self.bug != Bug::ForgetsStored {
                 process.engine.expect_all(number);
-                unlisted = Some(String::new());
+                unlisted = Some(Place::Scan);
             }
             from = stored.saved_offset.unwrap_or(0);
             holder = Some(Holder { partition: number, epoch: stored.epoch });
         }
-        let part = Part { holder, saving: None, is_awaited: false, unlisted, page: None };
+        let part = Part { holder, saving: None, is_awaited: false, unlisted, ..Part::default() };
         process.parts.insert(number, part);
         process.tasks.assign(number, from, committed);
         process.positions.insert(number, from);

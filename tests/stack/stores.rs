@@ -271,6 +271,41 @@ fn pages_have_every_customer_once_and_in_order(place: &Place) {
     assert_eq!(seen, ids);
 }
 
+fn a_scan_has_every_customer_once_as_of_its_beginning(place: &Place) {
+    let mut store = place.open();
+    let (me, other) = (holder(&mut *store, 5), holder(&mut *store, 6));
+    let ids: Vec<String> = (0..5_000).map(|n| format!("c-{n}")).collect();
+    let customers: Vec<_> = ids.iter().map(|id| customer(id, 7, b"s")).collect();
+    store.save(me, &customers, None).unwrap();
+    store.save(other, &[customer("elsewhere", 1, b"s")], None).unwrap();
+    store.erase(me, &["c-3"], 7, b"e").unwrap();
+    let mut scan = store.scan(5).unwrap();
+    let mut seen = scan.next().unwrap();
+    assert!(seen.len() < ids.len(), "some at a time");
+    let later: Vec<_> = ids.iter().map(|id| customer(id, 8, b"t")).collect();
+    store.save(me, &later, None).expect("a scan is in nobody's way");
+    store.save(me, &[customer("new", 8, b"t")], None).unwrap();
+    loop {
+        let more = scan.next().unwrap();
+        if more.is_empty() {
+            break;
+        }
+        seen.extend(more);
+    }
+    assert!(scan.next().unwrap().is_empty());
+    seen.sort_by(|one, other| one.customer_id.cmp(&other.customer_id));
+    let mut expected: Vec<_> = ids.iter().map(|id| stored(id, 7, b"s")).collect();
+    expected.sort_by(|one, other| one.customer_id.cmp(&other.customer_id));
+    let erased = expected.iter().position(|customer| customer.customer_id == "c-3").unwrap();
+    assert!(seen[erased].erased_at_ms.is_some());
+    expected[erased] =
+        StoredCustomer { erased_at_ms: seen[erased].erased_at_ms, ..stored("c-3", 7, b"e") };
+    assert!(seen == expected);
+    let again = store.scan(5).unwrap().next().unwrap();
+    assert!(again.iter().all(|customer| customer.applied_offset == 8));
+    assert!(store.scan(7).unwrap().next().unwrap().is_empty());
+}
+
 fn customers_are_counted_page_by_page(place: &Place) {
     let mut store = place.open();
     let me = holder(&mut *store, 5);
@@ -449,6 +484,7 @@ fn contract(open: impl Fn() -> Place) {
     what_is_imported_was_erased_when_it_was_erased(&open());
     a_topic_made_anew_takes_over_what_is_kept(&open());
     pages_have_every_customer_once_and_in_order(&open());
+    a_scan_has_every_customer_once_as_of_its_beginning(&open());
     customers_are_counted_page_by_page(&open());
     streams_are_apart(&open());
     let place = open();
@@ -489,6 +525,20 @@ fn a_replica_is_read_from_once_it_has_come_far_enough() {
     ask(&primary, "update customer_state set applied_offset = 77");
     assert_eq!(offsets(&mut *reader), [5], "the copy");
     assert_eq!(reader.page(0, "", 9).unwrap()[0].applied_offset, 5);
+    let scanned = |reader: &mut dyn SnapshotStore| {
+        let first = reader.scan(0).unwrap().next().unwrap();
+        first[0].applied_offset
+    };
+    assert_eq!(scanned(&mut *reader), 5, "the copy");
+    let mut cut = reader.scan(0).unwrap();
+    ask(
+        &copy,
+        "select pg_terminate_backend(pid, 5000) from pg_stat_activity \
+         where state = 'idle in transaction'",
+    );
+    assert!(cut.next().is_err());
+    assert_eq!(scanned(&mut *reader), 77, "the database, so that a scan ends at all");
+    assert_eq!(scanned(&mut *reader), 5, "the copy again");
     store.save(me, &[customer("b", 6, b"s")], None).unwrap();
     assert_eq!(offsets(&mut *reader), [77, 6], "the copy is behind what was saved");
     assert_eq!(reader.ids(0, "", 9).unwrap(), ["a", "b"]);

@@ -1,4 +1,4 @@
-//! The connection, with its limits.
+//! Connections, with their limits.
 
 use std::str::FromStr;
 
@@ -10,21 +10,25 @@ use crate::limits::{
     DATABASE_ANSWER_TIME, DATABASE_CONNECTIONS, DATABASE_LOCK_TIME, DATABASE_STATEMENT_TIME,
 };
 
-/// One connection, made when it is wanted first.
-pub(super) fn pool_of(url: &str, name: &str, asking: &Asking) -> Result<PgPool, StoreError> {
+/// How to connect to the database at `url`, called `name` in messages.
+pub(super) fn options_of(url: &str, name: &str) -> Result<PgConnectOptions, StoreError> {
     let options = PgConnectOptions::from_str(url).map_err(|source| StoreError::Address {
         database: name.to_owned(),
         source: Box::new(source),
     })?;
     let millis = |limit: std::time::Duration| limit.as_millis().to_string();
-    let options = options.application_name("synfinance").options([
+    Ok(options.application_name("synfinance").options([
         ("client_min_messages", "warning".to_owned()),
         ("statement_timeout", millis(DATABASE_STATEMENT_TIME)),
         ("lock_timeout", millis(DATABASE_LOCK_TIME)),
         ("idle_in_transaction_session_timeout", millis(DATABASE_ANSWER_TIME)),
-    ]);
+    ]))
+}
+
+/// One connection, made when it is wanted first.
+pub(super) fn pool_of(options: PgConnectOptions, asking: &Asking) -> PgPool {
     // A pool belongs to the runtime that it is made in.
-    Ok(asking.within(|| {
+    asking.within(|| {
         PgPoolOptions::new()
             .max_connections(DATABASE_CONNECTIONS)
             .acquire_timeout(DATABASE_ANSWER_TIME)
@@ -34,5 +38,5 @@ pub(super) fn pool_of(url: &str, name: &str, asking: &Asking) -> Result<PgPool, 
             .idle_timeout(None)
             .max_lifetime(None)
             .connect_lazy_with(options)
-    }))
+    })
 }

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard};
 
+use super::pages::PAGE;
 use super::*;
-use crate::database::SavedCustomer;
+use crate::database::{SavedCustomer, Scan};
 use crate::snapshots::Saving;
 use crate::state::customers::Customers;
 use crate::state::hash::hash64;
@@ -115,22 +116,50 @@ impl SnapshotStore for Desk {
         Ok(Vec::new())
     }
 
-    fn page(&mut self, _: i32, after: &str, limit: u32) -> Result<Vec<StoredCustomer>, StoreError> {
+    fn scan(&mut self, partition: i32) -> Result<Box<dyn Scan>, StoreError> {
+        self.call(&format!("scan {partition}"))?;
+        Ok(Box::new(Shelf { desk: self.clone(), next: 0 }))
+    }
+
+    fn page(&mut self, _: i32, _: &str, _: u32) -> Result<Vec<StoredCustomer>, StoreError> {
+        unreachable!("keepers scan")
+    }
+
+    fn ids(&mut self, _: i32, after: &str, limit: u32) -> Result<Vec<String>, StoreError> {
+        self.call("ids")?;
+        Ok(behind(after, limit).collect())
+    }
+
+    fn progress(&mut self) -> Result<Vec<Progress>, StoreError> {
+        unreachable!("keepers ask for no progress")
+    }
+}
+
+/// Customers of a [`Desk`], from `next` on.
+struct Shelf {
+    desk: Desk,
+    next: u32,
+}
+
+impl Drop for Shelf {
+    fn drop(&mut self) {
+        self.desk.state().done.push("end of scan".to_owned());
+    }
+}
+
+impl Scan for Shelf {
+    fn next(&mut self) -> Result<Vec<StoredCustomer>, StoreError> {
+        let failure = self.desk.state().failures.pop_front();
+        failure.map_or(Ok(()), Err)?;
         let mut state = Vec::new();
         encode(&CustomerState::default(), &mut state);
         let stored = |customer_id: String| {
             let state = if customer_id == DAMAGED { vec![1] } else { state.clone() };
             StoredCustomer { customer_id, applied_offset: 4, state, erased_at_ms: None }
         };
-        Ok(behind(after, limit).map(stored).collect())
-    }
-
-    fn ids(&mut self, _: i32, after: &str, limit: u32) -> Result<Vec<String>, StoreError> {
-        Ok(behind(after, limit).collect())
-    }
-
-    fn progress(&mut self) -> Result<Vec<Progress>, StoreError> {
-        unreachable!("keepers ask for no progress")
+        let numbers = self.next..STORED.min(self.next + 1_000);
+        self.next = numbers.end;
+        Ok(numbers.map(id).map(stored).collect())
     }
 }
 
@@ -271,29 +300,112 @@ fn what_waits_is_bounded_and_an_end_does_not_wait() {
     assert!(desk.state().done.is_empty());
 }
 
+/// The pages of a partition, from one on.
+fn pages(
+    keeper: &Keeper,
+    partition: i32,
+    from: Place,
+) -> impl Iterator<Item = (Vec<StoredCustomer>, Vec<Returned>, Vec<String>)> {
+    let mut from = Some(from);
+    std::iter::from_fn(move || {
+        let from_here = from.take()?;
+        let is_scan = !matches!(from_here, Place::Ids(_));
+        keeper.order(Order::Page { partition, adoption: 8, from: from_here }).unwrap();
+        let answer = keeper.wait(SOON);
+        let Some(Answer::Page { adoption: 8, customers, refused, ids, next, .. }) = answer else {
+            panic!("{answer:?}")
+        };
+        assert!(if is_scan { ids.is_empty() } else { customers.is_empty() });
+        from = next;
+        Some((customers, refused, ids))
+    })
+}
+
+fn all() -> Vec<String> {
+    (0..STORED).map(id).collect()
+}
+
 #[test]
 fn customers_come_page_by_page() {
     let keeper = Desk::default().keeper();
-    for wants_states in [true, false] {
-        let (mut after, mut all) = (String::new(), Vec::new());
-        loop {
-            let order = Order::Page { partition: 3, adoption: 8, after, wants_states };
-            keeper.order(order).unwrap();
-            let answer = keeper.wait(SOON);
-            let Some(Answer::Page { adoption: 8, customers, ids, next }) = answer else {
-                panic!("{answer:?}")
-            };
-            assert!(if wants_states { ids.is_empty() } else { customers.is_empty() });
-            all.extend(ids);
-            for Returned { customer_id, applied_offset, state } in customers {
-                assert_eq!(state.is_err(), customer_id == DAMAGED, "{customer_id}");
-                assert_eq!(applied_offset, 4);
-                all.push(customer_id);
+    let (mut seen, mut count) = (Vec::new(), 0);
+    for (customers, refused, _) in pages(&keeper, 3, Place::Scan) {
+        assert!(customers.len() <= PAGE + 1_000);
+        assert!(customers.iter().all(|customer| customer.applied_offset == 4));
+        assert!(refused.iter().all(|customer| customer.state.is_err()));
+        let refused = refused.into_iter().map(|customer| customer.customer_id);
+        let refused: Vec<String> = refused.collect();
+        assert_eq!(refused, if count == 0 { vec![DAMAGED] } else { vec![] });
+        seen.extend(customers.into_iter().map(|customer| customer.customer_id));
+        seen.extend(refused);
+        count += 1;
+    }
+    seen.sort();
+    assert!(count > 1 && seen == all());
+    let ids: Vec<String> =
+        pages(&keeper, 3, Place::Ids(String::new())).flat_map(|(.., ids)| ids).collect();
+    assert!(ids == all());
+}
+
+#[test]
+fn a_scan_that_failed_begins_again_and_then_ids_do() {
+    let desk = Desk::default();
+    let keeper = desk.keeper();
+    let page = |from| {
+        keeper.order(Order::Page { partition: 3, adoption: 8, from }).unwrap();
+        match keeper.wait(SOON) {
+            Some(Answer::Page { customers, next, has_failed, .. }) => {
+                (!customers.is_empty(), next.unwrap(), has_failed)
             }
-            let Some(next) = next else { break };
-            after = next;
+            answer => panic!("{answer:?}"),
         }
-        assert!(all == (0..STORED).map(id).collect::<Vec<_>>());
+    };
+    let ids = Place::Ids(String::new());
+    assert_eq!(page(Place::Scan), (true, Place::ScanOn, false));
+    desk.away(1);
+    assert_eq!(page(Place::ScanOn), (false, Place::Scan, false));
+    assert_eq!(page(Place::Scan), (true, Place::ScanOn, false));
+    desk.away(1);
+    assert_eq!(page(Place::ScanOn), (false, ids, true));
+    let done = ["open", "scan 3", "end of scan", "ids", "scan 3", "end of scan", "ids"];
+    assert_eq!(desk.state().done, done);
+    assert_eq!(desk.state().complaints, [false], "the database is there");
+}
+
+#[test]
+fn a_database_that_is_away_is_no_failure_of_a_scan() {
+    let desk = Desk::default();
+    let keeper = desk.keeper();
+    for _ in 0..3 {
+        desk.away(2);
+        keeper.order(Order::Page { partition: 3, adoption: 8, from: Place::ScanOn }).unwrap();
+        let answer = keeper.wait(SOON);
+        assert!(matches!(answer, Some(Answer::Page { has_failed: false, .. })), "{answer:?}");
+    }
+    assert_eq!(desk.state().complaints.last(), Some(&false));
+}
+
+#[test]
+fn a_scan_of_another_time_is_not_gone_on_with() {
+    let desk = Desk::default();
+    let keeper = desk.keeper();
+    for adoption in [8, 9, 9] {
+        keeper.order(Order::Page { partition: 3, adoption, from: Place::ScanOn }).unwrap();
+        assert!(matches!(keeper.wait(SOON), Some(Answer::Page { .. })));
+    }
+    assert_eq!(desk.state().done, ["open", "scan 3", "end of scan", "scan 3"]);
+}
+
+#[test]
+fn a_scan_that_nobody_goes_on_with_is_ended() {
+    let desk = Desk::default();
+    let keeper = desk.keeper();
+    keeper.order(Order::Page { partition: 3, adoption: 8, from: Place::Scan }).unwrap();
+    assert!(matches!(keeper.wait(SOON), Some(Answer::Page { .. })));
+    let waited = Stopwatch::start();
+    while desk.state().done.last().is_none_or(|last| last != "end of scan") {
+        assert!(waited.elapsed() < SOON, "it stays");
+        pause(LOOK);
     }
 }
 

@@ -2,65 +2,69 @@
 //!
 //! After a restart nobody is in memory and everybody may be stored. Asking for each customer when a
 //! payment comes costs many small queries, and a database that goes away leaves those customers'
-//! records waiting. So a partition's customers are read in pages from the moment it comes, beside
-//! the stream, which asks for those that it cannot wait for. Pages bring states for
-//! as long as memory has room, then ids alone: the rest is asked for on return.
+//! records waiting. So a partition's customers are read in pages from the moment it comes, one
+//! partition after the other, beside the stream, which asks for those that it cannot wait for.
+//! Pages bring states for as long as memory has room, in the order that is quickest. When it has
+//! none, ids alone are read, from the beginning: the rest is asked for on return.
 //!
 //! Where a row cannot be read, all are read, to know every such row before the log is read again.
 
-use std::time::Duration;
-
 use super::Custody;
-use super::part::Part;
-use crate::clock::Stopwatch;
-use crate::snapshots::{Order, Returned};
+use crate::database::StoredCustomer;
+use crate::snapshots::{Order, Place, Returned};
 use crate::worker::score::Score;
-use crate::worker::tasks::{Task, Tasks};
 
 /// The share of the memory that may be filled by reading ahead: a save takes what has changed
 /// since, and what is evicted costs a query to have again.
 const AHEAD_SHARE: (usize, usize) = (3, 4);
 
-/// Time after which a page is read even while customers are waited for: the list has to end.
-const PAGE_INTERVAL: Duration = Duration::from_secs(1);
+/// What an answer says of a page.
+pub(super) struct Page {
+    pub(super) customers: Vec<StoredCustomer>,
+    pub(super) refused: Vec<Returned>,
+    pub(super) ids: Vec<String>,
+    pub(super) next: Option<Place>,
+    pub(super) has_failed: bool,
+}
 
-/// A page that is ordered.
-#[derive(Debug)]
-pub(super) struct Awaited {
-    /// Its customers may come into memory.
-    has_room: bool,
-    /// Customers evicted when it was ordered.
+/// Reading ahead, as far as it has come.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    /// A page is ordered and has not been answered.
+    is_awaited: bool,
+    /// Customers evicted when the scan was ordered that pages are from.
     evicted: u64,
+    /// Memory had room when the page was ordered.
+    has_room: bool,
 }
 
 impl Custody {
     /// Takes in what has been read and orders the next page, if there is one.
-    pub(super) fn read_ahead<S: Score>(&mut self, scorer: &mut S, tasks: &Tasks) {
+    pub(super) fn read_ahead<S: Score>(&mut self, scorer: &mut S) {
         while let Some(answer) = self.reader.answer() {
             self.take_in(answer, scorer);
         }
-        // While records are only remembered again, who is waited for comes first: a page has many
-        // who are not.
-        let has_asked = std::mem::take(&mut self.has_asked) || self.awaited_loads > 0;
-        let is_restoring = tasks.iter().any(Task::is_restoring);
-        let may_read = !(has_asked && is_restoring) || self.since_page.elapsed() > PAGE_INTERVAL;
-        if self.awaited_page.is_some() || !may_read {
+        if self.listing.is_awaited {
             return;
         }
-        // Partitions take turns.
-        let count = self.parts.len();
-        let mut places = (0..count).map(|place| (self.first_listed + place) % count);
-        let next = places.find_map(|at| Some((at, self.parts[at].unlisted.clone()?)));
-        let Some((at, after)) = next else { return };
-        self.first_listed = at + 1;
-        let Part { partition, adoption, ref refused, .. } = self.parts[at];
+        let next = self.parts.iter().find_map(|part| Some((part, part.unlisted.clone()?)));
+        let Some((part, next)) = next else { return };
         let (share, whole) = AHEAD_SHARE;
-        let has_room = scorer.state_bytes() < self.share.bytes() / whole * share;
-        let wants_states = has_room || !refused.is_empty();
-        let order = Order::Page { partition, adoption, after, wants_states };
+        let bytes = scorer.state_bytes() + self.shelf_bytes();
+        let has_room = bytes < self.share.bytes() / whole * share;
+        let from = match next {
+            Place::Scan | Place::ScanOn if !has_room && part.refused.is_empty() => {
+                Place::Ids(String::new())
+            }
+            next => next,
+        };
+        let is_new = from == Place::Scan;
+        let order = Order::Page { partition: part.partition, adoption: part.adoption, from };
         if self.reader.order(order).is_ok() {
-            self.since_page = Stopwatch::start();
-            self.awaited_page = Some(Awaited { has_room, evicted: scorer.met().evicted });
+            (self.listing.is_awaited, self.listing.has_room) = (true, has_room);
+            if is_new {
+                self.listing.evicted = scorer.met().evicted;
+            }
         }
     }
 
@@ -69,42 +73,56 @@ impl Custody {
         self.parts.iter().any(|part| part.unlisted.is_some())
     }
 
-    pub(super) fn take_page<S: Score>(
-        &mut self,
-        adoption: u64,
-        customers: Vec<Returned>,
-        ids: &[String],
-        next: Option<String>,
-        scorer: &mut S,
-    ) {
-        let awaited = self.awaited_page.take();
-        // Who was saved and evicted since may stand in the page as before.
-        let is_welcome = awaited
-            .is_some_and(|awaited| awaited.has_room && awaited.evicted == scorer.met().evicted);
+    /// Takes in a page, of the partition that the worker had when it was ordered.
+    pub(super) fn take_page<S: Score>(&mut self, adoption: u64, page: Page, scorer: &mut S) {
+        let Page { customers, refused, ids, next, has_failed } = page;
+        self.listing.is_awaited = false;
+        // Who was saved and evicted since the scan began stands in it as before.
+        let is_welcome = self.listing.has_room && self.listing.evicted == scorer.met().evicted;
         let Some(part) = self.adopted(adoption) else { return };
         let partition = part.partition;
+        part.cannot_scan |= has_failed;
         part.has_skipped |= !ids.is_empty();
-        let is_first = !part.is_listed;
-        if is_first {
-            scorer.list(partition, next.as_deref());
+        if !part.is_listed {
+            match &next {
+                Some(Place::Ids(after)) => scorer.list(partition, Some(after)),
+                // The order is none that ids have.
+                Some(Place::Scan | Place::ScanOn) => {}
+                None => scorer.list(partition, None),
+            }
             ids.iter().for_each(|id| scorer.expect(partition, id));
-        }
-        let (mut welcome, mut others) = (customers, Vec::new());
-        if !(is_first && is_welcome) {
-            (others, welcome) = welcome.into_iter().partition(|customer| customer.state.is_ok());
-        }
-        if is_first {
-            others.iter().for_each(|customer| scorer.expect(partition, &customer.customer_id));
+            for row in customers {
+                scorer.expect(partition, &row.customer_id);
+                if is_welcome && scorer.is_missing(partition, &row.customer_id) {
+                    part.shelf.put(row);
+                }
+            }
+            if next.is_none() {
+                tracing::info!(partition, "all stored customers are known");
+            }
         }
         let before = part.refused.len();
         part.is_listed |= next.is_none();
         part.unlisted = next;
-        part.admit(welcome, scorer);
+        part.admit(refused, scorer);
         // They are missing until the log is read again.
         part.refused[before..].iter().for_each(|id| scorer.expect(partition, id));
-        if part.is_listed && is_first {
-            tracing::info!(partition, "all stored customers are known");
-        }
         part.look_for_more();
+    }
+
+    /// Memory of those who were read ahead and have not returned, in bytes, about.
+    pub(in crate::worker) fn shelf_bytes(&self) -> usize {
+        self.parts.iter().map(|part| part.shelf.bytes()).sum()
+    }
+
+    /// Frees so many bytes of it, if it has them; how many.
+    pub(in crate::worker) fn clear_shelves(&mut self, bytes: usize) -> usize {
+        let mut freed = 0;
+        for part in &mut self.parts {
+            if freed < bytes {
+                freed += part.shelf.drop_some(bytes - freed);
+            }
+        }
+        freed
     }
 }

@@ -4,16 +4,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::shelf::Shelf;
 use crate::clock::Stopwatch;
 use crate::database::{Claim, Holder};
 use crate::kafka::Beginning;
-use crate::snapshots::{Keeper, Order, Saving};
+use crate::snapshots::{Keeper, Order, Place, Saving};
 use crate::worker::score::Score;
 use crate::worker::tasks::{Task, Tasks};
 
 /// Time between losing a claim to somebody else and claiming again: the group may not have told yet
 /// that the partition is somebody else's.
 const CLAIM_AGAIN: Duration = Duration::from_secs(5);
+
+/// How long a partition waits for all of its customers to be read, which costs a third of asking
+/// for each. That pays where many records are to be remembered again, and where many of the
+/// customers of a batch are missing. What is scored waits for nobody but those who are asked for.
+const SCAN_PATIENCE: Duration = Duration::from_secs(5);
+const MANY_RECORDS: i64 = 65_536;
+const MANY_MISSING: usize = 32;
 
 /// What memory has of what is stored.
 #[derive(Debug)]
@@ -48,13 +56,19 @@ pub(super) struct Part {
     /// The last batch of a save is on its way.
     pub is_awaited: bool,
     pub since_begin: Stopwatch,
-    /// Who is stored is not known of those behind this id.
-    pub unlisted: Option<String>,
+    /// Who is stored is not known of those from here on.
+    pub unlisted: Option<Place>,
+    /// Reading them in that manner has failed: their ids are all that is read ahead.
+    pub cannot_scan: bool,
+    /// Since what is stored was taken up.
+    since_taken: Stopwatch,
     /// All who are stored are known; a list that goes on all the same looks for rows that cannot be
     /// read.
     pub is_listed: bool,
     /// Some of the list came without states: rows among them may not be readable either.
     pub has_skipped: bool,
+    /// Who was read ahead and has not returned.
+    pub shelf: Shelf,
     /// Records that left the topic before they were saved, to be told of.
     pub lost: Option<i64>,
     /// Which is to be noted in the store.
@@ -90,8 +104,11 @@ impl Part {
             is_awaited: false,
             since_begin: Stopwatch::start(),
             unlisted: None,
+            cannot_scan: false,
+            since_taken: Stopwatch::start(),
             is_listed: false,
             has_skipped: false,
+            shelf: Shelf::default(),
             lost: None,
             is_to_mark: false,
             refused: Vec::new(),
@@ -158,6 +175,7 @@ impl Part {
         scorer.forget(partition);
         (self.adoption, self.is_rebuilding, self.forgetting) = (adoption, false, None);
         self.refused.clear();
+        self.shelf = Shelf::default();
         if newest > committed {
             tracing::warn!(
                 partition,
@@ -172,7 +190,8 @@ impl Part {
         self.lost = saved.map(|saved| begins.first - saved).filter(|&lost| lost > 0);
         self.is_to_mark = self.lost.is_some();
         self.base = Base::Taken;
-        (self.unlisted, self.is_listed, self.has_skipped) = (Some(String::new()), false, false);
+        (self.unlisted, self.is_listed, self.has_skipped) = (Some(Place::Scan), false, false);
+        (self.since_taken, self.cannot_scan) = (Stopwatch::start(), false);
         scorer.expect_all(partition);
         // Without a saved offset some customers are stored all the same, each up to its own.
         let Some(saved) = saved else { return Some(begins) };
@@ -202,9 +221,20 @@ impl Part {
 
     /// Reading the log again takes long: whoever else cannot be read is to be known before.
     pub(super) fn look_for_more(&mut self) {
-        if !self.refused.is_empty() && self.unlisted.is_none() && self.has_skipped {
-            (self.unlisted, self.has_skipped) = (Some(String::new()), false);
+        let has_more = self.has_skipped && !self.cannot_scan;
+        if !self.refused.is_empty() && self.unlisted.is_none() && has_more {
+            (self.unlisted, self.has_skipped) = (Some(Place::Scan), false);
         }
+    }
+
+    /// Whether so many who are missing are rather waited for than asked for.
+    pub(super) fn brings_soon(&self, missing: usize, tasks: &Tasks) -> bool {
+        let is_scanned = matches!(self.unlisted, Some(Place::Scan | Place::ScanOn));
+        let is_long = |task: &Task| task.left_to_restore() > MANY_RECORDS;
+        is_scanned
+            && missing > MANY_MISSING
+            && self.since_taken.elapsed() < SCAN_PATIENCE
+            && self.task(tasks).is_some_and(is_long)
     }
 
     /// Whether the log is to be read again for customers whose rows cannot be read.
@@ -236,6 +266,12 @@ impl Part {
 
     pub(super) fn is_idle(&self) -> bool {
         self.saving.is_none() && !self.is_awaited
+    }
+
+    /// How many customers are still to be stored until a save is complete: the one in hand, if
+    /// there is one.
+    pub(super) fn unsaved<S: Score>(&self, scorer: &S) -> usize {
+        self.saving.as_ref().map_or_else(|| scorer.changed(self.partition), Saving::left)
     }
 
     pub(super) fn is_saving(&self) -> bool {

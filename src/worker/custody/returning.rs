@@ -8,27 +8,38 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Custody;
+use super::listing::Page;
 use super::part::Part;
 use crate::clock::Stopwatch;
 use crate::limits::MAX_LOADED_CUSTOMERS;
 use crate::snapshots::{Answer, Order, Returned};
 use crate::state::hash::hash64;
 use crate::worker::score::Score;
+use crate::worker::tasks::Tasks;
+
+/// Records that wait are looked at again after this time in any case.
+const NEWS_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Custody {
-    /// Asks for these customers, unless an earlier question is open, and takes in what is answered
-    /// within `limit`. How many are found since the last time, once everything that was asked for
-    /// has come.
+    /// Takes these customers from those who were read ahead. Asks for the others, unless an earlier
+    /// question is open or they are about to be read ahead as well, and takes in what is answered
+    /// within `limit`. How many the database had since the last time, once everything that was
+    /// asked for has come.
     pub(in crate::worker) fn fetch<S: Score>(
         &mut self,
         missing: &BTreeSet<(i32, String)>,
         scorer: &mut S,
+        tasks: &Tasks,
         limit: Duration,
     ) -> Option<u64> {
         // Who did not come in time is not waited for again, only looked for: others can go on.
         let is_new = self.awaited_loads == 0;
+        let (has_some, missing) = self.take_from_shelves(missing, scorer);
         if is_new {
-            self.ask_for(missing);
+            self.ask_for(&missing, tasks, scorer.met().evicted);
+            if self.awaited_loads == 0 {
+                return has_some.then(|| std::mem::take(&mut self.found));
+            }
         }
         let limit = if is_new && !self.reader.is_away() { limit } else { Duration::ZERO };
         let waited = Stopwatch::start();
@@ -39,11 +50,35 @@ impl Custody {
         Some(std::mem::take(&mut self.found))
     }
 
-    fn ask_for(&mut self, missing: &BTreeSet<(i32, String)>) {
-        let missing: Vec<&(i32, String)> = missing.iter().collect();
+    /// Takes into memory who was read ahead; whether anybody was, and who was not.
+    fn take_from_shelves<'m, S: Score>(
+        &mut self,
+        missing: &'m BTreeSet<(i32, String)>,
+        scorer: &mut S,
+    ) -> (bool, Vec<&'m (i32, String)>) {
+        let (mut has_some, mut others) = (false, Vec::new());
+        for missing in missing {
+            let (partition, id) = missing;
+            let row = self.part(*partition).and_then(|part| Some((part.shelf.take(id)?, part)));
+            match row {
+                Some((row, part)) => {
+                    part.admit(vec![row.into()], scorer);
+                    has_some = true;
+                }
+                None => others.push(missing),
+            }
+        }
+        self.has_news |= has_some;
+        (has_some, others)
+    }
+
+    fn ask_for(&mut self, missing: &[&(i32, String)], tasks: &Tasks, evicted: u64) {
         for missing in missing.chunk_by(|(one, _), (other, _)| one == other) {
             let partition = missing[0].0;
             let Some(part) = self.part(partition) else { continue };
+            if part.brings_soon(missing.len(), tasks) {
+                continue;
+            }
             // Who cannot be read waits for the log to be read again.
             let is_open = |id: &&&(i32, String)| !part.refused.contains(&id.1);
             let ids: Vec<String> =
@@ -54,24 +89,41 @@ impl Custody {
                 if self.reader.order(load).is_err() {
                     return;
                 }
-                (self.awaited_loads, self.has_asked) = (self.awaited_loads + 1, true);
+                (self.awaited_loads, self.asked_after) = (self.awaited_loads + 1, evicted);
             }
         }
     }
 
+    /// Whether records that wait for customers are to be looked at again: the database has answered
+    /// something since this was asked last.
+    pub(in crate::worker) fn has_news(&mut self) -> bool {
+        let has_news = self.has_news || self.since_news.elapsed() > NEWS_INTERVAL;
+        if has_news {
+            (self.has_news, self.since_news) = (false, Stopwatch::start());
+        }
+        has_news
+    }
+
     pub(super) fn take_in<S: Score>(&mut self, answer: Answer, scorer: &mut S) {
+        self.has_news = true;
         match answer {
             Answer::Loaded { adoption, customer_ids, customers } => {
                 self.awaited_loads = self.awaited_loads.saturating_sub(1);
+                // Who was saved and evicted since comes as before: they are asked for again.
+                if self.asked_after != scorer.met().evicted {
+                    return;
+                }
                 self.found += customers.len() as u64;
                 let Some(part) = self.adopted(adoption) else { return };
+                customer_ids.iter().for_each(|id| drop(part.shelf.take(id)));
                 part.admit(customers, scorer);
                 for id in customer_ids.iter().filter(|id| !part.refused.contains(id)) {
                     scorer.met_in_store(part.partition, id);
                 }
             }
-            Answer::Page { adoption, customers, ids, next } => {
-                self.take_page(adoption, customers, &ids, next, scorer);
+            Answer::Page { adoption, customers, refused, ids, next, has_failed } => {
+                let page = Page { customers, refused, ids, next, has_failed };
+                self.take_page(adoption, page, scorer);
             }
             _ => {}
         }

@@ -1,17 +1,21 @@
 //! A partition's life with what is stored of it, without threads and databases.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use super::part::{Base, Part};
 use super::*;
-use crate::database::Claim;
-use crate::engine::{Decision, EngineError, Place};
-use crate::snapshots::Returned;
+use crate::database::{Claim, Location, Opened, SavedCustomer, Stream};
+use crate::engine::{self, Decision, EngineError};
+use crate::snapshots::{Place, Returned};
 use crate::state::customer::CustomerState;
 use crate::state::customers::Customers;
 use crate::state::hash::hash64;
 use crate::state::partitions::Partitions;
-use crate::state::snapshot::decode;
+use crate::state::snapshot::{decode, encode};
 use crate::transaction::{Label, Transaction};
 use crate::worker::Met;
+use crate::worker::budget::Budget;
 
 const PARTITION: i32 = 4;
 const HOLDER: Holder = Holder { partition: PARTITION, epoch: 2 };
@@ -24,21 +28,21 @@ const BEGINS: Beginning = Beginning {
     is_cut: false,
 };
 
-/// Customers and nothing else.
+/// Customers, how many were evicted, and nothing else.
 #[derive(Default)]
-struct Shelf(Partitions);
+struct Memory(Partitions, u64);
 
-impl Score for Shelf {
+impl Score for Memory {
     fn score(
         &mut self,
         _: &[Transaction<'_>],
-        _: &[Place],
+        _: &[engine::Place],
         _: &mut Vec<Option<Decision>>,
     ) -> Result<(), EngineError> {
         Ok(())
     }
 
-    fn restore(&mut self, _: &Transaction<'_>, _: Place) {}
+    fn restore(&mut self, _: &Transaction<'_>, _: engine::Place) {}
 
     fn forget(&mut self, partition: i32) {
         self.0.forget(partition);
@@ -92,7 +96,7 @@ impl Score for Shelf {
     fn learn(&mut self, _: &Label<'_>) {}
 
     fn met(&self) -> Met {
-        Met::default()
+        Met { evicted: self.1, ..Met::default() }
     }
 
     fn state_bytes(&self) -> usize {
@@ -106,14 +110,14 @@ fn claim(saved_offset: Option<i64>) -> Claim {
 }
 
 /// A partition whose snapshot is taken up, with all stored customers known.
-fn taken_up(shelf: &mut Shelf) -> Part {
+fn taken_up(memory: &mut Memory) -> Part {
     let mut part = Part::new(PARTITION, 1);
-    part.hold(claim(Some(50)), shelf);
-    let begins = part.take_up(BEGINS, 2, shelf).expect("a snapshot");
+    part.hold(claim(Some(50)), memory);
+    let begins = part.take_up(BEGINS, 2, memory).expect("a snapshot");
     assert_eq!((begins.from, part.adoption), (50, 2));
-    assert!(shelf.is_missing(PARTITION, "anybody"));
+    assert!(memory.is_missing(PARTITION, "anybody"));
     (part.unlisted, part.is_listed) = (None, true);
-    shelf.list(PARTITION, None);
+    memory.list(PARTITION, None);
     part
 }
 
@@ -134,22 +138,22 @@ fn silent() -> Keeper {
 
 #[test]
 fn every_row_that_cannot_be_read_has_the_log_read_again() {
-    let mut shelf = Shelf::default();
-    let mut part = taken_up(&mut shelf);
+    let mut memory = Memory::default();
+    let mut part = taken_up(&mut memory);
     for id in ["a", "b"] {
-        shelf.expect(PARTITION, id);
-        part.admit(vec![damaged(id)], &mut shelf);
-        assert!(part.is_to_rebuild() && !part.may_save() && shelf.is_missing(PARTITION, id));
-        part.rebuild(10, &mut shelf);
-        assert!(!shelf.is_missing(PARTITION, id) && !part.may_save(), "its row stands in the way");
+        memory.expect(PARTITION, id);
+        part.admit(vec![damaged(id)], &mut memory);
+        assert!(part.is_to_rebuild() && !part.may_save() && memory.is_missing(PARTITION, id));
+        part.rebuild(10, &mut memory);
+        assert!(!memory.is_missing(PARTITION, id) && !part.may_save(), "its row stands in the way");
         let forgetting = part.forgetting.take().unwrap();
         assert_eq!((forgetting.customer_ids, forgetting.saved_offset), (vec![id.into()], Some(10)));
         assert!(part.may_save(), "memory need not hold all of the log");
         // Meanwhile another one is met: before its first record, so that the log serves it too.
-        part.admit(vec![damaged("c")], &mut shelf);
+        part.admit(vec![damaged("c")], &mut memory);
         let forgetting = part.forgetting.take().unwrap();
         assert_eq!((forgetting.customer_ids, forgetting.saved_offset), (vec!["c".into()], None));
-        part.go_on(&silent(), &shelf, &tasks(90), false);
+        part.go_on(&silent(), &memory, &tasks(90), false);
         assert!(!part.is_rebuilding);
         part.has_skipped = false;
     }
@@ -157,12 +161,12 @@ fn every_row_that_cannot_be_read_has_the_log_read_again() {
 
 #[test]
 fn the_log_is_read_again_once_all_such_rows_are_known() {
-    let mut shelf = Shelf::default();
-    let mut part = taken_up(&mut shelf);
+    let mut memory = Memory::default();
+    let mut part = taken_up(&mut memory);
     part.has_skipped = true;
-    part.admit(vec![damaged("a")], &mut shelf);
-    assert_eq!((part.is_to_rebuild(), part.unlisted.as_deref()), (false, Some("")));
-    part.admit(vec![damaged("b")], &mut shelf);
+    part.admit(vec![damaged("a")], &mut memory);
+    assert_eq!((part.is_to_rebuild(), &part.unlisted), (false, &Some(Place::Scan)));
+    part.admit(vec![damaged("b")], &mut memory);
     part.unlisted = None;
     part.look_for_more();
     assert!(part.is_to_rebuild() && part.refused == ["a", "b"]);
@@ -170,42 +174,206 @@ fn the_log_is_read_again_once_all_such_rows_are_known() {
 
 #[test]
 fn a_row_whose_customer_is_in_memory_is_of_no_interest() {
-    let mut shelf = Shelf::default();
-    let mut part = taken_up(&mut shelf);
-    shelf.0.of_mut(PARTITION).slot("a", hash64("a"));
-    part.admit(vec![damaged("a")], &mut shelf);
+    let mut memory = Memory::default();
+    let mut part = taken_up(&mut memory);
+    memory.0.of_mut(PARTITION).slot("a", hash64("a"));
+    part.admit(vec![damaged("a")], &mut memory);
     assert!(part.refused.is_empty());
 }
 
 #[test]
 fn what_is_ahead_of_the_committed_offset_is_forgotten() {
-    let mut shelf = Shelf::default();
+    let mut memory = Memory::default();
     let mut part = Part::new(PARTITION, 1);
-    part.hold(claim(Some(91)), &mut shelf);
-    assert_eq!(part.take_up(BEGINS, 2, &mut shelf).map(|begins| begins.from), Some(10));
+    part.hold(claim(Some(91)), &mut memory);
+    assert_eq!(part.take_up(BEGINS, 2, &mut memory).map(|begins| begins.from), Some(10));
     assert!(matches!(part.base, Base::Useless(HOLDER)) && !part.may_save());
 }
 
 #[test]
 fn after_somebody_else_had_it_memory_is_read_anew_even_from_nothing() {
-    let mut shelf = Shelf::default();
-    let mut part = taken_up(&mut shelf);
-    shelf.0.of_mut(PARTITION).slot("a", hash64("a"));
-    part.fenced(&mut shelf);
+    let mut memory = Memory::default();
+    let mut part = taken_up(&mut memory);
+    memory.0.of_mut(PARTITION).slot("a", hash64("a"));
+    part.fenced(&mut memory);
     assert!(!part.may_save());
-    part.hold(claim(None), &mut shelf);
+    part.hold(claim(None), &mut memory);
     assert!(!part.may_save(), "memory may know of rows that are gone");
-    assert_eq!(part.take_up(BEGINS, 3, &mut shelf).map(|begins| begins.from), Some(10));
-    assert_eq!((shelf.changed(PARTITION), part.may_save()), (0, true));
-    assert!(shelf.is_missing(PARTITION, "a"));
+    assert_eq!(part.take_up(BEGINS, 3, &mut memory).map(|begins| begins.from), Some(10));
+    assert_eq!((memory.changed(PARTITION), part.may_save()), (0, true));
+    assert!(memory.is_missing(PARTITION, "a"));
 }
 
 #[test]
 fn records_that_left_the_topic_unsaved_are_told_of_once() {
-    let mut shelf = Shelf::default();
+    let mut memory = Memory::default();
     let mut part = Part::new(PARTITION, 1);
-    part.hold(claim(Some(50)), &mut shelf);
+    part.hold(claim(Some(50)), &mut memory);
     let begins = Beginning { first: 70, from: 70, ..BEGINS };
-    assert_eq!(part.take_up(begins, 2, &mut shelf).map(|begins| begins.from), Some(70));
+    assert_eq!(part.take_up(begins, 2, &mut memory).map(|begins| begins.from), Some(70));
     assert_eq!((part.lost.take(), part.lost.take()), (Some(20), None));
+}
+
+const STORED: usize = 3_000;
+
+/// The file in `directory`.
+fn open(directory: &std::path::Path) -> Opened {
+    let location = Location::Sqlite(directory.join("snapshots.db"));
+    location.open(&Stream { group_id: "group".to_owned(), topic: "topic".to_owned() })
+}
+
+/// Custody of a partition, taken up, of which a file stores customers.
+fn custody(directory: &std::path::Path, memory: &mut Memory) -> Custody {
+    let mut store = open(directory).unwrap();
+    let holder = store.claim(PARTITION, "before").unwrap().holder;
+    let mut state = Vec::new();
+    encode(&CustomerState::default(), &mut state);
+    let ids: Vec<String> = (0..STORED).map(|n| format!("c{n}")).collect();
+    let row = |id| SavedCustomer { customer_id: id, applied_offset: 20, state: &state };
+    let rows: Vec<_> = ids.iter().map(|id| row(id)).collect();
+    store.save(holder, &rows, Some(50)).unwrap();
+    let directory = directory.to_owned();
+    let settings = Snapshots {
+        open: Arc::new(move || open(&directory)),
+        complain: Arc::new(|said| assert_eq!(said, None)),
+        owner: "me".to_owned(),
+        policy: Policy::default(),
+        goes_on_incomplete: true,
+        budget: Budget::new(1 << 30),
+    };
+    let mut custody = Custody::start(&settings).unwrap();
+    let begins = custody.adopt(BEGINS, &Stopwatch::start(), memory);
+    assert_eq!(begins.from, 50);
+    custody
+}
+
+fn fetch(custody: &mut Custody, memory: &mut Memory, ids: &[&str]) -> Option<u64> {
+    fetch_before(90, custody, memory, ids)
+}
+
+/// As the partition does that has been judged up to an offset.
+fn fetch_before(
+    judged_until: i64,
+    custody: &mut Custody,
+    memory: &mut Memory,
+    ids: &[&str],
+) -> Option<u64> {
+    let missing = ids.iter().map(|id| (PARTITION, (*id).to_owned())).collect();
+    let mut tasks = Tasks::default();
+    tasks.assign(PARTITION, 50, judged_until);
+    custody.fetch(&missing, memory, &tasks, Duration::from_secs(20))
+}
+
+#[test]
+fn who_is_read_ahead_needs_no_database_on_return_unless_memory_was_needed() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut memory = Memory::default();
+    let mut custody = custody(directory.path(), &mut memory);
+    assert_eq!(fetch(&mut custody, &mut memory, &["c1", "new"]), Some(1), "before it is read");
+    while custody.is_listing() {
+        custody.turn(&mut memory, &tasks(50), &mut |_| ());
+    }
+    assert!(custody.shelf_bytes() > STORED && custody.has_news());
+    assert_eq!(memory.0.customers(), 1, "who was asked for; nobody is decoded before they pay");
+    let is_missing = |memory: &Memory, id: &str| memory.is_missing(PARTITION, id);
+    assert!(is_missing(&memory, "c2") && !is_missing(&memory, "c1"));
+    assert!(!is_missing(&memory, "nobody"), "all who are stored are known");
+    assert_eq!(fetch(&mut custody, &mut memory, &["c2", "c3"]), Some(0));
+    assert!(custody.has_news() && !is_missing(&memory, "c2") && !is_missing(&memory, "c3"));
+    assert_eq!(memory.0.of(PARTITION).unwrap().iter().last().unwrap().applied_offset(), 20);
+    assert!(custody.clear_shelves(usize::MAX) > STORED);
+    assert_eq!(custody.shelf_bytes(), 0);
+    assert_eq!(fetch(&mut custody, &mut memory, &["c4", "c5"]), Some(2));
+    assert!(!is_missing(&memory, "c4") && !is_missing(&memory, "c5"));
+}
+
+#[test]
+fn many_who_are_missing_from_many_records_wait_for_the_scan() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut memory = Memory::default();
+    let mut custody = custody(directory.path(), &mut memory);
+    let ids: Vec<String> = (0..100).map(|n| format!("c{n}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let many = 100_000;
+    assert_eq!(fetch_before(many, &mut custody, &mut memory, &ids), None, "they are not asked for");
+    assert_eq!(fetch_before(many, &mut custody, &mut memory, &ids[..9]), Some(9));
+    while custody.is_listing() {
+        custody.turn(&mut memory, &tasks(50), &mut |_| ());
+    }
+    assert_eq!(fetch_before(many, &mut custody, &mut memory, &ids[9..]), Some(0));
+    assert_eq!(memory.0.customers(), 100);
+}
+
+#[test]
+fn who_was_asked_for_leaves_the_shelf_whichever_answer_comes_first() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut memory = Memory::default();
+    let mut custody = custody(directory.path(), &mut memory);
+    while custody.is_listing() {
+        custody.turn(&mut memory, &tasks(50), &mut |_| ());
+    }
+    let row = custody.parts[0].shelf.take("c7").expect("it was read ahead");
+    custody.parts[0].shelf.put(row.clone());
+    let (adoption, before) = (custody.parts[0].adoption, custody.shelf_bytes());
+    let customer_ids = vec!["c7".to_owned()];
+    let loaded = Answer::Loaded { adoption, customer_ids, customers: vec![row.into()] };
+    custody.take_in(loaded, &mut memory);
+    assert!(custody.shelf_bytes() < before && custody.parts[0].shelf.take("c7").is_none());
+    assert!(!memory.is_missing(PARTITION, "c7"));
+}
+
+#[test]
+fn what_was_asked_for_before_an_eviction_is_asked_for_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut memory = Memory::default();
+    let mut custody = custody(directory.path(), &mut memory);
+    let missing: BTreeSet<_> = [(PARTITION, "c7".to_owned())].into();
+    assert_eq!(custody.fetch(&missing, &mut memory, &tasks(50), Duration::ZERO), None);
+    memory.1 += 1;
+    let answer = custody.reader.wait(Duration::from_secs(20)).expect("an answer");
+    custody.take_in(answer, &mut memory);
+    assert!(memory.is_missing(PARTITION, "c7"), "the answer may be older than what was evicted");
+    assert_eq!(fetch(&mut custody, &mut memory, &["c7"]), Some(1));
+    assert!(!memory.is_missing(PARTITION, "c7"));
+}
+
+#[test]
+fn a_failing_scan_is_not_begun_again_for_rows_that_cannot_be_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut memory = Memory::default();
+    let mut custody = custody(directory.path(), &mut memory);
+    let adoption = custody.parts[0].adoption;
+    let page = |next, has_failed| {
+        let (customers, refused, ids) = Default::default();
+        Answer::Page { adoption, customers, refused, ids, next, has_failed }
+    };
+    custody.take_in(page(Some(Place::Ids(String::new())), true), &mut memory);
+    custody.parts[0].admit(vec![damaged("c1")], &mut memory);
+    custody.take_in(page(None, false), &mut memory);
+    custody.parts[0].has_skipped = true;
+    custody.parts[0].look_for_more();
+    assert!(!custody.is_listing() && custody.parts[0].is_to_rebuild());
+}
+
+#[test]
+fn the_largest_of_what_cannot_be_saved_in_time_is_given_up() {
+    for (most, kept) in [(0.0, vec![]), (4.0, vec![11, 12]), (99.0, vec![11, 12, 13])] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut memory = Memory::default();
+        let mut custody = custody(directory.path(), &mut memory);
+        for (partition, customers) in [(13, 9), (11, 1), (12, 3)] {
+            custody.parts.push(Part::new(partition, 0));
+            for n in 0..customers {
+                let id = format!("c{n}");
+                let customers = memory.0.of_mut(partition);
+                let slot = customers.slot(&id, hash64(&id));
+                customers.applied(slot, 60);
+            }
+        }
+        custody.lose_what_takes_too_long(&[11, 12, 13], &memory, most);
+        let mut left: Vec<i32> = custody.parts.iter().map(|part| part.partition).collect();
+        left.retain(|&partition| partition != PARTITION);
+        left.sort_unstable();
+        assert_eq!(left, kept, "{most}");
+    }
 }
