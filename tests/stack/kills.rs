@@ -4,14 +4,18 @@
 //! started are killed. A killed process leaves alerts without offsets, or a transaction that nobody
 //! ends; its successor has to rebuild windows of days, half of what makes an alert. Against what
 //! came out stand two counts: `payments.py` from the seed, and the service itself, undisturbed, in
-//! another group over the same records.
+//! another group over the same records. Both leave every customer in the database, and those have
+//! to be the same to the byte.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::json;
+use synfinance::database::{Location, Stream};
 
 use crate::cluster;
 use crate::oracle::Verdict;
+use crate::servers;
 use crate::service::{Service, merge};
 use crate::stage::{PARTITIONS, Stage};
 
@@ -67,16 +71,47 @@ fn killed(delivery: &str, isolation: &str) -> Verdict {
     let verdict = Verdict::new(&sent.expected(), &alerts);
     verdict.print(&format!("{} x kill -9, {delivery}, against python", kills()));
     verdict.assert_none_missed();
-    let undisturbed = undisturbed(&stage);
+    let (undisturbed, unkilled) = undisturbed(&stage);
     let verdict = Verdict::new(&undisturbed, &alerts);
     verdict.print(&format!("{} x kill -9, {delivery}, against an undisturbed run", kills()));
     verdict.assert_none_missed();
+    let customers = stored(&stage);
+    let differs = unkilled.iter().find(|&(of, state)| customers.get(of) != Some(state));
+    assert!(differs.is_none(), "remembered otherwise than without kills: {differs:?}");
+    assert_eq!(customers.len(), unkilled.len());
+    println!("{} x kill -9, {delivery}: {} customers, all the same", kills(), customers.len());
     verdict
 }
 
-/// The alerts of one process with one worker that nobody kills, over the same records. Scores are
-/// compared field by field.
-fn undisturbed(stage: &Stage) -> Vec<serde_json::Value> {
+/// What is stored of every customer: up to which offset, and the state.
+type Stored = BTreeMap<(i32, String), (i64, Vec<u8>)>;
+
+fn stored(stage: &Stage) -> Stored {
+    let location = Location::parse(servers::postgres()).expect("a URL");
+    let stream = Stream { group_id: stage.group.clone(), topic: stage.transactions.clone() };
+    let mut store = location.open(&stream).expect("a database");
+    let mut stored = Stored::new();
+    for at in store.progress().expect("partitions") {
+        assert_eq!(at.owner, None, "partition {} was not let go", at.partition);
+        let mut scan = store.scan(at.partition).expect("customers");
+        loop {
+            let more = scan.next().expect("customers");
+            if more.is_empty() {
+                break;
+            }
+            stored.extend(
+                more.into_iter()
+                    .map(|row| ((at.partition, row.customer_id), (row.applied_offset, row.state))),
+            );
+        }
+    }
+    assert!(!stored.is_empty());
+    stored
+}
+
+/// The alerts of one process with one worker that nobody kills, over the same records, and what it
+/// remembers. Scores are compared field by field.
+fn undisturbed(stage: &Stage) -> (Vec<serde_json::Value>, Stored) {
     let quiet = Stage {
         alerts: format!("{}-quiet", stage.alerts),
         group: format!("{}-quiet", stage.group),
@@ -96,7 +131,7 @@ fn undisturbed(stage: &Stage) -> Vec<serde_json::Value> {
     for alert in &mut alerts {
         alert.as_object_mut().expect("an alert").remove("scored_at");
     }
-    alerts
+    (alerts, stored(&quiet))
 }
 
 #[test]
