@@ -24,7 +24,8 @@ pub(super) fn line(level: RDKafkaLogLevel, facility: &str, line: &str) {
 /// An error that librdkafka itself goes on after, such as a broker that is away.
 pub(super) fn passing(error: &KafkaError, detail: &str) {
     match error.rdkafka_error_code() {
-        // Whoever wants to know where a partition ends is told so, and librdkafka calls it an error.
+        // Whoever wants to know where a partition ends is told so, and librdkafka calls it an
+        // error.
         Some(RDKafkaErrorCode::PartitionEOF) => return,
         // That follows from what was said of each broker, and is said again at every try.
         Some(RDKafkaErrorCode::AllBrokersDown) => {
