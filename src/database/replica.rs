@@ -103,7 +103,7 @@ impl Copy {
         if self.replica.has_failed_scan.swap(false, Ordering::AcqRel) {
             return None;
         }
-        if self.since_failed.as_ref().is_some_and(|since| since.elapsed() < REST) {
+        if self.is_resting() {
             return None;
         }
         match open(&self.options, self.replica.clone()) {
@@ -121,7 +121,7 @@ impl Copy {
         action: &'static str,
         query: &impl AsyncFn(&PgPool) -> Result<T, sqlx::Error>,
     ) -> Option<T> {
-        if self.since_failed.as_ref().is_some_and(|since| since.elapsed() < REST) {
+        if self.is_resting() {
             return None;
         }
         let (asking, pool, replica) = (&self.asking, &self.pool, &self.replica);
@@ -143,6 +143,11 @@ impl Copy {
                 None
             }
         }
+    }
+
+    /// Whether it failed a moment ago.
+    fn is_resting(&self) -> bool {
+        self.since_failed.as_ref().is_some_and(|since| since.elapsed() < REST)
     }
 
     fn failed(&mut self, error: &StoreError) {

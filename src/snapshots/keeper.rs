@@ -26,6 +26,8 @@ use crate::state::customer::CustomerState;
 use crate::state::snapshot::{SnapshotError, decode};
 use pages::Pages;
 
+pub use pages::Page;
+
 /// Around how long a database that is away is left alone.
 const FIRST_REST: Duration = Duration::from_millis(50);
 const LONGEST_REST: Duration = Duration::from_secs(2);
@@ -132,16 +134,8 @@ pub enum Answer {
     Page {
         /// As in the order.
         adoption: u64,
-        /// As they were stored, which was checked.
-        customers: Vec<StoredCustomer>,
-        /// Those whose rows cannot be read.
-        refused: Vec<Returned>,
-        /// Who they are, where their states were not wanted.
-        ids: Vec<String>,
-        /// Where the next page begins; `None`: there is none.
-        next: Option<Place>,
-        /// Scans of the partition fail again and again: ids alone can be read.
-        has_failed: bool,
+        /// What it says.
+        page: Page,
     },
     /// A save is stored in part: the database has failed in between and may have lost what it had
     /// taken before. Nothing is promised about it.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Answer, Place};
+use super::{Answer, Place, Returned};
 use crate::clock::Stopwatch;
-use crate::database::{Scan, SnapshotStore, StoreError};
+use crate::database::{Scan, SnapshotStore, StoreError, StoredCustomer};
 use crate::error::with_causes;
 use crate::state::snapshot::check;
 
@@ -21,6 +21,21 @@ const PAGE_TIME: (Duration, Duration) = (Duration::from_millis(5), Duration::fro
 /// Scans of a partition that may fail while the database answers otherwise: it may have no
 /// connection to spare, or not be able to read something.
 const MAX_FAILURES: u32 = 2;
+
+/// A page of the customers that a partition has.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// As they were stored, which was checked.
+    pub customers: Vec<StoredCustomer>,
+    /// Those whose rows cannot be read.
+    pub refused: Vec<Returned>,
+    /// Who they are, where their states were not wanted.
+    pub ids: Vec<String>,
+    /// Where the next page begins; `None`: there is none.
+    pub next: Option<Place>,
+    /// Scans of the partition fail again and again: ids alone can be read.
+    pub has_failed: bool,
+}
 
 /// The scan that is under way, and how it goes.
 pub(super) struct Pages {
@@ -63,13 +78,14 @@ impl Pages {
         let is_on = match from {
             Place::Ids(after) => {
                 self.end();
-                return ids(store, (partition, adoption), after);
+                let page = ids(store, partition, after)?;
+                return Ok(Answer::Page { adoption, page });
             }
             Place::Scan => false,
             Place::ScanOn => true,
         };
         let error = match self.scan_on(store, (partition, adoption), is_on) {
-            Ok(answer) => return Ok(answer),
+            Ok(page) => return Ok(Answer::Page { adoption, page }),
             Err(error) => error,
         };
         store.ids(partition, "", 1)?;
@@ -81,8 +97,7 @@ impl Pages {
         let error = with_causes(&error);
         tracing::warn!(partition, error, has_failed, "reading customers ahead has failed");
         let next = Some(if has_failed { Place::Ids(String::new()) } else { Place::Scan });
-        let (customers, refused, ids) = Default::default();
-        Ok(Answer::Page { adoption, customers, refused, ids, next, has_failed })
+        Ok(Answer::Page { adoption, page: Page { next, has_failed, ..Page::default() } })
     }
 
     fn scan_on(
@@ -90,44 +105,38 @@ impl Pages {
         store: &mut dyn SnapshotStore,
         (partition, adoption): (i32, u64),
         is_on: bool,
-    ) -> Result<Answer, StoreError> {
+    ) -> Result<Page, StoreError> {
         let mut scan = match self.scan.take().filter(|(of, _)| is_on && *of == adoption) {
             Some((_, scan)) => scan,
             None => store.scan(partition)?,
         };
         let (shortest, longest) = PAGE_TIME;
         let (limit, asked) = (self.load_time.clamp(shortest, longest), Stopwatch::start());
-        let (mut customers, mut refused) = (Vec::new(), Vec::new());
-        let mut next = Some(Place::ScanOn);
-        while customers.len() < PAGE {
+        let mut page = Page { next: Some(Place::ScanOn), ..Page::default() };
+        while page.customers.len() < PAGE {
             let more = scan.next()?;
             if more.is_empty() {
-                next = None;
+                page.next = None;
                 break;
             }
             for row in more {
                 match check(&row.state) {
-                    Err(_) if row.erased_at_ms.is_none() => refused.push(row.into()),
-                    _ => customers.push(row),
+                    Err(_) if row.erased_at_ms.is_none() => page.refused.push(row.into()),
+                    _ => page.customers.push(row),
                 }
             }
             if asked.elapsed() > limit {
                 break;
             }
         }
-        self.scan = next.as_ref().map(|_| (adoption, scan));
-        Ok(Answer::Page { adoption, customers, refused, ids: Vec::new(), next, has_failed: false })
+        self.scan = page.next.as_ref().map(|_| (adoption, scan));
+        Ok(page)
     }
 }
 
-fn ids(
-    store: &mut dyn SnapshotStore,
-    (partition, adoption): (i32, u64),
-    after: &str,
-) -> Result<Answer, StoreError> {
+fn ids(store: &mut dyn SnapshotStore, partition: i32, after: &str) -> Result<Page, StoreError> {
     let ids = store.ids(partition, after, PAGE_OF_IDS)?;
     let last = ids.last().filter(|_| ids.len() >= PAGE_OF_IDS as usize);
     let next = last.cloned().map(Place::Ids);
-    let (customers, refused) = Default::default();
-    Ok(Answer::Page { adoption, customers, refused, ids, next, has_failed: false })
+    Ok(Page { ids, next, ..Page::default() })
 }

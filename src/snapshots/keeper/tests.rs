@@ -312,9 +312,8 @@ fn pages(
         let is_scan = !matches!(from_here, Place::Ids(_));
         keeper.order(Order::Page { partition, adoption: 8, from: from_here }).unwrap();
         let answer = keeper.wait(SOON);
-        let Some(Answer::Page { adoption: 8, customers, refused, ids, next, .. }) = answer else {
-            panic!("{answer:?}")
-        };
+        let Some(Answer::Page { adoption: 8, page }) = answer else { panic!("{answer:?}") };
+        let Page { customers, refused, ids, next, .. } = page;
         assert!(if is_scan { ids.is_empty() } else { customers.is_empty() });
         from = next;
         Some((customers, refused, ids))
@@ -354,7 +353,7 @@ fn a_scan_that_failed_begins_again_and_then_ids_do() {
     let page = |from| {
         keeper.order(Order::Page { partition: 3, adoption: 8, from }).unwrap();
         match keeper.wait(SOON) {
-            Some(Answer::Page { customers, next, has_failed, .. }) => {
+            Some(Answer::Page { page: Page { customers, next, has_failed, .. }, .. }) => {
                 (!customers.is_empty(), next.unwrap(), has_failed)
             }
             answer => panic!("{answer:?}"),
@@ -380,7 +379,10 @@ fn a_database_that_is_away_is_no_failure_of_a_scan() {
         desk.away(2);
         keeper.order(Order::Page { partition: 3, adoption: 8, from: Place::ScanOn }).unwrap();
         let answer = keeper.wait(SOON);
-        assert!(matches!(answer, Some(Answer::Page { has_failed: false, .. })), "{answer:?}");
+        assert!(
+            matches!(answer, Some(Answer::Page { page: Page { has_failed: false, .. }, .. })),
+            "{answer:?}"
+        );
     }
     assert_eq!(desk.state().complaints.last(), Some(&false));
 }

@@ -10,22 +10,12 @@
 //! Where a row cannot be read, all are read, to know every such row before the log is read again.
 
 use super::Custody;
-use crate::database::StoredCustomer;
-use crate::snapshots::{Order, Place, Returned};
+use crate::snapshots::{Order, Page, Place};
 use crate::worker::score::Score;
 
 /// The share of the memory that may be filled by reading ahead: a save takes what has changed
 /// since, and what is evicted costs a query to have again.
 const AHEAD_SHARE: (usize, usize) = (3, 4);
-
-/// What an answer says of a page.
-pub(super) struct Page {
-    pub(super) customers: Vec<StoredCustomer>,
-    pub(super) refused: Vec<Returned>,
-    pub(super) ids: Vec<String>,
-    pub(super) next: Option<Place>,
-    pub(super) has_failed: bool,
-}
 
 /// Reading ahead, as far as it has come.
 #[derive(Debug, Default)]

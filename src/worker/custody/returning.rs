@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Custody;
-use super::listing::Page;
 use super::part::Part;
 use crate::clock::Stopwatch;
 use crate::limits::MAX_LOADED_CUSTOMERS;
@@ -121,10 +120,7 @@ impl Custody {
                     scorer.met_in_store(part.partition, id);
                 }
             }
-            Answer::Page { adoption, customers, refused, ids, next, has_failed } => {
-                let page = Page { customers, refused, ids, next, has_failed };
-                self.take_page(adoption, page, scorer);
-            }
+            Answer::Page { adoption, page } => self.take_page(adoption, page, scorer),
             _ => {}
         }
     }

@@ -7,7 +7,7 @@ use super::part::{Base, Part};
 use super::*;
 use crate::database::{Claim, Location, Opened, SavedCustomer, Stream};
 use crate::engine::{self, Decision, EngineError};
-use crate::snapshots::{Place, Returned};
+use crate::snapshots::{Page, Place, Returned};
 use crate::state::customer::CustomerState;
 use crate::state::customers::Customers;
 use crate::state::hash::hash64;
@@ -343,9 +343,9 @@ fn a_failing_scan_is_not_begun_again_for_rows_that_cannot_be_read() {
     let mut memory = Memory::default();
     let mut custody = custody(directory.path(), &mut memory);
     let adoption = custody.parts[0].adoption;
-    let page = |next, has_failed| {
-        let (customers, refused, ids) = Default::default();
-        Answer::Page { adoption, customers, refused, ids, next, has_failed }
+    let page = |next, has_failed| Answer::Page {
+        adoption,
+        page: Page { next, has_failed, ..Page::default() },
     };
     custody.take_in(page(Some(Place::Ids(String::new())), true), &mut memory);
     custody.parts[0].admit(vec![damaged("c1")], &mut memory);
