@@ -66,9 +66,13 @@ impl Feature {
         CATALOG.iter().find(|feature| feature.name == name).ok_or_else(|| nearest(name))
     }
 
-    /// The sentence that says its value.
+    /// The sentence that says its value. A distance that nobody knows has the value of none.
     pub fn message(&self, value: f64) -> String {
-        self.sentence.replace("{}", &self.unit.format(value))
+        let said = self.sentence.replace("{}", &self.unit.format(value));
+        if value == self.neutral && self.needs.contains("position") {
+            return said + ", or no position";
+        }
+        said
     }
 }
 
@@ -141,6 +145,8 @@ mod tests {
         let cases = [
             (FeatureId::TxnFrequency1h, 7.0, "7 transactions within the last hour"),
             (FeatureId::TravelVelocityKmh, 1234.5, "1234 km/h from the previous place"),
+            (FeatureId::TravelVelocityKmh, 0.0, "0 km/h from the previous place, or no position"),
+            (FeatureId::DistanceFromHome, 0.4, "0 km from home"),
             (FeatureId::DeclinedRate7d, 0.25, "25 % of this week's transactions were declined"),
             (FeatureId::SecondsSinceLastTxn, 300.0, "5 min since the previous transaction"),
             (FeatureId::NewDeviceFlag, 1.0, "first payment with this device"),
