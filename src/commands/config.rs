@@ -1,15 +1,18 @@
 //! `config`: is the configuration valid, and what is in effect?
 //!
-//! Reading and checking happen before any command runs, so a check that gets here has passed.
+//! Reading and checking keys happens before any command runs, so a check that gets here has passed
+//! that. What is left is what `run` finds out before it talks to anybody: files and properties.
 
 use clap::Subcommand;
 
 use super::output;
+use super::run::prepare;
 use crate::config::Loaded;
+use crate::{registry, service};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Arguments {
-    /// Say whether the configuration is valid; everything wrong is listed at once
+    /// Say whether `run` could start with it; reads the files it names and asks no server
     #[command(after_help = "Example:\n  \
         SYNFINANCE_ENV=production synfinance --config site.yaml config check")]
     Check,
@@ -26,7 +29,17 @@ pub(super) enum Arguments {
 
 pub(super) fn run(arguments: &Arguments, loaded: &Loaded) -> anyhow::Result<()> {
     match arguments {
-        Arguments::Check => output::print("ok: the configuration is valid"),
+        Arguments::Check => {
+            let settings = &loaded.settings;
+            let (service, _) = prepare(settings)?;
+            service::connection(&settings.stream)?;
+            registry::Schemas::check(&settings.schema_registry)?;
+            let model = &service.model;
+            output::print(&format!(
+                "ok: the configuration is valid, with model {} {} alerting from {}",
+                model.name, model.version, model.threshold
+            ))
+        }
         Arguments::Show { json: true } => output::print_json(&loaded.to_json()),
         Arguments::Show { json: false } => output::print(&loaded.to_yaml()),
     }

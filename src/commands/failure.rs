@@ -39,7 +39,10 @@ fn is_usage(error: &anyhow::Error) -> bool {
             || cause.downcast_ref().is_some_and(http::Error::is_configuration)
             || of_batch(cause) == Some(batch::ErrorKind::Usage)
             || cause.downcast_ref().is_some_and(registry::Error::is_usage)
-            || matches!(cause.downcast_ref(), Some(kafka::Error::Reserved { .. }))
+            || matches!(
+                cause.downcast_ref(),
+                Some(kafka::Error::Reserved { .. } | kafka::Error::Property { .. })
+            )
     })
 }
 

@@ -40,6 +40,17 @@ pub(super) fn run(
 ) -> anyhow::Result<()> {
     let interrupt = Interrupt::listen()?;
     let hangup = Hangup::listen()?;
+    let (service, make) = prepare(settings)?;
+    let mut idle = || {
+        if hangup.was_raised() {
+            take_level_over(logging, reread);
+        }
+    };
+    service::run(&service, &make, &interrupt.shared(), &mut idle).context("the service failed")
+}
+
+/// What the service is told, with all files read that it needs.
+pub(super) fn prepare(settings: &Settings) -> anyhow::Result<(service::Settings, service::Make)> {
     let context = engines::context(settings)?;
     let model = engines::model(None, &settings.models)?;
     let forest = Some(engines::forest(&settings.models)?);
@@ -65,12 +76,7 @@ pub(super) fn run(
     let make: service::Make = Arc::new(move || {
         Engine::for_scoring(context.clone(), model.clone(), forest.clone(), threshold)
     });
-    let mut idle = || {
-        if hangup.was_raised() {
-            take_level_over(logging, reread);
-        }
-    };
-    service::run(&service, &make, &interrupt.shared(), &mut idle).context("the service failed")
+    Ok((service, make))
 }
 
 /// The copy of the database that is read from.

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaConfRes;
 
 use super::Error;
 
@@ -41,14 +43,26 @@ impl Connection {
     /// `properties`.
     ///
     /// # Errors
-    /// [`Error::Reserved`] if a property is not the operator's.
+    /// [`Error::Reserved`] if a property is not the operator's, [`Error::Property`] if librdkafka
+    /// does not take it.
     pub fn new(
         brokers: impl Into<String>,
         properties: BTreeMap<String, String>,
     ) -> Result<Self, Error> {
-        match properties.keys().find(|key| RESERVED.contains(&key.as_str())) {
-            Some(key) => Err(Error::Reserved { key: key.clone() }),
-            None => Ok(Self { brokers: brokers.into(), properties }),
+        if let Some(key) = properties.keys().find(|key| RESERVED.contains(&key.as_str())) {
+            return Err(Error::Reserved { key: key.clone() });
+        }
+        let connection = Self { brokers: brokers.into(), properties };
+        match connection.client(&[], &[]).create_native_config() {
+            Err(KafkaError::ClientConfig(outcome, _, key, _)) => {
+                // Its own words have the value in them, which may be a password.
+                let what = match outcome {
+                    RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN => "knows no property",
+                    _ => "refuses the value of",
+                };
+                Err(Error::Property { key, what })
+            }
+            _ => Ok(connection),
         }
     }
 
@@ -125,6 +139,17 @@ mod tests {
             assert!(error.to_string().contains(key), "{error}");
         }
         connection("linger.ms", "7").unwrap();
+    }
+
+    #[test]
+    fn what_librdkafka_does_not_take_is_named_without_its_value() {
+        for (key, said) in [
+            ("fetch.maximum.bytes", "librdkafka knows no property fetch.maximum.bytes"),
+            ("fetch.max.bytes", "librdkafka refuses the value of fetch.max.bytes"),
+        ] {
+            let error = connection(key, "hunter2").unwrap_err().to_string();
+            assert!(error.starts_with(said) && !error.contains("hunter2"), "{error}");
+        }
     }
 
     #[test]

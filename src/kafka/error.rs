@@ -38,6 +38,14 @@ pub enum Error {
         /// librdkafka's name of it.
         key: String,
     },
+    /// A property that there is not, or a value that it cannot have.
+    #[error("librdkafka {what} {key}, correct stream.kafka")]
+    Property {
+        /// librdkafka's name of it.
+        key: String,
+        /// What it does about it.
+        what: &'static str,
+    },
     /// librdkafka refuses the properties.
     #[error("no {role} for brokers {brokers}, check stream.brokers and stream.kafka")]
     Create {

@@ -98,6 +98,18 @@ impl Schemas {
         Ok(Self(Arc::new(source)))
     }
 
+    /// Whether there could be an answer: the address is one, the table's files are schemas. Asks no
+    /// server.
+    ///
+    /// # Errors
+    /// As for [`Self::start`].
+    pub fn check(settings: &config::SchemaRegistry) -> Result<(), Error> {
+        match &settings.url {
+            Some(url) => Client::new(url, settings).map(drop),
+            None => Fixed::read(&settings.fixed).map(drop),
+        }
+    }
+
     /// What is known of an id, at once. The first question for an id has it fetched in the
     /// background, for as long as it takes; until then it is pending. That there is no such schema
     /// is believed for [`Pace::unknown_for`] and then asked again.

@@ -30,7 +30,7 @@ pub fn snapshot_stream(stream: &Stream) -> database::Stream {
 /// The cluster that the settings name.
 ///
 /// # Errors
-/// [`kafka::Error::Reserved`] if a property is not the operator's.
+/// As for [`Connection::new`].
 pub fn connection(stream: &Stream) -> Result<Connection, kafka::Error> {
     let properties =
         stream.kafka.iter().map(|(key, value)| (key.clone(), value.expose().to_owned()));
