@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo build test lint bench bench-stream drill fuzz train deny advisories clean rust
+.PHONY: help demo build test lint bench bench-stream bench-recovery drill fuzz train deny advisories clean rust
 
 BINARY := target/release/synfinance
 PYTHON = $$(.ci/setup python tests/requirements.txt)
@@ -34,6 +34,10 @@ bench: rust ## Benchmarks; see benches/results for figures with machine and comm
 bench-stream: build ## Throughput, latency and idle cost on a real broker; see benches/stream/run.py
 	@python=$(PYTHON); cache=$(SERVERS); \
 		SYNFINANCE_CACHE="$$cache" "$$python" benches/stream/run.py $(ARGS)
+
+bench-recovery: build ## Seconds without alerts: a process killed, joining, leaving; see benches/stream/recovery.py
+	@python=$(PYTHON); cache=$(SERVERS); \
+		SYNFINANCE_CACHE="$$cache" "$$python" benches/stream/recovery.py $(ARGS)
 
 drill: build ## Failures strike the service on real servers, and a table says what they did to alerts
 	@python=$(PYTHON); cache=$(SERVERS); \

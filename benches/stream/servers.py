@@ -90,7 +90,7 @@ class Process:
 
     def start_again(self):
         """With the same command, where it was."""
-        self.__init__(self.name, self.command, self.directory)
+        Process.__init__(self, self.name, self.command, self.directory)
 
     def stop(self):
         """SIGTERM, and SIGKILL after a minute; the exit code."""
