@@ -176,6 +176,20 @@ impl Engine {
         customers.admit(customer_id, state, applied_offset)
     }
 
+    /// As [`admit`](Engine::admit), for a customer who is not stored like that: there is something
+    /// to save.
+    pub fn admit_changed(
+        &mut self,
+        partition: i32,
+        customer_id: &str,
+        applied_offset: i64,
+        state: CustomerState,
+    ) -> bool {
+        let customers = self.partitions.of_mut(partition);
+        customers.met_in_store(customer_id);
+        customers.admit_changed(customer_id, state, applied_offset)
+    }
+
     /// A customer of a partition is stored. See [`Engine::is_missing`].
     pub fn expect(&mut self, partition: i32, customer_id: &str) {
         self.partitions.of_mut(partition).expect(customer_id);
@@ -223,6 +237,11 @@ impl Engine {
     pub fn settle(&mut self, partition: i32, is_stored: bool) {
         let customers = self.partitions.of_mut(partition);
         if is_stored { customers.settle() } else { customers.put_back() }
+    }
+
+    /// The customers in these slots are stored, of those that were [`cut`](Engine::cut) last.
+    pub fn settle_some(&mut self, partition: i32, slots: &[u32]) {
+        self.partitions.of_mut(partition).settle_some(slots);
     }
 
     /// Takes customers out of memory that are stored as they are, until about `bytes` are free or a

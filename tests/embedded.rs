@@ -86,6 +86,8 @@ impl Score for Tens {
 
     fn settle(&mut self, _: i32, _: bool) {}
 
+    fn settle_some(&mut self, _: i32, _: &[u32]) {}
+
     fn evict(&mut self, _: usize) {}
 
     fn expect(&mut self, _: i32, _: &str) {}
@@ -103,6 +105,8 @@ impl Score for Tens {
     }
 
     fn admit(&mut self, _: i32, _: &str, _: i64, _: CustomerState) {}
+
+    fn admit_changed(&mut self, _: i32, _: &str, _: i64, _: CustomerState) {}
 
     fn met_in_store(&mut self, _: i32, _: &str) {}
 

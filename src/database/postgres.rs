@@ -2,6 +2,8 @@
 
 mod connect;
 mod cursor;
+mod handover;
+mod progress;
 mod rows;
 
 use sqlx::migrate::Migrator;
@@ -16,7 +18,8 @@ use crate::state::snapshot::VERSION;
 
 use connect::{options_of, pool_of};
 use cursor::Cursor;
-use rows::{progress, stored};
+use progress::{advance, withdraw};
+use rows::{Columns, progress, stored};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/database/migrations/postgres");
 
@@ -109,7 +112,8 @@ impl SnapshotStore for Postgres {
             .execute(&mut *transaction)
             .await?;
             let before = sqlx::query(
-                "select epoch, owner, saved_at is not null as is_saved, saved_offset, highest_offset \
+                "select epoch, owner, saved_at is not null as is_saved, saved_offset, \
+                 highest_offset, handed_over_offset \
                  from partition_progress where stream = $1 and partition = $2 for update",
             )
             .bind(stream)
@@ -135,6 +139,7 @@ impl SnapshotStore for Postgres {
                 holder: Holder { partition, epoch },
                 saved_offset: is_saved.then_some(saved_offset),
                 highest_offset: before.try_get("highest_offset")?,
+                handed_over: before.try_get("handed_over_offset")?,
                 previous: before.try_get("owner")?,
             })
         })
@@ -146,10 +151,7 @@ impl SnapshotStore for Postgres {
         customers: &[SavedCustomer<'_>],
         saved_offset: Option<i64>,
     ) -> Result<(), StoreError> {
-        let ids: Vec<&[u8]> =
-            customers.iter().map(|customer| customer.customer_id.as_bytes()).collect();
-        let offsets: Vec<i64> = customers.iter().map(|customer| customer.applied_offset).collect();
-        let states: Vec<&[u8]> = customers.iter().map(|customer| customer.state).collect();
+        let Columns { ids, offsets, states } = Columns::of(customers);
         self.as_holder("save customers", holder, async |transaction, stream| {
             // Rows alone promise nothing. The saved offset does, and its commit waits for the disk,
             // which brings everything before it there as well, unless the server has restarted in
@@ -182,6 +184,20 @@ impl SnapshotStore for Postgres {
         })
     }
 
+    fn hand_over(
+        &mut self,
+        holder: Holder,
+        chunk: i32,
+        customers: &[SavedCustomer<'_>],
+        offset: Option<i64>,
+    ) -> Result<(), StoreError> {
+        self.insert_handed_over(holder, chunk, customers, offset)
+    }
+
+    fn handed_over(&mut self, holder: Holder) -> Result<Vec<StoredCustomer>, StoreError> {
+        self.select_handed_over(holder)
+    }
+
     fn import(
         &mut self,
         holder: Holder,
@@ -193,6 +209,7 @@ impl SnapshotStore for Postgres {
         let states: Vec<&[u8]> = customers.iter().map(|row| &*row.state).collect();
         let erased: Vec<Option<i64>> = customers.iter().map(|row| row.erased_at_ms).collect();
         self.as_holder("import customers", holder, async |transaction, stream| {
+            withdraw(transaction, (stream, holder.partition)).await?;
             sqlx::query(
                 "insert into customer_state as kept \
                  (stream, partition, customer_id, applied_offset, version, state, erased_at) \
@@ -230,6 +247,15 @@ impl SnapshotStore for Postgres {
     ) -> Result<(), StoreError> {
         let ids: Vec<&[u8]> = customer_ids.iter().map(|id| id.as_bytes()).collect();
         self.as_holder("erase customers", holder, async |transaction, stream| {
+            sqlx::query(
+                "delete from handed_over \
+                 where stream = $1 and partition = $2 and customer_id = any ($3)",
+            )
+            .bind(stream)
+            .bind(holder.partition)
+            .bind(&ids)
+            .execute(&mut **transaction)
+            .await?;
             sqlx::query(
                 "insert into customer_state \
                  (stream, partition, customer_id, applied_offset, version, state, erased_at) \
@@ -284,6 +310,7 @@ impl SnapshotStore for Postgres {
     ) -> Result<(), StoreError> {
         let ids: Vec<&[u8]> = customer_ids.iter().map(|id| id.as_bytes()).collect();
         self.as_holder("forget customers", holder, async |transaction, stream| {
+            withdraw(transaction, (stream, holder.partition)).await?;
             sqlx::query(
                 "delete from customer_state \
                  where stream = $1 and partition = $2 and customer_id = any ($3)",
@@ -309,6 +336,9 @@ impl SnapshotStore for Postgres {
     fn discard(&mut self, holder: Holder) -> Result<(), StoreError> {
         let action = "discard a partition";
         self.change(action, holder, statements::UNSAVE)?;
+        for statement in statements::WITHDRAW {
+            self.change(action, holder, statement)?;
+        }
         while self.change(action, holder, &statements::discard_some())? > 0 {}
         self.change(action, holder, statements::EMPTY).map(drop)
     }
@@ -451,23 +481,4 @@ impl Postgres {
         })?;
         if is_owner { Ok(()) } else { Err(StoreError::Fenced(holder)) }
     }
-}
-
-/// Notes the highest offset of customers that are stored now, and how far the partition is saved,
-/// if that is given.
-async fn advance(
-    transaction: &mut Transaction<'_, Dialect>,
-    (stream, partition): (i32, i32),
-    highest: Option<i64>,
-    saved_offset: Option<i64>,
-) -> Result<(), sqlx::Error> {
-    let query = sqlx::query(
-        "update partition_progress set \
-         highest_offset = greatest(highest_offset, $3), \
-         saved_offset = coalesce($4, saved_offset), \
-         saved_at = case when $4 is null then saved_at else now() end \
-         where stream = $1 and partition = $2",
-    );
-    let query = query.bind(stream).bind(partition).bind(highest.unwrap_or(0)).bind(saved_offset);
-    query.execute(&mut **transaction).await.map(drop)
 }

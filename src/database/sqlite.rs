@@ -3,7 +3,9 @@
 //! Write-ahead logging, so that reading does not wait for saving; a crash of the process loses
 //! nothing, one of the machine at most the last saves, rows and saved offset together.
 
+mod handover;
 mod pages;
+mod progress;
 mod rows;
 
 use std::path::Path;
@@ -23,6 +25,7 @@ use crate::limits::{DATABASE_ANSWER_TIME, DATABASE_CONNECTIONS, DATABASE_LOCK_TI
 use crate::state::snapshot::VERSION;
 
 use pages::Pages;
+use progress::{advance, withdraw};
 use rows::{progress, stored};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/database/migrations/sqlite");
@@ -162,7 +165,8 @@ impl SnapshotStore for Sqlite {
             .execute(&mut *transaction)
             .await?;
             let before = sqlx::query(
-                "select epoch, owner, saved_at is not null as is_saved, saved_offset, highest_offset \
+                "select epoch, owner, saved_at is not null as is_saved, saved_offset, \
+                 highest_offset, handed_over_offset \
                  from partition_progress where stream = ? and partition = ?",
             )
             .bind(self.stream)
@@ -187,6 +191,7 @@ impl SnapshotStore for Sqlite {
                 holder: Holder { partition, epoch },
                 saved_offset: is_saved.then_some(saved_offset),
                 highest_offset: before.try_get("highest_offset")?,
+                handed_over: before.try_get("handed_over_offset")?,
                 previous: before.try_get("owner")?,
             })
         })
@@ -223,6 +228,20 @@ impl SnapshotStore for Sqlite {
         })
     }
 
+    fn hand_over(
+        &mut self,
+        holder: Holder,
+        chunk: i32,
+        customers: &[SavedCustomer<'_>],
+        offset: Option<i64>,
+    ) -> Result<(), StoreError> {
+        self.insert_handed_over(holder, chunk, customers, offset)
+    }
+
+    fn handed_over(&mut self, holder: Holder) -> Result<Vec<StoredCustomer>, StoreError> {
+        self.select_handed_over(holder)
+    }
+
     fn import(
         &mut self,
         holder: Holder,
@@ -230,6 +249,7 @@ impl SnapshotStore for Sqlite {
         saved_offset: Option<i64>,
     ) -> Result<(), StoreError> {
         self.as_holder("import customers", holder, async |transaction, stream| {
+            withdraw(transaction, (stream, holder.partition)).await?;
             for customer in customers {
                 // The maximum of something and null would be null.
                 sqlx::query(
@@ -269,6 +289,15 @@ impl SnapshotStore for Sqlite {
     ) -> Result<(), StoreError> {
         self.as_holder("erase customers", holder, async |transaction, stream| {
             for id in customer_ids {
+                sqlx::query(
+                    "delete from handed_over \
+                     where stream = ? and partition = ? and customer_id = ?",
+                )
+                .bind(stream)
+                .bind(holder.partition)
+                .bind(id.as_bytes())
+                .execute(&mut **transaction)
+                .await?;
                 sqlx::query(
                     "insert into customer_state \
                      (stream, partition, customer_id, applied_offset, version, state, erased_at) \
@@ -326,6 +355,7 @@ impl SnapshotStore for Sqlite {
         saved_offset: Option<i64>,
     ) -> Result<(), StoreError> {
         self.as_holder("forget customers", holder, async |transaction, stream| {
+            withdraw(transaction, (stream, holder.partition)).await?;
             for id in customer_ids {
                 sqlx::query(
                     "delete from customer_state \
@@ -353,6 +383,9 @@ impl SnapshotStore for Sqlite {
     fn discard(&mut self, holder: Holder) -> Result<(), StoreError> {
         let action = "discard a partition";
         self.change(action, holder, statements::UNSAVE)?;
+        for statement in statements::WITHDRAW {
+            self.change(action, holder, statement)?;
+        }
         while self.change(action, holder, &statements::discard_some())? > 0 {}
         self.change(action, holder, statements::EMPTY).map(drop)
     }
@@ -425,23 +458,4 @@ impl SnapshotStore for Sqlite {
             query.fetch_all(&self.pool).await?.iter().map(progress).collect()
         })
     }
-}
-
-/// Notes the highest offset of customers that are stored now, and how far the partition is saved,
-/// if that is given.
-async fn advance(
-    transaction: &mut Transaction<'_, Dialect>,
-    (stream, partition): (i64, i32),
-    highest: Option<i64>,
-    saved_offset: Option<i64>,
-) -> Result<(), sqlx::Error> {
-    let query = sqlx::query(
-        "update partition_progress set \
-         highest_offset = max(highest_offset, ?), \
-         saved_offset = coalesce(?, saved_offset), saved_at = coalesce(?, saved_at) \
-         where stream = ? and partition = ?",
-    );
-    let saved_at = saved_offset.map(|_| now_millis());
-    let query = query.bind(highest.unwrap_or(0)).bind(saved_offset).bind(saved_at);
-    query.bind(stream).bind(partition).execute(&mut **transaction).await.map(drop)
 }

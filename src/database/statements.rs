@@ -14,6 +14,28 @@ pub(super) const UNSAVE: &str = "update partition_progress set saved_offset = 0,
 pub(super) const EMPTY: &str =
     "update partition_progress set highest_offset = 0 where stream = $1 and partition = $2";
 
+/// Nothing is handed over, and what was is gone.
+pub(super) const WITHDRAW: [&str; 2] = [
+    "update partition_progress set handed_over_offset = null where stream = $1 and partition = $2",
+    DROP_HANDED_OVER,
+];
+
+/// Nothing is handed over that does not reach beyond $3, the saved offset: then
+/// [`DROP_HANDED_OVER`] is due.
+pub(super) const WITHDRAW_SAVED: &str = "update partition_progress set handed_over_offset = null \
+    where stream = $1 and partition = $2 and handed_over_offset <= $3";
+
+pub(super) const DROP_HANDED_OVER: &str =
+    "delete from handed_over where stream = $1 and partition = $2";
+
+/// Chunk $3 of what is handed over goes.
+pub(super) const DROP_CHUNK: &str =
+    "delete from handed_over where stream = $1 and partition = $2 and chunk = $3";
+
+/// Everybody who has changed before offset $3 is stored or handed over.
+pub(super) const PROMISE_HANDED_OVER: &str =
+    "update partition_progress set handed_over_offset = $3 where stream = $1 and partition = $2";
+
 /// Some customers go. A few at a time: a statement has a time limit, a partition has none.
 pub(super) fn discard_some() -> String {
     format!(
@@ -30,17 +52,27 @@ pub(super) const PAST_RECORDS: &str = "select past_records from streams where st
 /// them before customers.
 ///
 /// [`begin_anew`]: super::SnapshotStore::begin_anew
-pub(super) fn begin_anew(keeps: bool, now: &str) -> [String; 4] {
+pub(super) fn begin_anew(keeps: bool, now: &str) -> Vec<String> {
     let free = "update partition_progress \
                 set highest_offset = 0, epoch = epoch + 1, owner = null where stream = $1";
-    let [past, customers, saved] = if keeps {
+    let statements = if keeps {
         [
             "update streams set past_records = past_records + \
-             (select cast(coalesce(sum(saved_offset), 0) as bigint) from partition_progress \
-             where stream = $1) where stream = $1",
+             (select cast(coalesce(sum(coalesce(handed_over_offset, saved_offset)), 0) as bigint) \
+             from partition_progress where stream = $1) where stream = $1",
+            "insert into customer_state \
+             (stream, partition, customer_id, applied_offset, version, state) \
+             select stream, partition, customer_id, applied_offset, version, state \
+             from handed_over where stream = $1 and partition in \
+             (select partition from partition_progress \
+             where stream = $1 and handed_over_offset is not null) \
+             on conflict (stream, partition, customer_id) do update set \
+             applied_offset = excluded.applied_offset, version = excluded.version, \
+             state = excluded.state \
+             where customer_state.applied_offset <= excluded.applied_offset",
             "update customer_state set applied_offset = 0 where stream = $1",
             &format!(
-                "update partition_progress set saved_offset = 0, \
+                "update partition_progress set saved_offset = 0, handed_over_offset = null, \
                  saved_at = coalesce(saved_at, {now}) where stream = $1"
             ),
         ]
@@ -49,7 +81,9 @@ pub(super) fn begin_anew(keeps: bool, now: &str) -> [String; 4] {
             "update streams set past_records = 0 where stream = $1",
             "delete from customer_state where stream = $1",
             "update partition_progress set saved_offset = 0, saved_at = null where stream = $1",
+            "update partition_progress set handed_over_offset = null where stream = $1",
         ]
     };
-    [free, past, customers, saved].map(str::to_owned)
+    let handed_over = "delete from handed_over where stream = $1";
+    [free].into_iter().chain(statements).chain([handed_over]).map(str::to_owned).collect()
 }

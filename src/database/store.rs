@@ -21,6 +21,9 @@ pub struct Claim {
     pub saved_offset: Option<i64>,
     /// No customer is stored with a later applied offset.
     pub highest_offset: i64,
+    /// Every customer changed by a record before this offset is stored or handed over; `None`:
+    /// nothing is handed over.
+    pub handed_over: Option<i64>,
     /// Who held the partition and has not let it go: it may have saved less than it has scored.
     pub previous: Option<String>,
 }
@@ -28,7 +31,8 @@ pub struct Claim {
 impl Claim {
     /// The offset behind everything that is stored of the partition, 0 without anything.
     pub fn newest(&self) -> i64 {
-        self.saved_offset.unwrap_or(0).max(self.highest_offset)
+        let saved = self.saved_offset.max(self.handed_over).unwrap_or(0);
+        saved.max(self.highest_offset)
     }
 }
 
@@ -91,6 +95,22 @@ pub trait SnapshotStore: Send {
         customers: &[SavedCustomer<'_>],
         saved_offset: Option<i64>,
     ) -> Result<(), StoreError>;
+
+    /// Hands over to the next owner what has changed since the last save: everybody changed by a
+    /// record before an offset who is not stored like that, `chunk` by chunk. That takes a fraction
+    /// of a save. It counts from when the last chunk has brought the offset, until a save reaches
+    /// it; the first chunk, number 0, takes the place of all that was handed over before. Erasing
+    /// leaves the others alone, whatever else changes what is stored drops it.
+    fn hand_over(
+        &mut self,
+        holder: Holder,
+        chunk: i32,
+        customers: &[SavedCustomer<'_>],
+        offset: Option<i64>,
+    ) -> Result<(), StoreError>;
+
+    /// Customers that were handed over to the holder of this claim, in any order.
+    fn handed_over(&mut self, holder: Holder) -> Result<Vec<StoredCustomer>, StoreError>;
 
     /// As [`save`](Self::save), for customers of another database: when they were erased comes with
     /// them, and is never put back to an earlier time. Who is stored as erased stays so with the

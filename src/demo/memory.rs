@@ -175,6 +175,12 @@ fn look(store: &mut dyn SnapshotStore, world: &generate::Settings) -> Result<Fou
                 newest = newest.max(state.columns.newest());
             }
         }
+        let claim = store.claim(progress.partition, OWNER)?;
+        for customer in store.handed_over(claim.holder)? {
+            let Ok(state) = decode(&customer.state) else { return Ok(Found::Useless) };
+            newest = newest.max(state.columns.newest());
+        }
+        store.release(claim.holder)?;
     }
     let Some(until_ms) = newest else { return Ok(Found::Nothing) };
     // A world ends some time, too.
@@ -300,6 +306,22 @@ mod tests {
         assert_eq!((fresh.past(), fresh.goes_on(&world())), (Past::Nothing, world()));
         drop(fresh);
         assert_eq!(place.past(), Past::Nothing);
+    }
+
+    #[test]
+    fn who_was_handed_over_is_remembered_as_well() {
+        let place = Place::new();
+        place.past();
+        let mut store = place.store();
+        let holders = save(&mut *store, &[0], T0);
+        let newer = save(&mut *store, &[1], T0 + 5);
+        let row = store.load(1, &["c"]).unwrap().remove(0);
+        let later = SavedCustomer { customer_id: "d", applied_offset: 11, state: &row.state };
+        store.hand_over(holders[0], 0, &[later], Some(12)).unwrap();
+        store.discard(newer[0]).unwrap();
+        release(&mut *store, [holders, newer].concat());
+        assert_eq!(place.past(), Past::Kept { transactions: 12, until_ms: T0 + 5 });
+        assert_eq!(store.load(0, &["d"]).unwrap().len(), 1);
     }
 
     #[test]

@@ -25,6 +25,9 @@ use rdkafka::{ClientContext, Offset, TopicPartitionList, bindings};
 use super::error::weigh;
 use super::{Connection, Error, Headers, log};
 
+/// Milliseconds between two heartbeats, if somebody calls [`Consumer::nudge`] as often.
+const HEARTBEAT_MS: &str = "250";
+
 /// How long moving to another offset may take; it only waits for a thread of this process.
 const SEEK_TIME: Duration = Duration::from_secs(10);
 
@@ -104,8 +107,8 @@ impl Record<'_> {
 
 /// A member of a consumer group that reads one topic. Dropping it leaves the group.
 pub struct Consumer {
-    inner: BaseConsumer<Events>,
-    topic: String,
+    pub(super) inner: BaseConsumer<Events>,
+    pub(super) topic: String,
     brokers: String,
     /// Partitions of which everything was taken that there was.
     ends: RefCell<Vec<i32>>,
@@ -116,7 +119,7 @@ type Request = (RDKafkaRespErr, TopicPartitionList);
 
 /// What callbacks leave behind.
 #[derive(Default)]
-struct Events {
+pub(super) struct Events {
     requests: Mutex<VecDeque<Request>>,
     /// Nobody will answer any more: give up partitions at once.
     is_leaving: AtomicBool,
@@ -216,19 +219,19 @@ impl Consumer {
         assignment: Assignment,
     ) -> Result<Self, Error> {
         let brokers = connection.brokers().to_owned();
-        // What is read ahead only takes memory and waits: the next fetch is for when all is taken,
-        // looked for every millisecond. A live topic then costs its brokers at most a thousand
-        // fetches a second and worker instead of one per produced batch. The group is asked often
-        // for its state, because partitions of a rebalance stand still until everybody has heard.
-        // And a member that was killed is missed after ten seconds and not after 45, forty of its
-        // heartbeats later: nobody scores its partitions until then.
+        // A worker that keeps up fetches all the time. One that falls behind has its next fetch
+        // when most is taken, looked for every millisecond: what is read ahead only takes memory
+        // and waits, and brokers in trouble are asked for more at a time and less often. The group
+        // is asked often for its state, because partitions of a rebalance stand still until
+        // everybody has heard. And a member that was killed is missed after ten seconds and not
+        // after 45, forty of its heartbeats later: nobody scores its partitions until then.
         let defaults = [
             ("partition.assignment.strategy", assignment.strategy()),
             ("fetch.wait.max.ms", "100"),
             ("fetch.queue.backoff.ms", "1"),
-            ("queued.min.messages", "1"),
+            ("queued.min.messages", "256"),
             ("queued.max.messages.kbytes", "16384"),
-            ("heartbeat.interval.ms", "250"),
+            ("heartbeat.interval.ms", HEARTBEAT_MS),
             ("session.timeout.ms", "10000"),
         ];
         let fixed = [
@@ -288,6 +291,13 @@ impl Consumer {
             patience = Duration::ZERO;
         }
         Ok(())
+    }
+
+    /// Has librdkafka's main thread look at its heartbeat now: left alone it looks twice a second,
+    /// whatever the interval is. Costs two switches of threads; the main thread waits for nobody,
+    /// so it is waited for without a limit.
+    pub fn nudge(&self) {
+        drop(self.inner.group_metadata());
     }
 
     /// What the group wants and has not been answered.
@@ -464,7 +474,7 @@ impl Consumer {
             .map_err(|source| self.offsets_error("commit", source))
     }
 
-    fn offsets_error(&self, action: &'static str, source: KafkaError) -> Error {
+    pub(super) fn offsets_error(&self, action: &'static str, source: KafkaError) -> Error {
         Error::Offsets {
             action,
             topic: self.topic.clone(),

@@ -14,14 +14,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::admin::Logged;
-use super::{Connection, Error};
+use super::{Connection, Consumer, Error};
 use crate::clock::{Stopwatch, millis};
 
 /// How many offsets before the committed one a record is looked for.
@@ -50,33 +50,46 @@ pub struct Beginning {
     pub is_cut: bool,
 }
 
-/// Where to begin `partitions` of `topic`, so that `memory` before the committed offset of the
-/// group is read again.
+impl Consumer {
+    /// Where the group goes on in `partitions`, of which nothing from before is read again. The
+    /// member's own connections ask: during a rebalance everybody waits for this.
+    ///
+    /// # Errors
+    /// [`Error::Offsets`] if the brokers do not answer within `patience`.
+    pub fn beginnings(
+        &self,
+        partitions: &[i32],
+        patience: Duration,
+    ) -> Result<Vec<Beginning>, Error> {
+        let committed = committed(&self.inner, &self.topic, partitions, patience);
+        let committed = committed.map_err(|source| self.offsets_error("read", source))?;
+        let committed: BTreeMap<i32, i64> = committed.into_iter().collect();
+        let begins = |&partition: &i32| {
+            let ends = self.inner.fetch_watermarks(&self.topic, partition, patience);
+            let (low, high) = ends.map_err(|source| self.offsets_error("read", source))?;
+            Ok(without_memory(partition, committed.get(&partition).copied(), low, high))
+        };
+        partitions.iter().map(begins).collect()
+    }
+}
+
+/// Moves beginnings of `topic` back, so that `memory` before the committed offset of the group is
+/// read again.
 ///
 /// # Errors
 /// [`Error::Create`], or [`Error::Offsets`] if the brokers do not answer within `patience`.
-pub fn beginnings(
+pub fn look_back(
     connection: &Connection,
     group_id: &str,
     topic: &str,
-    partitions: &[i32],
+    beginnings: &mut [&mut Beginning],
     memory: Duration,
     patience: Duration,
-) -> Result<Vec<Beginning>, Error> {
-    let asker = Asker::new(connection, group_id, topic, patience)?;
-    let committed: BTreeMap<i32, i64> = asker.committed(partitions)?.into_iter().collect();
-    let mut beginnings = Vec::with_capacity(partitions.len());
-    let mut firsts = BTreeMap::new();
-    for &partition in partitions {
-        let (low, high) = asker.ends(partition)?;
-        let begins = without_memory(partition, committed.get(&partition).copied(), low, high);
-        if begins.judged_until > low {
-            firsts.insert(partition, low);
-        }
-        beginnings.push(begins);
+) -> Result<(), Error> {
+    if beginnings.iter().all(|begins| begins.judged_until <= begins.first) {
+        return Ok(());
     }
-    asker.look_back(&mut beginnings, &firsts, memory)?;
-    Ok(beginnings)
+    Asker::new(connection, group_id, topic, patience)?.look_back(beginnings, memory)
 }
 
 /// A partition between `low` and `high` that begins where it was committed.
@@ -110,7 +123,25 @@ pub fn committed_offsets(
     partitions: &[i32],
     patience: Duration,
 ) -> Result<Vec<(i32, i64)>, Error> {
-    Asker::new(connection, group_id, topic, patience)?.committed(partitions)
+    let asker = Asker::new(connection, group_id, topic, patience)?;
+    let committed = committed(&asker.inner, topic, partitions, patience);
+    committed.map_err(|source| asker.error(source))
+}
+
+fn committed<C: ConsumerContext>(
+    client: &BaseConsumer<C>,
+    topic: &str,
+    partitions: &[i32],
+    patience: Duration,
+) -> Result<Vec<(i32, i64)>, KafkaError> {
+    let mut asked = TopicPartitionList::with_capacity(partitions.len());
+    for partition in partitions {
+        asked.add_partition(topic, *partition);
+    }
+    let answered = client.committed_offsets(asked, patience)?;
+    // A partition without an answer is not one without a committed offset.
+    answered.elements().iter().try_for_each(|element| element.error())?;
+    Ok(answered.elements().iter().filter_map(offset).collect())
 }
 
 /// A client that asks and is no member.
@@ -147,43 +178,14 @@ impl<'a> Asker<'a> {
         Ok(Self { inner, topic, brokers, patience })
     }
 
-    fn committed(&self, partitions: &[i32]) -> Result<Vec<(i32, i64)>, Error> {
-        let mut asked = TopicPartitionList::with_capacity(partitions.len());
-        for partition in partitions {
-            asked.add_partition(self.topic, *partition);
-        }
-        let answered = self.inner.committed_offsets(asked, self.patience);
-        let answered = answered.map_err(|source| self.error(source))?;
-        // A partition without an answer is not one without a committed offset.
-        for element in answered.elements() {
-            element.error().map_err(|source| self.error(source))?;
-        }
-        Ok(answered.elements().iter().filter_map(offset).collect())
-    }
-
-    /// The first offset of a partition and the one behind the last.
-    fn ends(&self, partition: i32) -> Result<(i64, i64), Error> {
-        let ends = self.inner.fetch_watermarks(self.topic, partition, self.patience);
-        ends.map_err(|source| self.error(source))
-    }
-
-    /// Moves the beginnings of partitions in `firsts`, which has their first offsets, back to where
-    /// the memory before them begins.
-    fn look_back(
-        &self,
-        beginnings: &mut [Beginning],
-        firsts: &BTreeMap<i32, i64>,
-        memory: Duration,
-    ) -> Result<(), Error> {
-        if firsts.is_empty() {
-            return Ok(());
-        }
-        let times = self.times(beginnings, firsts).map_err(|source| self.error(source))?;
+    /// Moves beginnings back to where the memory before them begins.
+    fn look_back(&self, beginnings: &mut [&mut Beginning], memory: Duration) -> Result<(), Error> {
+        let times = self.times(beginnings).map_err(|source| self.error(source))?;
         let memory_ms = millis(memory);
         let since = |&(partition, time): &(i32, i64)| (partition, time.saturating_sub(memory_ms));
         let begins = self.offsets_since(times.iter().map(since))?;
-        for beginning in beginnings {
-            let Some(&low) = firsts.get(&beginning.partition) else { continue };
+        for beginning in beginnings.iter_mut() {
+            let low = beginning.first;
             let found = begins.get(&beginning.partition).copied().unwrap_or(low);
             beginning.from = found.clamp(low, beginning.judged_until);
             beginning.is_cut = beginning.from == low && low > 0;
@@ -193,22 +195,16 @@ impl<'a> Asker<'a> {
 
     /// The timestamps of records shortly before where partitions were judged, in milliseconds.
     /// Partitions where none comes in time are left out.
-    fn times(
-        &self,
-        beginnings: &[Beginning],
-        firsts: &BTreeMap<i32, i64>,
-    ) -> Result<Vec<(i32, i64)>, KafkaError> {
-        let mut list = TopicPartitionList::with_capacity(firsts.len());
-        for beginning in beginnings {
-            if let Some(&low) = firsts.get(&beginning.partition) {
-                let near = Offset::Offset((beginning.judged_until - LOOK_BACK).max(low));
-                list.add_partition_offset(self.topic, beginning.partition, near)?;
-            }
+    fn times(&self, beginnings: &[&mut Beginning]) -> Result<Vec<(i32, i64)>, KafkaError> {
+        let mut list = TopicPartitionList::with_capacity(beginnings.len());
+        for beginning in beginnings.iter().filter(|begins| begins.judged_until > begins.first) {
+            let near = (beginning.judged_until - LOOK_BACK).max(beginning.first);
+            list.add_partition_offset(self.topic, beginning.partition, Offset::Offset(near))?;
         }
         self.inner.assign(&list)?;
         let waited = Stopwatch::start();
         let mut times = BTreeMap::new();
-        while times.len() < firsts.len() && waited.elapsed() < LOOK_TIME.min(self.patience) {
+        while times.len() < list.count() && waited.elapsed() < LOOK_TIME.min(self.patience) {
             match self.inner.poll(POLL) {
                 Some(Ok(record)) => {
                     let time = record.timestamp().to_millis();

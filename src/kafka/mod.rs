@@ -30,7 +30,7 @@ pub use consumer::{Assignment, Consumer, Rebalance, Record};
 pub use copier::{Copier, Destination};
 pub use error::Error;
 pub use headers::Headers;
-pub use history::{Beginning, beginnings, committed_offsets};
+pub use history::{Beginning, committed_offsets, look_back};
 pub use mock::MockCluster;
 pub use producer::{Outgoing, Oversized, Producer};
 pub use raw_headers::RawHeader;

@@ -4,6 +4,7 @@
 //! are bounded in number, so what waits is bounded, and the worker sees that there is no room. Only
 //! an end that is asked for, or somebody else's claim, makes it drop an order.
 
+mod orders;
 mod pages;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use crate::limits::WAITING_ORDERS;
 use crate::retry::Backoff;
 use crate::state::customer::CustomerState;
 use crate::state::snapshot::{SnapshotError, decode};
+use orders::{claim, hand_over, is_whole, save};
 use pages::Pages;
 
 pub use pages::Page;
@@ -56,6 +58,13 @@ pub enum Order {
     },
     /// Store a batch.
     Save(Batch),
+    /// Hand a batch over to the next owner.
+    HandOver {
+        /// The batch, which is a chunk.
+        batch: Batch,
+        /// As in [`Order::Claim`]: whoever has the partition next waits for nothing any more.
+        is_wanted: Arc<AtomicBool>,
+    },
     /// Read customers.
     Load {
         /// Their partition.
@@ -108,8 +117,8 @@ pub enum Place {
 /// What an order came to.
 #[derive(Debug)]
 pub enum Answer {
-    /// The partition is claimed.
-    Claimed(Claim),
+    /// The partition is claimed, and these customers were handed over, in any order.
+    Claimed(Claim, Vec<Returned>),
     /// A batch is stored.
     Saved {
         /// Who saved.
@@ -140,13 +149,20 @@ pub enum Answer {
     /// A save is stored in part: the database has failed in between and may have lost what it had
     /// taken before. Nothing is promised about it.
     Torn(Holder),
+    /// The batch is handed over.
+    HandedOver {
+        /// Who has handed it over.
+        holder: Holder,
+        /// It was the last one.
+        is_last: bool,
+    },
     /// Those customers are removed.
     Forgotten(Holder),
     /// The lost records are noted.
     Marked,
     /// The newest claim of each partition.
     Claims(Vec<Holder>),
-    /// The claim was wanted no more.
+    /// What was ordered was wanted no more.
     Unclaimed,
     /// The partition is let go.
     Released(Holder),
@@ -386,16 +402,16 @@ impl Job {
             Order::Claim { is_wanted, .. } if !is_wanted.load(Ordering::Acquire) => {
                 Answer::Unclaimed
             }
-            Order::Claim { partition, owner, .. } => {
-                Answer::Claimed(store.claim(*partition, owner)?)
+            Order::Claim { partition, owner, .. } => claim(&mut **store, *partition, owner)?,
+            Order::HandOver { is_wanted, .. } if !is_wanted.load(Ordering::Acquire) => {
+                Answer::Unclaimed
+            }
+            Order::HandOver { batch, .. } => {
+                let is_whole = is_whole(&mut self.begun, batch, self.session);
+                hand_over(&mut **store, batch, is_whole)?
             }
             Order::Save(batch) => {
-                if batch.is_first {
-                    self.begun.insert(batch.holder.partition, self.session);
-                }
-                // Rows are taken before they are on the disk, and a server that restarts forgets
-                // them. The promise that ends the save must not be made about those.
-                let is_whole = self.begun.get(&batch.holder.partition) == Some(&self.session);
+                let is_whole = is_whole(&mut self.begun, batch, self.session);
                 save(&mut **store, batch, is_whole, since)?
             }
             Order::Load { partition, adoption, customer_ids } => {
@@ -434,27 +450,6 @@ impl Job {
             }
         })
     }
-}
-
-/// Stores a batch, and promises what it is to promise if the save `is_whole`.
-fn save(
-    store: &mut dyn SnapshotStore,
-    batch: &Batch,
-    is_whole: bool,
-    since: &Stopwatch,
-) -> Result<Answer, StoreError> {
-    let customers = batch.customers();
-    let saved_offset = batch.saved_offset.filter(|_| is_whole);
-    store.save(batch.holder, &customers, saved_offset)?;
-    if saved_offset != batch.saved_offset {
-        return Ok(Answer::Torn(batch.holder));
-    }
-    Ok(Answer::Saved {
-        holder: batch.holder,
-        customers: customers.len(),
-        saved_offset,
-        duration: since.elapsed(),
-    })
 }
 
 #[cfg(test)]

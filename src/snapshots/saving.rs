@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use crate::database::{Holder, SavedCustomer};
-use crate::state::customers::Customers;
+use crate::state::customers::{Customer, Customers};
 use crate::state::snapshot::encode;
 
 /// Most customers of a batch: half a millisecond of a worker's turn, some hundred kilobytes.
@@ -17,6 +17,11 @@ const BATCH_CUSTOMERS: usize = 256;
 
 /// Bytes from which a batch takes no further customer.
 const BATCH_BYTES: usize = 1 << 20;
+
+/// The same for customers who are handed over: nobody else's turn waits then, and each batch is a
+/// statement; and most of them that wait.
+const CHUNK_BYTES: usize = 4 << 20;
+const HELD_CHUNKS: usize = 1;
 
 /// Most batches that wait for their records to be committed: some megabytes, and enough for the
 /// customers of a second between two commits.
@@ -27,10 +32,12 @@ const HELD_BATCHES: usize = 16;
 pub struct Batch {
     /// Who saves.
     pub holder: Holder,
-    /// With this batch everything that had changed before this offset is stored.
+    /// With this batch everything that had changed before this offset is stored, or handed over.
     pub saved_offset: Option<i64>,
     /// With this batch the save begins.
     pub is_first: bool,
+    /// Its number, if it is handed over and not saved.
+    pub chunk: Option<i32>,
     bytes: Vec<u8>,
     rows: Vec<Row>,
     /// Every record that is in it, or promised by it, stands before this offset.
@@ -57,6 +64,33 @@ impl Batch {
         self.rows.iter().map(customer).collect()
     }
 
+    fn new(holder: Holder) -> Self {
+        let (bytes, rows) = (Vec::new(), Vec::new());
+        let (saved_offset, chunk, highest_offset) = (None, None, 0);
+        Self { holder, saved_offset, chunk, is_first: false, bytes, rows, highest_offset }
+    }
+
+    fn add(&mut self, customer: &Customer) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(customer.id().as_bytes());
+        let middle = self.bytes.len();
+        encode(&customer.state, &mut self.bytes);
+        let applied_offset = customer.applied_offset();
+        let (customer_id, state) = (start..middle, middle..self.bytes.len());
+        self.rows.push(Row { customer_id, state, applied_offset });
+        self.highest_offset = self.highest_offset.max(applied_offset);
+    }
+
+    fn promise(&mut self, offset: i64) {
+        self.saved_offset = Some(offset);
+        self.highest_offset = self.highest_offset.max(offset);
+    }
+
+    /// Whether all that is in it and promised by it is committed.
+    fn is_committed(&self, committed: i64) -> bool {
+        self.highest_offset <= committed
+    }
+
     /// How many customers it has.
     pub fn len(&self) -> usize {
         self.rows.len()
@@ -78,50 +112,51 @@ pub struct Saving {
     held: VecDeque<Batch>,
     has_begun: bool,
     is_encoded: bool,
+    /// The number of the next batch, if they are handed over.
+    chunk: Option<i32>,
 }
 
 impl Saving {
     /// Begins to save the customers in `slots`: all that have changed since the last save, by
     /// records before `offset`.
     pub fn begin(holder: Holder, offset: i64, slots: Vec<u32>) -> Self {
-        let slots = slots.into_iter();
-        Self { holder, offset, slots, held: VecDeque::new(), has_begun: false, is_encoded: false }
+        let (slots, held) = (slots.into_iter(), VecDeque::new());
+        Self { holder, offset, slots, held, has_begun: false, is_encoded: false, chunk: None }
+    }
+
+    /// Begins to hand these customers over, nobody of whom pays meanwhile. `goes_on`: others are
+    /// not among them because the save that was under way has stored them.
+    pub fn hand_over(holder: Holder, offset: i64, slots: Vec<u32>, goes_on: bool) -> Self {
+        Self { chunk: Some(0), has_begun: goes_on, ..Self::begin(holder, offset, slots) }
     }
 
     /// Encodes one more batch, unless too many wait already; whether anything was done.
     pub fn encode(&mut self, customers: &Customers) -> bool {
-        self.encode_some(BATCH_CUSTOMERS, customers)
+        match self.chunk {
+            Some(_) => self.encode_some((usize::MAX, CHUNK_BYTES, HELD_CHUNKS), customers),
+            None => self.encode_some((BATCH_CUSTOMERS, BATCH_BYTES, HELD_BATCHES), customers),
+        }
     }
 
-    /// As [`Self::encode`], at most `most` customers.
-    pub(super) fn encode_some(&mut self, most: usize, customers: &Customers) -> bool {
-        if self.is_encoded || self.held.len() >= HELD_BATCHES {
+    /// Encodes a batch of so many customers or bytes at most, unless so many batches wait.
+    pub(super) fn encode_some(
+        &mut self,
+        (most, bytes, batches): (usize, usize, usize),
+        customers: &Customers,
+    ) -> bool {
+        if self.is_encoded || self.held.len() >= batches {
             return false;
         }
-        let mut batch = Batch {
-            holder: self.holder,
-            saved_offset: None,
-            is_first: !std::mem::replace(&mut self.has_begun, true),
-            bytes: Vec::new(),
-            rows: Vec::new(),
-            highest_offset: 0,
-        };
-        while batch.rows.len() < most && batch.bytes.len() < BATCH_BYTES {
+        let is_first = !std::mem::replace(&mut self.has_begun, true);
+        let mut batch = Batch { is_first, chunk: self.chunk, ..Batch::new(self.holder) };
+        self.chunk = self.chunk.map(|chunk| chunk + 1);
+        while batch.rows.len() < most && batch.bytes.len() < bytes {
             let Some(slot) = self.slots.next() else { break };
-            let customer = customers.at(slot);
-            let start = batch.bytes.len();
-            batch.bytes.extend_from_slice(customer.id().as_bytes());
-            let middle = batch.bytes.len();
-            encode(&customer.state, &mut batch.bytes);
-            let applied_offset = customer.applied_offset();
-            let (customer_id, state) = (start..middle, middle..batch.bytes.len());
-            batch.rows.push(Row { customer_id, state, applied_offset });
-            batch.highest_offset = batch.highest_offset.max(applied_offset);
+            batch.add(customers.at(slot));
         }
         if self.slots.len() == 0 {
             self.is_encoded = true;
-            batch.saved_offset = Some(self.offset);
-            batch.highest_offset = batch.highest_offset.max(self.offset);
+            batch.promise(self.offset);
         }
         self.held.push_back(batch);
         true
@@ -130,7 +165,7 @@ impl Saving {
     /// The next batch, once all of it is committed; `committed` is the partition's committed
     /// offset.
     pub fn ready(&mut self, committed: i64) -> Option<Batch> {
-        self.held.pop_front_if(|batch| batch.highest_offset <= committed)
+        self.held.pop_front_if(|batch| batch.is_committed(committed))
     }
 
     /// Gives a batch back that could not be handed on.
@@ -223,6 +258,21 @@ mod tests {
         assert!(saving.ready(13).is_none(), "what is not committed is not saved");
         let batch = saving.ready(14).unwrap();
         assert_eq!((batch.is_empty(), batch.saved_offset), (true, Some(14)));
+    }
+
+    #[test]
+    fn what_is_handed_over_comes_in_numbered_chunks_and_the_last_one_promises() {
+        let mut customers = Customers::default();
+        (0..150_000).for_each(|n| pay(&mut customers, n, n as i64));
+        let mut saving = Saving::hand_over(HOLDER, 150_000, customers.cut(), false);
+        assert!(saving.encode(&customers) && !saving.encode(&customers), "one waits");
+        assert!(saving.ready(149_999).is_some(), "its own customers are committed");
+        let rest = all(&mut saving, &customers, 150_000);
+        let chunks: Vec<_> = rest.iter().map(|batch| batch.chunk).collect();
+        assert_eq!(chunks, (1..=rest.len() as i32).map(Some).collect::<Vec<_>>());
+        let promised: Vec<_> = rest.iter().filter_map(|batch| batch.saved_offset).collect();
+        assert_eq!((promised, rest.last().unwrap().saved_offset), (vec![150_000], Some(150_000)));
+        assert!(rest.iter().all(|batch| batch.len() > BATCH_CUSTOMERS));
     }
 
     #[test]

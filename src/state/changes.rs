@@ -36,6 +36,16 @@ impl Slots {
         word.is_some_and(|word| word & (1 << (slot % 64)) != 0)
     }
 
+    fn remove(&mut self, slots: &[u32]) {
+        for &slot in slots {
+            if let Some(word) = self.bits.get_mut(slot as usize / 64) {
+                *word &= !(1 << (slot % 64));
+            }
+        }
+        let bits = &self.bits;
+        self.list.retain(|slot| bits[*slot as usize / 64] & (1 << (slot % 64)) != 0);
+    }
+
     fn clear(&mut self) -> Vec<u32> {
         for slot in &self.list {
             self.bits[*slot as usize / 64] &= !(1 << (slot % 64));
@@ -80,6 +90,11 @@ impl Changes {
         self.taken.clear();
     }
 
+    /// These of what was taken last are stored.
+    pub fn settle_some(&mut self, slots: &[u32]) {
+        self.taken.remove(slots);
+    }
+
     /// What was taken last is not stored and will not be: it has changed still.
     pub fn put_back(&mut self) {
         self.taken.clear().into_iter().for_each(|slot| self.changed.note(slot));
@@ -113,6 +128,17 @@ mod tests {
                 prop_assert!(cut.iter().all(|&slot| changes.is_stored(slot)));
             }
         }
+    }
+
+    #[test]
+    fn what_is_stored_of_a_cut_has_not_changed_unless_it_has_since() {
+        let mut changes = Changes::default();
+        [70, 3, 500, 8].into_iter().for_each(|slot| changes.note(slot));
+        changes.take();
+        changes.note(3);
+        changes.settle_some(&[70, 3, 9_999]);
+        assert!(changes.is_stored(70) && !changes.is_stored(3) && !changes.is_stored(500));
+        assert_eq!(changes.take(), [3, 500, 8]);
     }
 
     #[test]

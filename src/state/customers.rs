@@ -142,6 +142,15 @@ impl Customers {
         true
     }
 
+    /// As [`Self::admit`], for a customer who is not stored like that and has changed still.
+    pub fn admit_changed(&mut self, id: &str, state: CustomerState, applied_offset: i64) -> bool {
+        let is_new = self.admit(id, state, applied_offset);
+        if let (true, Some(slot)) = (is_new, self.find(id, hash64(id))) {
+            self.changes.note(slot);
+        }
+        is_new
+    }
+
     /// A customer is stored. One who is in memory is not missing. Who was evicted before the list
     /// of those who are stored came to them is in it twice, which costs a few bytes.
     pub fn expect(&mut self, id: &str) {
@@ -202,6 +211,11 @@ impl Customers {
     /// Those of the last [`Self::cut`] are stored.
     pub fn settle(&mut self) {
         self.changes.settle();
+    }
+
+    /// These of the last [`Self::cut`] are stored.
+    pub fn settle_some(&mut self, slots: &[u32]) {
+        self.changes.settle_some(slots);
     }
 
     /// Those of the last [`Self::cut`] will not be stored; they have changed still.

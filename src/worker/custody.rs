@@ -9,6 +9,7 @@
 //! when the database is there at last, what it has is taken up ([`Why::Late`]). Until then nothing
 //! of the partition is saved, because the log knows less than the store: it goes back a month.
 
+mod leaving;
 mod listing;
 mod part;
 mod returning;
@@ -25,13 +26,11 @@ use crate::database::{Claim, Holder};
 use crate::kafka::Beginning;
 use crate::limits::CLAIM_TIME;
 use crate::snapshots::{Answer, Keeper, Order, Policy};
+pub(super) use part::ReadFrom;
 use part::{Base, Part};
 
 /// One wait for an answer.
 const WAIT: Duration = Duration::from_millis(5);
-
-/// How long a partition that leaves waits for a database that is away.
-const AWAY_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Time between two looks at who has claimed the partitions.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
@@ -65,7 +64,9 @@ pub(super) struct Custody {
     first: usize,
     since_save: Stopwatch,
     since_look: Stopwatch,
-    /// Customers that the database stores in a second, on average of late.
+    /// Somebody else seems to have a partition: that is asked without waiting for its time.
+    is_look_due: bool,
+    /// Customers that the database has stored in a second, on average of late.
     pace: Option<f64>,
     /// The newest claims have been asked for and not been told.
     is_looking: bool,
@@ -102,6 +103,7 @@ impl Custody {
             first: 0,
             since_save: Stopwatch::start(),
             since_look: Stopwatch::start(),
+            is_look_due: false,
             pace: None,
             is_looking: false,
             is_pressed: false,
@@ -116,15 +118,16 @@ impl Custody {
         })
     }
 
-    /// Claims a partition that comes, one of several since `waited` began. Where to begin: as
-    /// `begins` says, or, if its snapshot is of use, at its saved offset, with the customers that
-    /// `scorer` then knows to be stored.
+    /// Claims a partition that comes, one of several; `waited` is since the database has answered
+    /// one of them, or since the first. Where to read from: if
+    /// its snapshot is of use, its saved offset, with the customers that `scorer` then knows to be
+    /// stored.
     pub(super) fn adopt<S: Score>(
         &mut self,
-        begins: Beginning,
-        waited: &Stopwatch,
+        begins: &Beginning,
+        waited: &mut Stopwatch,
         scorer: &mut S,
-    ) -> Beginning {
+    ) -> ReadFrom {
         let partition = begins.partition;
         self.lose(&[partition]);
         self.adoptions += 1;
@@ -135,12 +138,13 @@ impl Custody {
                 partition,
                 "the snapshot database does not answer, the partition is restored from its topic"
             );
-            return begins;
+            return ReadFrom::Memory;
         };
         if let Some(previous) = &claim.previous {
             tracing::info!(partition, previous, "taken over from an owner that did not let go");
         }
-        self.take_up(begins, scorer).unwrap_or(begins)
+        *waited = Stopwatch::start();
+        self.take_up(begins, scorer).unwrap_or(ReadFrom::Memory)
     }
 
     /// A partition that is to be read again from further back, and why.
@@ -167,9 +171,9 @@ impl Custody {
     /// See [`Part::take_up`].
     pub(super) fn take_up<S: Score>(
         &mut self,
-        begins: Beginning,
+        begins: &Beginning,
         scorer: &mut S,
-    ) -> Option<Beginning> {
+    ) -> Option<ReadFrom> {
         self.adoptions += 1;
         let adoption = self.adoptions;
         self.part(begins.partition)?.take_up(begins, adoption, scorer)
@@ -192,8 +196,9 @@ impl Custody {
     /// may be long in coming.
     fn look(&mut self) {
         let has_claims = self.parts.iter().any(|part| part.holder.is_some());
-        if has_claims && !self.is_looking && self.since_look.elapsed() > LOOK_INTERVAL {
-            self.since_look = Stopwatch::start();
+        let is_due = self.is_look_due || self.since_look.elapsed() > LOOK_INTERVAL;
+        if has_claims && !self.is_looking && is_due {
+            (self.since_look, self.is_look_due) = (Stopwatch::start(), false);
             self.is_looking = self.keeper.order(Order::Look).is_ok();
         }
     }
@@ -213,7 +218,7 @@ impl Custody {
         while let Some(answer) = self.keeper.answer() {
             self.take(answer, scorer, observe);
         }
-        self.read_ahead(scorer);
+        self.read_ahead(scorer, tasks);
         self.look();
         let (keeper, owner) = (&self.keeper, &self.owner);
         self.parts.iter_mut().for_each(|part| part.ask(keeper, owner));
@@ -253,120 +258,6 @@ impl Custody {
         self.is_pressed && changed > 0 || self.policy.is_due(self.since_save.elapsed(), changed)
     }
 
-    /// Saves all that is not saved of these partitions and lets them go, as far as time allows:
-    /// what is left, whoever has them next reads from the topic. All that was judged is committed.
-    /// If it is urgent, nothing is begun that could not be done in time.
-    pub(super) fn let_go<S: Score>(
-        &mut self,
-        partitions: &[i32],
-        scorer: &mut S,
-        tasks: &Tasks,
-        (limit, is_urgent): (Duration, bool),
-        observe: &mut dyn FnMut(Event<'_>),
-    ) {
-        let waited = Stopwatch::start();
-        let pace = self.pace.filter(|_| is_urgent);
-        if let Some(pace) = pace {
-            self.lose_what_takes_too_long(partitions, scorer, pace * limit.as_secs_f64());
-        }
-        let fits = |size: usize| {
-            let left = limit.saturating_sub(waited.elapsed());
-            pace.is_none_or(|pace| size as f64 <= pace * left.as_secs_f64())
-        };
-        let is_one = |part: &Part| partitions.contains(&part.partition) && part.holder.is_some();
-        loop {
-            observe(Event::Beat);
-            let keeper = &self.keeper;
-            for part in self.parts.iter_mut().filter(|part| is_one(part)) {
-                let changed = scorer.changed(part.partition);
-                if part.is_idle() && changed > 0 && fits(changed) {
-                    part.begin(scorer, tasks);
-                }
-                part.go_on(keeper, scorer, tasks, true);
-            }
-            let is_saved = |part: &Part| {
-                let changed = scorer.changed(part.partition);
-                part.is_idle() && !(part.may_save() && changed > 0 && fits(changed))
-            };
-            if self.parts.iter().filter(|part| is_one(part)).all(is_saved) {
-                break;
-            }
-            let is_late = waited.elapsed() > limit;
-            if is_late || self.keeper.is_away() && waited.elapsed() > AWAY_PATIENCE {
-                tracing::warn!(?partitions, "partitions go before all of them is saved");
-                return self.lose(partitions);
-            }
-            if let Some(answer) = self.keeper.wait(WAIT) {
-                self.take(answer, scorer, observe);
-            }
-        }
-        let held: Vec<Holder> =
-            self.parts.iter().filter(|part| is_one(part)).filter_map(|part| part.holder).collect();
-        self.lose(partitions);
-        self.release(held, limit.saturating_sub(waited.elapsed()), scorer, observe);
-    }
-
-    /// Tells the database that these claims are let go.
-    fn release<S: Score>(
-        &mut self,
-        mut left: Vec<Holder>,
-        limit: Duration,
-        scorer: &mut S,
-        observe: &mut dyn FnMut(Event<'_>),
-    ) {
-        let waited = Stopwatch::start();
-        let mut to_give = left.clone();
-        while !left.is_empty() && waited.elapsed() < limit {
-            // There is room for few at a time, and for few answers.
-            while let Some(&holder) = to_give.last()
-                && self.keeper.order(Order::Release(holder)).is_ok()
-            {
-                to_give.pop();
-            }
-            match self.keeper.wait(WAIT) {
-                Some(Answer::Released(holder)) => left.retain(|other| *other != holder),
-                Some(answer) => {
-                    if let Answer::Fenced(holder) = answer {
-                        left.retain(|other| *other != holder);
-                    }
-                    self.take(answer, scorer, observe);
-                }
-                None if self.keeper.is_away() && waited.elapsed() > AWAY_PATIENCE => break,
-                None => observe(Event::Beat),
-            }
-        }
-        if !left.is_empty() {
-            tracing::warn!(
-                partitions = left.len(),
-                "the database was not told in time that partitions are let go"
-            );
-        }
-    }
-
-    /// Gives up the largest of these partitions, as far as saving all would be more than `most`
-    /// customers: nobody would score them meanwhile, and to whoever has them next a save that is
-    /// not complete is of little use.
-    fn lose_what_takes_too_long<S: Score>(&mut self, partitions: &[i32], scorer: &S, most: f64) {
-        let parts = self.parts.iter().filter(|part| partitions.contains(&part.partition));
-        let mut sizes: Vec<_> = parts.map(|part| (part.unsaved(scorer), part.partition)).collect();
-        sizes.sort_unstable();
-        let mut sum = 0;
-        let is_too_much = |&(size, _): &(usize, i32)| {
-            sum += size;
-            sum as f64 > most
-        };
-        let kept = sizes.iter().position(is_too_much).unwrap_or(sizes.len());
-        let lost: Vec<i32> = sizes[kept..].iter().map(|&(_, partition)| partition).collect();
-        if !lost.is_empty() {
-            tracing::warn!(
-                partitions = ?lost,
-                "partitions go unsaved, because saving them would take too long; what has changed \
-                 is read from the topic"
-            );
-            self.lose(&lost);
-        }
-    }
-
     /// These partitions are gone: nothing is saved of them any more.
     pub(super) fn lose(&mut self, partitions: &[i32]) {
         self.parts.retain(|part| !partitions.contains(&part.partition));
@@ -402,7 +293,7 @@ impl Custody {
                 continue;
             };
             let claim = match &answer {
-                Answer::Claimed(claim) if claim.holder.partition == partition => {
+                Answer::Claimed(claim, _) if claim.holder.partition == partition => {
                     Some(claim.clone())
                 }
                 _ => None,
@@ -414,34 +305,48 @@ impl Custody {
         }
     }
 
+    /// A batch of a save is stored.
+    fn count(&mut self, holder: Holder, customers: usize, duration: Duration) {
+        if customers >= TIMED_BATCH {
+            let pace = customers as f64 / duration.as_secs_f64().max(1e-6);
+            let before = self.pace.unwrap_or(pace);
+            self.pace = Some(before + PACE_WEIGHT * (pace - before));
+        }
+        if let Some(part) = self.held(holder) {
+            part.stored += customers;
+        }
+    }
+
     fn take<S: Score>(
         &mut self,
         answer: Answer,
         scorer: &mut S,
         observe: &mut dyn FnMut(Event<'_>),
     ) {
-        if let Answer::Saved { customers, duration, .. } = answer
-            && customers >= TIMED_BATCH
-        {
-            let pace = customers as f64 / duration.as_secs_f64().max(1e-6);
-            let before = self.pace.unwrap_or(pace);
-            self.pace = Some(before + PACE_WEIGHT * (pace - before));
+        if let Answer::Saved { holder, customers, duration, .. } = answer {
+            self.count(holder, customers, duration);
         }
         match answer {
-            Answer::Claimed(claim) => {
+            Answer::Claimed(claim, handed_over) => {
                 let holder = claim.holder;
                 match self.part(holder.partition) {
-                    Some(part) => part.hold(claim, scorer),
+                    Some(part) => part.hold(claim, handed_over, scorer),
                     // It has gone before the answer came.
                     None => drop(self.keeper.order(Order::Release(holder))),
                 }
             }
             Answer::Saved { holder, saved_offset: Some(_), .. } => {
-                if let Some(part) = self.held(holder) {
+                // A save that was dropped for handing over has ended all the same.
+                if let Some(part) = self.held(holder).filter(|part| !part.is_handed_over) {
                     part.is_awaited = false;
                     scorer.settle(part.partition, true);
                     let duration = part.since_begin.elapsed();
                     observe(Event::Saved { partition: part.partition, duration });
+                }
+            }
+            Answer::HandedOver { holder, is_last: true } => {
+                if let Some(part) = self.held(holder) {
+                    part.is_awaited = false;
                 }
             }
             Answer::Fenced(holder) => {
@@ -467,7 +372,8 @@ impl Custody {
                     }
                 }
             }
-            Answer::Marked
+            Answer::HandedOver { .. }
+            | Answer::Marked
             | Answer::Saved { .. }
             | Answer::Loaded { .. }
             | Answer::Page { .. }

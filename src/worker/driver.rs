@@ -28,22 +28,27 @@ const COMMIT_RECORDS: u64 = 20_000;
 /// Time between commits while customers are saved.
 const SAVING_INTERVAL: Duration = Duration::from_millis(50);
 
+/// The share of the time between commits after which one is due that disturbs nothing: everything
+/// that was there has been taken and acknowledged. So a backlog is committed to its end when it is
+/// done, and a crash of a quiet worker repeats little.
+const IDLE_SHARE: u32 = 10;
+
 /// Time between two looks at how far behind the partitions are.
 const LAG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Time after which a schema that nobody knew is asked for again.
 const ASK_AGAIN_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Time between two looks at how much is in memory.
-const BOUND_INTERVAL: Duration = Duration::from_millis(20);
+/// How many times as many records are taken at once while it is not known who is stored.
+const LISTING_SHARE: usize = 8;
 
-/// The share of the bound that an eviction frees beyond it, and the share over it from which
-/// nothing more is read until something is stored.
-const FREED_SHARE: usize = 32;
-const OVER_SHARE: usize = 8;
+/// Time between two looks at whether the group wants something: partitions that move stand still
+/// until every member has heard.
+const NUDGE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How long saving may take at the end, as a share of the time for acknowledgements.
-const SAVE_SHARE: f64 = 0.2;
+/// How long saving may take at the end, before the group is left and after, as a share of the time
+/// for acknowledgements.
+const SAVE_SHARE: f64 = 0.1;
 
 /// Works until `stop` is set, then finishes what is in hand, flushes, commits and leaves the group.
 /// `clock` tells microseconds since the epoch; `verdicts` hands out what analysts have said;
@@ -85,10 +90,19 @@ pub fn run<S: Score>(
         lags: Lags::default(),
         miskeyed: Miskeyed::default(),
         since_bound: Stopwatch::start(),
+        since_nudge: Stopwatch::start(),
         is_memory_full: false,
     };
     worker.work(stop, verdicts, observe)?;
-    Ok(worker.step.counts)
+    let Worker { step, custody, mut outbox, .. } = worker;
+    let (counts, tasks) = (step.counts, std::mem::take(&mut outbox.tasks));
+    // Others may go on with the partitions while what is left is saved.
+    drop((outbox, consumer));
+    if let Some(mut custody) = custody {
+        let limit = settings.shutdown_deadline.mul_f64(SAVE_SHARE);
+        custody.save_rest(scorer, &tasks, limit, observe);
+    }
+    Ok(counts)
 }
 
 /// A worker between its consumer and its producer.
@@ -109,9 +123,10 @@ pub(super) struct Worker<'a, S> {
     since_asking: Stopwatch,
     lags: Lags,
     miskeyed: Miskeyed,
-    since_bound: Stopwatch,
+    pub(super) since_bound: Stopwatch,
+    since_nudge: Stopwatch,
     /// More is in memory than may be, and is not stored.
-    is_memory_full: bool,
+    pub(super) is_memory_full: bool,
 }
 
 impl Arrived for Record<'_> {
@@ -152,21 +167,25 @@ impl<'a, S: Score> Worker<'a, S> {
             observe(Event::Beat);
             verdicts(&mut |label| self.step.scorer.learn(label));
             let held = records.len();
-            let limit = held + self.settings.batch_records;
+            let limit = held + self.batch_records();
             self.consumer.take(limit, self.wait(), &mut records)?;
             self.drop_repeats(held, &mut records);
-            let has_records =
-                self.is_to_process(records.len() > held) && self.process(&mut records, observe)?;
+            let has_new = records.len() > held;
+            let has_records = self.is_to_process(has_new) && self.process(&mut records, observe)?;
             self.end_restoring(observe);
             if self.settle(observe)? | has_records {
                 observe(Event::Counted(&self.step.counts, self.step.scorer.met()));
             }
             self.make_room(observe)?;
-            if self.is_commit_due() {
+            if self.is_commit_due(has_new) {
                 self.commit(observe)?;
             }
             if let Some(custody) = &mut self.custody {
                 custody.turn(self.step.scorer, &self.outbox.tasks, observe);
+            }
+            if self.since_nudge.elapsed() >= NUDGE_INTERVAL {
+                self.since_nudge = Stopwatch::start();
+                self.consumer.nudge();
             }
             self.bound_memory();
             self.rebalance(&mut records, stop, observe)?;
@@ -192,7 +211,7 @@ impl<'a, S: Score> Worker<'a, S> {
 
     /// At least once, a commit costs nothing and saves repeats: in a backlog a second is a lot of
     /// records. Exactly once it costs a transaction's round trips.
-    fn is_commit_due(&self) -> bool {
+    fn is_commit_due(&self, has_new: bool) -> bool {
         let records = self.step.counts.received - self.committed_at;
         let since = self.since_commit.elapsed();
         if self.outbox.is_transactional() {
@@ -201,7 +220,9 @@ impl<'a, S: Score> Worker<'a, S> {
         // What is encoded waits to be committed before it may be stored.
         let is_awaited =
             since >= SAVING_INTERVAL && self.custody.as_ref().is_some_and(Custody::is_saving);
-        is_awaited || records >= COMMIT_RECORDS || since >= self.settings.commit_interval
+        let is_idle = !has_new && self.outbox.in_flight() == 0;
+        let interval = self.settings.commit_interval / if is_idle { IDLE_SHARE } else { 1 };
+        is_awaited || records >= COMMIT_RECORDS || since >= interval
     }
 
     /// Ends orderly: what is in hand is published, acknowledged and committed.
@@ -222,10 +243,19 @@ impl<'a, S: Score> Worker<'a, S> {
         drained?;
         let partitions = self.outbox.tasks.partitions();
         let limit = self.settings.shutdown_deadline.mul_f64(SAVE_SHARE);
-        self.let_go(&partitions, limit, false, observe);
+        self.let_go(&partitions, (limit, true), observe);
         observe(Event::Counted(&self.step.counts, self.step.scorer.met()));
         observe(Event::Leaving);
         Ok(())
+    }
+
+    /// How many records are taken at once. While customers are missing more are, because each batch
+    /// waits for one query, however many it asks for.
+    fn batch_records(&self) -> usize {
+        let is_listing = self.custody.as_ref().is_some_and(|custody| {
+            custody.is_listing() && !custody.is_reader_away() && !self.step.missing.is_empty()
+        });
+        self.settings.batch_records * if is_listing { LISTING_SHARE } else { 1 }
     }
 
     /// How long to wait for the first record of a batch.
@@ -336,46 +366,6 @@ impl<'a, S: Score> Worker<'a, S> {
         self.pauses.apply(self.consumer, &self.outbox.tasks.partitions())
     }
 
-    /// Keeps memory within its bound: customers that are stored go first, and what is not stored
-    /// is saved to go next. Only memory that could otherwise lose something stops reading.
-    fn bound_memory(&mut self) {
-        let Some(custody) = &mut self.custody else { return };
-        if self.since_bound.elapsed() < BOUND_INTERVAL {
-            return;
-        }
-        self.since_bound = Stopwatch::start();
-        let mut bytes = self.step.scorer.state_bytes() + custody.shelf_bytes();
-        let bound = custody.share.bytes();
-        if bytes > bound {
-            // Who was read ahead and has not returned has been quiet longest. Only when nobody is
-            // left there anybody is evicted, so no row read ahead is older than what was stored.
-            bytes -= custody.clear_shelves(bytes - bound + bound / FREED_SHARE);
-        }
-        // Who has just come back for a record that waits must not go before it is taken.
-        if bytes > bound && (self.step.missing.is_empty() || custody.is_reader_away()) {
-            self.step.scorer.evict(bytes - bound + bound / FREED_SHARE);
-            bytes = self.step.scorer.state_bytes() + custody.shelf_bytes();
-        }
-        custody.is_pressed = bytes > bound;
-        self.is_memory_full = bytes > bound + bound / OVER_SHARE;
-    }
-
-    /// Stops reading while too much is in flight.
-    fn make_room(&mut self, observe: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
-        if self.outbox.is_transactional() && self.outbox.is_full() {
-            self.commit(observe)?;
-        }
-        let has_no_room =
-            if self.pauses.is_full { !self.outbox.has_room() } else { self.outbox.is_full() };
-        let is_full = has_no_room || self.is_memory_full;
-        if is_full == self.pauses.is_full {
-            return Ok(());
-        }
-        self.pauses.is_full = is_full;
-        observe(Event::InFlight(self.outbox.in_flight(), is_full));
-        self.pauses.apply(self.consumer, &self.outbox.tasks.partitions())
-    }
-
     /// Takes acknowledgements in; whether there were any.
     fn settle(&mut self, observe: &mut dyn FnMut(Event<'_>)) -> Result<bool, Error> {
         let now = self.clock;
@@ -401,12 +391,11 @@ impl<'a, S: Score> Worker<'a, S> {
     pub(super) fn let_go(
         &mut self,
         partitions: &[i32],
-        limit: Duration,
-        is_urgent: bool,
+        (limit, keeps): (Duration, bool),
         observe: &mut dyn FnMut(Event<'_>),
     ) {
         if let Some(custody) = &mut self.custody {
-            let limit = (limit, is_urgent);
+            let limit = (limit, keeps);
             custody.let_go(partitions, self.step.scorer, &self.outbox.tasks, limit, observe);
         }
     }

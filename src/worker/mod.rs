@@ -33,6 +33,7 @@ mod pauses;
 pub mod progress;
 mod rebalance;
 mod reseat;
+mod room;
 pub mod score;
 pub mod step;
 pub mod tasks;

@@ -10,11 +10,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::custody::ReadFrom;
 use super::driver::Worker;
 use super::score::Score;
-use super::{Error, Event, Snapshots};
+use super::{Error, Event, Settings, Snapshots};
 use crate::clock::{Stopwatch, pause};
-use crate::kafka::{Beginning, Rebalance, Record, beginnings};
+use crate::kafka::{self, Beginning, Rebalance, Record, look_back};
 
 /// Between two tries to find out where partitions begin.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
@@ -22,10 +23,9 @@ const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// How long the brokers are asked; librdkafka gives a member up after five minutes.
 const MAX_ASKING: Duration = Duration::from_secs(240);
 
-/// How long partitions that are revoked are saved. Nobody scores them meanwhile, and this worker
-/// none of its others; what is not saved by then, the next one reads from the topic, which is
-/// quick.
-const LET_GO_TIME: Duration = Duration::from_secs(1);
+/// How long partitions that are revoked are saved or handed over. Nobody scores them meanwhile, and
+/// this worker none of its others; what is not done by then, the next one reads from the topic.
+const LET_GO_TIME: Duration = Duration::from_secs(2);
 
 /// How long one answer is waited for.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
@@ -47,12 +47,16 @@ impl<S: Score> Worker<'_, S> {
             match rebalance {
                 Rebalance::Assign(partitions) => self.assign(&partitions, stop, observe)?,
                 Rebalance::Revoke(partitions) => {
+                    let since = Stopwatch::start();
                     tracing::info!(?partitions, "partitions revoked");
                     self.drain_or_warn(observe);
                     self.commit_last(observe)?;
+                    let committed = since.elapsed();
                     let limit = LET_GO_TIME.min(self.settings.patience);
-                    self.let_go(&partitions, limit, true, observe);
+                    self.let_go(&partitions, (limit, false), observe);
                     self.give_up(&partitions, held, observe)?;
+                    let duration = since.elapsed();
+                    tracing::info!(?partitions, ?committed, ?duration, "partitions let go");
                 }
                 Rebalance::Lose(partitions) => {
                     tracing::warn!(
@@ -85,13 +89,21 @@ impl<S: Score> Worker<'_, S> {
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), Error> {
         let mut begins = self.beginnings(partitions, stop, observe)?;
-        let waited = Stopwatch::start();
+        let mut waited = Stopwatch::start();
+        let mut without = Vec::new();
         for begin in &mut begins {
             self.forget(&[begin.partition], observe);
-            if let Some(custody) = &mut self.custody {
-                *begin = custody.adopt(*begin, &waited, self.step.scorer);
-                observe(Event::Beat);
+            let from = self.custody.as_mut().map_or(ReadFrom::Memory, |custody| {
+                custody.adopt(begin, &mut waited, self.step.scorer)
+            });
+            observe(Event::Beat);
+            match from {
+                ReadFrom::Offset(offset) => begin.from = offset,
+                ReadFrom::Memory => without.push(begin),
             }
+        }
+        self.look_back(&mut without, stop, observe)?;
+        for begin in &begins {
             self.tell_lost(begin, observe)?;
             tell(begin);
             self.begin(*begin);
@@ -144,38 +156,31 @@ impl<S: Score> Worker<'_, S> {
         }
     }
 
-    /// Where partitions begin. The brokers are asked again and again, for as long as the group has
-    /// patience with a member that does not poll: guessing would judge records twice or lose them.
+    /// Where partitions were committed.
     pub(super) fn beginnings(
         &mut self,
         partitions: &[i32],
         stop: &AtomicBool,
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<Vec<Beginning>, Error> {
-        let settings = self.settings;
-        let waited = Stopwatch::start();
-        loop {
-            observe(Event::Beat);
-            let asked = beginnings(
-                &settings.connection,
-                &settings.group_id,
-                &settings.topics.transactions,
-                partitions,
-                settings.memory,
-                ANSWER_TIME.min(settings.patience),
-            );
-            match asked {
-                Ok(begins) => return Ok(begins),
-                Err(error) if stop.load(Ordering::Acquire) || waited.elapsed() > MAX_ASKING => {
-                    return Err(error.into());
-                }
-                Err(error) => {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::warn!(error, ?partitions, "partitions wait for their offsets");
-                    pause(RETRY_PAUSE);
-                }
-            }
-        }
+        let (consumer, patience) = (self.consumer, self.answer_time());
+        ask(stop, observe, || consumer.beginnings(partitions, patience))
+    }
+
+    /// Moves beginnings back to where what is remembered begins.
+    pub(super) fn look_back(
+        &mut self,
+        begins: &mut [&mut Beginning],
+        stop: &AtomicBool,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Error> {
+        let Settings { connection, group_id, topics, memory, .. } = self.settings;
+        let (topic, patience) = (&topics.transactions, self.answer_time());
+        ask(stop, observe, || look_back(connection, group_id, topic, begins, *memory, patience))
+    }
+
+    fn answer_time(&self) -> Duration {
+        ANSWER_TIME.min(self.settings.patience)
     }
 
     fn give_up(
@@ -188,6 +193,30 @@ impl<S: Score> Worker<'_, S> {
         held.retain(|record| !partitions.contains(&record.partition()));
         self.forget(partitions, observe);
         Ok(self.consumer.complete(&[])?)
+    }
+}
+
+/// Asks the brokers again and again, for as long as the group has patience with a member that does
+/// not poll: guessing would judge records twice or lose them.
+fn ask<T>(
+    stop: &AtomicBool,
+    observe: &mut dyn FnMut(Event<'_>),
+    mut question: impl FnMut() -> Result<T, kafka::Error>,
+) -> Result<T, Error> {
+    let waited = Stopwatch::start();
+    loop {
+        observe(Event::Beat);
+        match question() {
+            Ok(answer) => return Ok(answer),
+            Err(error) if stop.load(Ordering::Acquire) || waited.elapsed() > MAX_ASKING => {
+                return Err(error.into());
+            }
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "partitions wait for their offsets");
+                pause(RETRY_PAUSE);
+            }
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use super::custody::Why;
+use super::custody::{ReadFrom, Why};
 use super::driver::Worker;
 use super::score::Score;
 use super::{Error, Event};
@@ -34,15 +34,19 @@ impl<S: Score> Worker<'_, S> {
             return Ok(());
         }
         let begins = self.beginnings(&[partition], stop, observe)?;
-        let Some(&begins) = begins.first() else { return Ok(()) };
+        let Some(&(mut begins)) = begins.first() else { return Ok(()) };
         let Some(custody) = &mut self.custody else { return Ok(()) };
-        let begins = match why {
-            Why::Late => custody.take_up(begins, self.step.scorer).unwrap_or(begins),
-            Why::Refused => {
-                custody.rebuild(&begins, self.step.scorer);
-                begins
-            }
+        let from = match why {
+            Why::Late => custody.take_up(&begins, self.step.scorer),
+            Why::Refused => None,
         };
+        match from {
+            Some(ReadFrom::Offset(offset)) => begins.from = offset,
+            _ => self.look_back(&mut [&mut begins], stop, observe)?,
+        }
+        if let (Why::Refused, Some(custody)) = (why, &mut self.custody) {
+            custody.rebuild(&begins, self.step.scorer);
+        }
         self.tell_lost(&Beginning { lost: 0, ..begins }, observe)?;
         let Beginning { from, judged_until, .. } = begins;
         tracing::warn!(partition, from, judged_until, ?why, "the partition is read again");

@@ -52,6 +52,9 @@ pub trait Score {
     /// What was cut last is stored, or never will be and has changed still.
     fn settle(&mut self, partition: i32, is_stored: bool);
 
+    /// The customers in these slots are stored, of those that were cut last.
+    fn settle_some(&mut self, partition: i32, slots: &[u32]);
+
     /// Takes customers out of memory that are stored as they are, to free so many bytes.
     fn evict(&mut self, bytes: usize);
 
@@ -72,6 +75,15 @@ pub trait Score {
 
     /// Takes a stored customer into memory, unless it is there already; it is missing no more.
     fn admit(&mut self, partition: i32, id: &str, applied_offset: i64, state: CustomerState);
+
+    /// As [`Self::admit`], for a customer who is not stored like that and has changed still.
+    fn admit_changed(
+        &mut self,
+        partition: i32,
+        id: &str,
+        applied_offset: i64,
+        state: CustomerState,
+    );
 
     /// The store has been asked for this customer: whether it is in memory now or not, it is
     /// missing no more.
@@ -121,6 +133,10 @@ impl Score for Engine {
         Self::settle(self, partition, is_stored);
     }
 
+    fn settle_some(&mut self, partition: i32, slots: &[u32]) {
+        Self::settle_some(self, partition, slots);
+    }
+
     fn evict(&mut self, bytes: usize) {
         Self::evict(self, bytes);
     }
@@ -147,6 +163,16 @@ impl Score for Engine {
 
     fn admit(&mut self, partition: i32, id: &str, applied_offset: i64, state: CustomerState) {
         Self::admit(self, partition, id, applied_offset, state);
+    }
+
+    fn admit_changed(
+        &mut self,
+        partition: i32,
+        id: &str,
+        applied_offset: i64,
+        state: CustomerState,
+    ) {
+        Self::admit_changed(self, partition, id, applied_offset, state);
     }
 
     fn met_in_store(&mut self, partition: i32, customer_id: &str) {

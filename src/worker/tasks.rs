@@ -54,6 +54,12 @@ impl Task {
         self.committed.unwrap_or(self.judged_until)
     }
 
+    /// Whether somebody who stored something up to this offset knows records that this worker has
+    /// not come to. Nobody does while the partition is this worker's.
+    pub fn is_behind(&self, applied_offset: i64) -> bool {
+        applied_offset > self.next.max(self.judged_until)
+    }
+
     /// How many offsets are still to be restored.
     pub fn left_to_restore(&self) -> i64 {
         if self.is_read { 0 } else { (self.judged_until - self.next).max(0) }

@@ -81,7 +81,10 @@ fn no_order_of_faults_loses_anything() {
 #[test]
 fn planted_bugs_are_found() {
     for bug in Bug::PLANTED {
-        let found = (0..SEEDS).find_map(|seed| fault(seed, ACTS, bug).map(|_| seed));
+        // The rarest one takes a third of a minute to meet: it begins near a seed that has it.
+        let first = if bug == Bug::TrustsNextOwner { 2_430 } else { 0 };
+        let mut seeds = (first..SEEDS).chain(0..first);
+        let found = seeds.find(|&seed| fault(seed, ACTS, bug).is_some());
         let seed = found.unwrap_or_else(|| panic!("no seed finds {bug:?}"));
         let trace = shortest(seed, bug).expect("what fails with all acts fails with fewer");
         assert!(trace.lines().count() <= ACTS + 3, "{trace}");

@@ -5,7 +5,7 @@ use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::{Arc, LazyLock};
 
 use synfinance::codec::{encode_transaction, frame_confluent};
-use synfinance::database::Holder;
+use synfinance::database::{Holder, SavedCustomer};
 use synfinance::generate::{self, Generator};
 use synfinance::snapshots::{Batch, Place, Saving};
 use synfinance::state::customers::Customers;
@@ -15,7 +15,7 @@ use synfinance::worker::Step;
 use synfinance::worker::tasks::Task;
 
 use crate::draw::Draw;
-use crate::process::{Alert, Out, Page, Part, Process, Record, Scan, settings};
+use crate::process::{Alert, Out, Page, Part, Process, Record, Row, Scan, settings};
 
 const PARTITIONS: i32 = 2;
 const PROCESSES: usize = 2;
@@ -35,15 +35,21 @@ pub enum Bug {
     ForgetsStored,
     /// What was read ahead is taken for what is stored, whatever has happened since.
     TrustsOldPages,
+    /// Who lost a partition and does not know reads what the next owner has stored.
+    TrustsNextOwner,
+    /// Who was handed over is taken for stored.
+    TakesHandedOverForStored,
 }
 
 impl Bug {
-    pub const PLANTED: [Self; 5] = [
+    pub const PLANTED: [Self; 7] = [
         Self::SavesUncommitted,
         Self::CommitsUnacknowledged,
         Self::PromisesEarly,
         Self::ForgetsStored,
         Self::TrustsOldPages,
+        Self::TrustsNextOwner,
+        Self::TakesHandedOverForStored,
     ];
 }
 
@@ -54,6 +60,8 @@ struct Stored {
     saved_offset: Option<i64>,
     highest_offset: i64,
     rows: BTreeMap<String, (i64, Vec<u8>)>,
+    /// Up to where, and who has changed since the saved offset.
+    handed_over: Option<(i64, Vec<Row>)>,
 }
 
 /// The log by partition, and what an undisturbed engine makes of it.
@@ -212,6 +220,11 @@ impl World {
                     None => self.store[*partition as usize].rows.get(id).cloned(),
                     shelved => shelved,
                 };
+                let task = process.tasks.iter().find(|task| task.partition == *partition).unwrap();
+                let is_ahead = |(applied, _): &(i64, _)| task.is_behind(*applied);
+                if self.bug != Bug::TrustsNextOwner && stored.as_ref().is_some_and(is_ahead) {
+                    continue;
+                }
                 if let Some((applied, state)) = stored {
                     process.engine.admit(*partition, id, applied, decode(&state).unwrap());
                 }
@@ -314,6 +327,7 @@ impl World {
             }
         }
         stored.saved_offset = batch.saved_offset.or(stored.saved_offset);
+        stored.handed_over.take_if(|(offset, _)| batch.saved_offset >= Some(*offset));
         if self.bug == Bug::PromisesEarly {
             stored.saved_offset = self.committed[batch.holder.partition as usize];
         }
@@ -418,12 +432,40 @@ impl World {
             self.committed[of as usize] = Some(offset);
             process.tasks.commit(&[(of, offset)]);
         }
-        for _ in 0..self.draw.below(4) {
-            self.save(number);
+        if self.draw.chance(40) {
+            self.put_aside(partition, number);
+        } else {
+            for _ in 0..self.draw.below(4) {
+                self.save(number);
+            }
         }
         if let Some(process) = &mut self.processes[number] {
             process.forget(partition);
         }
+    }
+
+    /// A process hands over what is not saved of a partition.
+    fn put_aside(&mut self, partition: i32, number: usize) {
+        let Some(process) = &mut self.processes[number] else { return };
+        let holder = process.parts.get(&partition).and_then(|part| part.holder);
+        let task = process.tasks.iter().find(|task| task.partition == partition);
+        let (Some(holder), Some(task)) = (holder, task) else { return };
+        process.engine.settle(partition, false);
+        let slots = process.engine.cut(partition);
+        let nobody = Customers::default();
+        let mut saving = Saving::hand_over(holder, task.next, slots, false);
+        saving.encode(process.engine.customers(partition).unwrap_or(&nobody));
+        let Some(batch) = saving.ready(task.committed_offset()) else { return };
+        let stored = &mut self.store[partition as usize];
+        if self.is_store_away || stored.epoch != holder.epoch {
+            return;
+        }
+        let row = |row: SavedCustomer<'_>| {
+            (row.customer_id.to_owned(), row.applied_offset, row.state.to_vec())
+        };
+        let rows = batch.customers().into_iter().map(row).collect();
+        stored.handed_over = batch.saved_offset.map(|offset| (offset, rows));
+        self.tell(format!("process {number} hands {} customers over", batch.len()));
     }
 
     /// As the worker does: claim, decide where to begin, know who is stored.
@@ -437,7 +479,8 @@ impl World {
         let (mut from, mut holder, mut unlisted) = (0, None, None);
         if !is_away {
             stored.epoch += 1;
-            let newest = stored.saved_offset.unwrap_or(0).max(stored.highest_offset);
+            let aside = stored.handed_over.as_ref().map(|(offset, _)| *offset);
+            let newest = stored.saved_offset.max(aside).unwrap_or(0).max(stored.highest_offset);
             if newest > committed {
                 *stored = Stored { epoch: stored.epoch, ..Stored::default() };
             } else if self.bug != Bug::ForgetsStored {
@@ -445,6 +488,18 @@ impl World {
                 unlisted = Some(Place::Scan);
             }
             from = stored.saved_offset.unwrap_or(0);
+            if let Some((offset, rows)) = &stored.handed_over {
+                from = *offset;
+                for (id, applied, state) in rows {
+                    let state = decode(state).unwrap();
+                    match self.bug {
+                        Bug::TakesHandedOverForStored => {
+                            process.engine.admit(number, id, *applied, state)
+                        }
+                        _ => process.engine.admit_changed(number, id, *applied, state),
+                    };
+                }
+            }
             holder = Some(Holder { partition: number, epoch: stored.epoch });
         }
         let part = Part { holder, saving: None, is_awaited: false, unlisted, ..Part::default() };

@@ -3,7 +3,7 @@
 //! Each case runs on both, on a stream of its own. The law at the end holds them to the plainest
 //! store there is, a map in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -69,6 +69,12 @@ fn load(store: &mut dyn SnapshotStore, partition: i32, ids: &[&str]) -> Vec<Stor
     found
 }
 
+fn handed_over(store: &mut dyn SnapshotStore, holder: Holder) -> Vec<StoredCustomer> {
+    let mut found = store.handed_over(holder).expect("an answer");
+    found.sort_by(|one, other| one.customer_id.cmp(&other.customer_id));
+    found
+}
+
 fn holder(store: &mut dyn SnapshotStore, partition: i32) -> Holder {
     store.claim(partition, "me").expect("a claim").holder
 }
@@ -112,9 +118,10 @@ fn a_state_is_replaced_by_a_later_one_alone(place: &Place) {
 
 fn the_saved_offset_comes_with_the_customers(place: &Place) {
     let mut store = place.open();
-    let Claim { holder, saved_offset, highest_offset, previous } = store.claim(7, "one").unwrap();
+    let claim = store.claim(7, "one").unwrap();
+    let Claim { holder, saved_offset, highest_offset, handed_over, previous } = claim;
     assert_eq!((saved_offset, previous, holder.partition), (None, None, 7));
-    assert_eq!(highest_offset, 0);
+    assert_eq!((highest_offset, handed_over), (0, None));
     store.save(holder, &[customer("a", 5, b"s")], None).unwrap();
     assert_eq!(store.claim(7, "two").unwrap().saved_offset, None);
     let holder = store.claim(7, "three").unwrap().holder;
@@ -338,6 +345,7 @@ fn streams_are_apart(place: &Place) {
 enum Act {
     Claim,
     Save { is_newest: bool, customers: Vec<(u8, i64, Vec<u8>)>, saved_offset: Option<i64> },
+    HandOver { is_newest: bool, ids: BTreeSet<u8>, offset: i64 },
     Release,
     Discard,
     Reopen,
@@ -354,9 +362,13 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
             saved_offset,
         },
     );
+    let ids = prop::collection::btree_set(0..12_u8, 0..5);
+    let hand_over = (prop::bool::weighted(0.9), ids, 0..40_i64)
+        .prop_map(|(is_newest, ids, offset)| Act::HandOver { is_newest, ids, offset });
     let act = prop_oneof![
         2 => Just(Act::Claim),
         9 => save,
+        2 => hand_over,
         1 => Just(Act::Release),
         1 => Just(Act::Discard),
         1 => Just(Act::Reopen),
@@ -372,6 +384,7 @@ struct Model {
     saved_offset: Option<i64>,
     highest_offset: i64,
     customers: BTreeMap<String, (i64, Vec<u8>)>,
+    handed_over: Option<(i64, BTreeSet<String>)>,
 }
 
 impl Model {
@@ -383,11 +396,13 @@ impl Model {
             }
         }
         self.saved_offset = saved_offset.or(self.saved_offset);
+        self.handed_over.take_if(|(offset, _)| saved_offset >= Some(*offset));
     }
 }
 
 fn act_by_act(place: &Place, acts: &[Act]) {
-    let mut store = place.location.open(&stream()).unwrap();
+    let stream = stream();
+    let mut store = place.location.open(&stream).unwrap();
     let mut model = Model { epoch: 1, owner: Some("0".to_owned()), ..Model::default() };
     let mut me = store.claim(0, "0").unwrap().holder;
     for (place_of, act) in acts.iter().enumerate() {
@@ -397,6 +412,8 @@ fn act_by_act(place: &Place, acts: &[Act]) {
                 let claim = store.claim(0, &owner).unwrap();
                 assert_eq!((claim.previous, claim.saved_offset), (model.owner, model.saved_offset));
                 assert_eq!(claim.highest_offset, model.highest_offset);
+                let handed_over = model.handed_over.as_ref().map(|(offset, _)| *offset);
+                assert_eq!(claim.handed_over, handed_over);
                 (model.owner, model.epoch) = (Some(owner), model.epoch + 1);
                 me = claim.holder;
             }
@@ -413,6 +430,16 @@ fn act_by_act(place: &Place, acts: &[Act]) {
                     model.save(&named, *saved_offset);
                 }
             }
+            Act::HandOver { is_newest, ids, offset } => {
+                let ids: BTreeSet<String> = ids.iter().map(|id| format!("c{id}")).collect();
+                let rows: Vec<_> = ids.iter().map(|id| customer(id, *offset, b"h")).collect();
+                let epoch = if *is_newest { me.epoch } else { me.epoch - 1 };
+                let outcome = store.hand_over(Holder { epoch, ..me }, 0, &rows, Some(*offset));
+                assert_eq!(outcome.is_ok(), *is_newest);
+                if *is_newest {
+                    model.handed_over = Some((*offset, ids));
+                }
+            }
             Act::Release => {
                 store.release(me).unwrap();
                 model.owner = None;
@@ -421,8 +448,9 @@ fn act_by_act(place: &Place, acts: &[Act]) {
                 store.discard(me).unwrap();
                 model.customers.clear();
                 (model.saved_offset, model.highest_offset) = (None, 0);
+                model.handed_over = None;
             }
-            Act::Reopen => {}
+            Act::Reopen => store = place.location.open(&stream).unwrap(),
         }
     }
     let expected: Vec<_> =
@@ -433,9 +461,103 @@ fn act_by_act(place: &Place, acts: &[Act]) {
     let mut by_id = expected;
     by_id.sort_by(|one, other| one.customer_id.cmp(&other.customer_id));
     assert_eq!(load(&mut *store, 0, &ids), by_id);
+    let aside = model
+        .handed_over
+        .into_iter()
+        .flat_map(|(offset, ids)| ids.into_iter().map(move |id| stored(&id, offset, b"h")));
+    assert_eq!(handed_over(&mut *store, me), aside.collect::<Vec<_>>());
     let progress = store.progress().unwrap();
     assert_eq!((progress[0].epoch, &progress[0].owner), (model.epoch, &model.owner));
     assert_eq!(progress[0].saved_offset, model.saved_offset);
+}
+
+fn what_is_handed_over_waits_for_the_next_owner(place: &Place) {
+    let mut store = place.open();
+    let me = holder(&mut *store, 3);
+    store.save(me, &[customer("a", 5, b"old")], Some(5)).unwrap();
+    store.hand_over(me, 0, &[customer("gone", 6, b"s")], Some(6)).unwrap();
+    let (long, large) = ("x".repeat(512), vec![0xa5; 300_000]);
+    let rows = [customer("a", 8, b"new"), customer("nul\0", 7, &large), customer(&long, 8, b"s")];
+    store.hand_over(me, 0, &rows[..2], None).unwrap();
+    let me = holder(&mut *store, 3);
+    assert_eq!(store.claim(3, "else").unwrap().handed_over, None, "the last chunk is missing");
+    assert_fenced(store.handed_over(me).map(drop));
+    let me = holder(&mut *store, 3);
+    for (chunk, rows, offset) in [
+        (0, &rows[..2], None),
+        (0, &rows[..2], None),
+        (1, &rows[2..], Some(9)),
+        (1, &rows[2..], Some(9)),
+    ] {
+        store.hand_over(me, chunk, rows, offset).expect("again, in the place of what was there");
+    }
+    store.release(me).unwrap();
+    let mut next = place.open();
+    let other = holder(&mut *next, 4);
+    assert_eq!(handed_over(&mut *next, other), []);
+    let claim = next.claim(3, "next").unwrap();
+    assert_eq!((claim.saved_offset, claim.handed_over), (Some(5), Some(9)));
+    let mut expected = vec![stored("a", 8, b"new"), stored("nul\0", 7, &large)];
+    expected.push(stored(&long, 8, b"s"));
+    assert_eq!(handed_over(&mut *next, claim.holder), expected);
+    assert_eq!(load(&mut *next, 3, &["a"]), [stored("a", 5, b"old")], "it is not stored yet");
+    assert_fenced(store.hand_over(me, 0, &[], Some(10)));
+    assert_fenced(store.handed_over(me).map(drop));
+
+    next.save(claim.holder, &[customer("a", 8, b"new")], Some(8)).unwrap();
+    assert_eq!(handed_over(&mut *next, claim.holder), expected, "some may not be stored");
+    next.save(claim.holder, &[], Some(9)).unwrap();
+    assert_eq!(handed_over(&mut *next, claim.holder), []);
+    assert_eq!(next.claim(3, "next").unwrap().handed_over, None);
+}
+
+/// What changes rows behind an owner's back leaves nothing that could put them back.
+fn what_is_handed_over_goes_when_anything_else_is_changed(place: &Place) {
+    type Change = fn(&mut dyn SnapshotStore, Holder) -> Result<(), StoreError>;
+    let changes: [Change; 3] = [
+        |store, me| store.forget(me, &["a"], Some(2)),
+        |store, me| store.discard(me),
+        |store, me| store.import(me, &[stored("b", 3, b"s")], Some(3)),
+    ];
+    for (partition, change) in (0..).zip(changes) {
+        let mut store = place.open();
+        let me = holder(&mut *store, partition);
+        store.hand_over(me, 0, &[customer("a", 8, b"s")], Some(9)).unwrap();
+        change(&mut *store, me).unwrap();
+        assert_eq!(handed_over(&mut *store, me), [], "{partition}");
+        assert_eq!(store.claim(partition, "next").unwrap().handed_over, None, "{partition}");
+    }
+    // Whoever is erased is, and the others are not lost with them.
+    let mut store = place.open();
+    let me = holder(&mut *store, 9);
+    store.hand_over(me, 0, &[customer("a", 8, b"s"), customer("b", 8, b"s")], Some(9)).unwrap();
+    store.erase(me, &["a"], 9, b"nothing").unwrap();
+    assert_eq!(handed_over(&mut *store, me), [stored("b", 8, b"s")]);
+    assert_eq!(store.claim(9, "next").unwrap().handed_over, Some(9));
+}
+
+/// A topic that is made anew finds everybody in one place.
+fn what_is_handed_over_is_stored_when_a_topic_is_made_anew(place: &Place) {
+    for (keeps, past, kept) in
+        [(true, 12, vec![stored("a", 0, b"new"), stored("b", 0, b"s")]), (false, 0, vec![])]
+    {
+        let stream = stream();
+        let mut store = place.location.open(&stream).unwrap();
+        let (me, other) = (holder(&mut *store, 0), holder(&mut *store, 1));
+        store.save(me, &[customer("a", 5, b"old")], Some(5)).unwrap();
+        store.save(other, &[], Some(3)).unwrap();
+        let rows = [customer("a", 8, b"new"), customer("b", 9, b"s")];
+        store.hand_over(me, 0, &rows, Some(9)).unwrap();
+        store.hand_over(other, 0, &[customer("c", 8, b"half")], None).unwrap();
+        assert_eq!(store.begin_anew(keeps).unwrap(), past);
+        assert_eq!(load(&mut *store, 0, &["a", "b"]), kept);
+        assert_eq!(load(&mut *store, 1, &["c"]), [], "it was not complete");
+        for partition in 0..2 {
+            let claim = store.claim(partition, "next").unwrap();
+            assert_eq!(claim.handed_over, None);
+            assert_eq!(handed_over(&mut *store, claim.holder), []);
+        }
+    }
 }
 
 fn lost_records_are_noted(place: &Place) {
@@ -480,6 +602,9 @@ fn contract(open: impl Fn() -> Place) {
     what_is_discarded_is_gone(&open());
     lost_records_are_noted(&open());
     customers_that_are_removed_count_as_never_saved(&open());
+    what_is_handed_over_waits_for_the_next_owner(&open());
+    what_is_handed_over_goes_when_anything_else_is_changed(&open());
+    what_is_handed_over_is_stored_when_a_topic_is_made_anew(&open());
     who_is_erased_is_replaced_whatever_is_stored(&open());
     what_is_imported_was_erased_when_it_was_erased(&open());
     a_topic_made_anew_takes_over_what_is_kept(&open());

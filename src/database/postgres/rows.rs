@@ -4,7 +4,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
 use crate::database::runtime::text;
-use crate::database::store::{Progress, StoredCustomer};
+use crate::database::store::{Progress, SavedCustomer, StoredCustomer};
 
 pub(super) fn stored(row: &PgRow) -> Result<StoredCustomer, sqlx::Error> {
     Ok(StoredCustomer {
@@ -26,4 +26,21 @@ pub(super) fn progress(row: &PgRow) -> Result<Progress, sqlx::Error> {
         owner: row.try_get("owner")?,
         incomplete_at_ms: row.try_get("incomplete_at_ms")?,
     })
+}
+
+/// Customers as a statement takes them.
+pub(super) struct Columns<'a> {
+    pub ids: Vec<&'a [u8]>,
+    pub offsets: Vec<i64>,
+    pub states: Vec<&'a [u8]>,
+}
+
+impl<'a> Columns<'a> {
+    pub(super) fn of(customers: &[SavedCustomer<'a>]) -> Self {
+        Self {
+            ids: customers.iter().map(|customer| customer.customer_id.as_bytes()).collect(),
+            offsets: customers.iter().map(|customer| customer.applied_offset).collect(),
+            states: customers.iter().map(|customer| customer.state).collect(),
+        }
+    }
 }

@@ -29,6 +29,8 @@ struct State {
     failures: VecDeque<StoreError>,
     done: Vec<String>,
     complaints: Vec<bool>,
+    /// Somebody claims whatever is claimed right after.
+    is_fenced: bool,
 }
 
 impl Desk {
@@ -66,7 +68,28 @@ impl Desk {
 impl SnapshotStore for Desk {
     fn claim(&mut self, partition: i32, owner: &str) -> Result<Claim, StoreError> {
         self.call(&format!("claim {partition} {owner}"))?;
-        Ok(Claim { holder: HOLDER, saved_offset: None, highest_offset: 0, previous: None })
+        let (saved_offset, highest_offset, handed_over, previous) = (None, 0, Some(7), None);
+        Ok(Claim { holder: HOLDER, saved_offset, highest_offset, handed_over, previous })
+    }
+
+    fn hand_over(
+        &mut self,
+        holder: Holder,
+        chunk: i32,
+        customers: &[SavedCustomer<'_>],
+        offset: Option<i64>,
+    ) -> Result<(), StoreError> {
+        let (partition, customers) = (holder.partition, customers.len());
+        self.call(&format!("hand over {partition} {chunk} {customers} {offset:?}"))
+    }
+
+    fn handed_over(&mut self, holder: Holder) -> Result<Vec<StoredCustomer>, StoreError> {
+        if self.state().is_fenced {
+            return Err(StoreError::Fenced(holder));
+        }
+        self.call(&format!("handed over {}", holder.partition))?;
+        let (customer_id, state) = ("a".to_owned(), Vec::new());
+        Ok(vec![StoredCustomer { customer_id, applied_offset: 4, state, erased_at_ms: None }])
     }
 
     fn save(
@@ -184,6 +207,43 @@ fn claim(partition: i32) -> Order {
 }
 
 #[test]
+fn what_is_handed_over_waits_for_the_database_as_long_as_it_is_wanted() {
+    let desk = Desk::default();
+    desk.away(1);
+    let keeper = desk.keeper();
+    let customers = crate::state::customers::Customers::default();
+    let is_wanted = Arc::new(AtomicBool::new(true));
+    let mut saving = Saving::hand_over(HOLDER, 9, Vec::new(), false);
+    saving.encode(&customers);
+    let batch = saving.ready(9).unwrap();
+    keeper.order(Order::HandOver { batch, is_wanted: Arc::clone(&is_wanted) }).unwrap();
+    let answer = keeper.wait(SOON);
+    assert!(matches!(answer, Some(Answer::HandedOver { holder: HOLDER, is_last: true })));
+    is_wanted.store(false, Ordering::Release);
+    let mut saving = Saving::hand_over(HOLDER, 9, Vec::new(), false);
+    saving.encode(&customers);
+    let batch = saving.ready(9).unwrap();
+    keeper.order(Order::HandOver { batch, is_wanted }).unwrap();
+    assert!(matches!(keeper.wait(SOON), Some(Answer::Unclaimed)));
+    assert_eq!(desk.state().done, ["open", "hand over 3 0 0 Some(9)"]);
+}
+
+/// Who erases customers may come between a claim and what was handed over with it.
+#[test]
+fn what_was_handed_over_is_left_alone_if_somebody_claims_in_between() {
+    let desk = Desk::default();
+    desk.state().is_fenced = true;
+    let keeper = desk.keeper();
+    keeper.order(claim(3)).unwrap();
+    match keeper.wait(SOON) {
+        Some(Answer::Claimed(claim, customers)) => {
+            assert_eq!((claim.handed_over, customers.len()), (None, 0));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn orders_are_done_in_turn_however_long_the_database_is_away() {
     let desk = Desk::default();
     desk.away(3);
@@ -192,7 +252,12 @@ fn orders_are_done_in_turn_however_long_the_database_is_away() {
     orders.into_iter().for_each(|order| keeper.order(order).unwrap());
     let load = Order::Load { partition: 3, adoption: 8, customer_ids: vec!["a".to_owned()] };
     keeper.order(load).unwrap();
-    assert!(matches!(keeper.wait(SOON), Some(Answer::Claimed(Claim { holder: HOLDER, .. }))));
+    match keeper.wait(SOON) {
+        Some(Answer::Claimed(Claim { holder: HOLDER, .. }, handed_over)) => {
+            assert_eq!((&*handed_over[0].customer_id, handed_over.len()), ("a", 1));
+        }
+        other => panic!("{other:?}"),
+    }
     let saved = keeper.wait(SOON);
     assert!(matches!(saved, Some(Answer::Saved { saved_offset: Some(9), customers: 0, .. })));
     assert!(matches!(keeper.wait(SOON), Some(Answer::Released(HOLDER))));
@@ -200,7 +265,15 @@ fn orders_are_done_in_turn_however_long_the_database_is_away() {
     assert!(matches!(keeper.wait(SOON), Some(Answer::Loaded { adoption: 8, .. })));
     assert!(keeper.answer().is_none());
     let state = desk.state();
-    let done = ["open", "claim 3 me", "save 3 Some(9)", "release", "discard", "load [\"a\"]"];
+    let done = [
+        "open",
+        "claim 3 me",
+        "handed over 3",
+        "save 3 Some(9)",
+        "release",
+        "discard",
+        "load [\"a\"]",
+    ];
     assert_eq!(state.done, done);
     assert_eq!(state.complaints, [true, true, true, false], "and once that it answers again");
 }
@@ -213,7 +286,8 @@ fn batches() -> [Batch; 2] {
         customers.applied(slot, 4);
     }
     let mut saving = Saving::begin(HOLDER, 9, customers.cut());
-    assert!(saving.encode_some(1, &customers) && saving.encode_some(1, &customers));
+    let one = (1, usize::MAX, 2);
+    assert!(saving.encode_some(one, &customers) && saving.encode_some(one, &customers));
     [saving.ready(9).unwrap(), saving.ready(9).unwrap()]
 }
 
@@ -272,7 +346,10 @@ fn a_connection_that_failed_is_not_used_again() {
     desk.away(1);
     keeper.order(Order::Save(batch())).unwrap();
     assert!(matches!(keeper.wait(SOON), Some(Answer::Saved { .. })));
-    assert_eq!(desk.state().done, ["open", "claim 3 me", "open", "save 3 Some(9)"]);
+    assert_eq!(
+        desk.state().done,
+        ["open", "claim 3 me", "handed over 3", "open", "save 3 Some(9)"]
+    );
 }
 
 #[test]
@@ -431,6 +508,6 @@ fn a_database_is_away_until_it_answers() {
         pause(LOOK / 10);
     }
     desk.state().failures.clear();
-    assert!(matches!(keeper.wait(SOON), Some(Answer::Claimed(_))));
+    assert!(matches!(keeper.wait(SOON), Some(Answer::Claimed(..))));
     assert!(!keeper.is_away());
 }

@@ -12,6 +12,7 @@
 use super::Custody;
 use crate::snapshots::{Order, Page, Place};
 use crate::worker::score::Score;
+use crate::worker::tasks::Tasks;
 
 /// The share of the memory that may be filled by reading ahead: a save takes what has changed
 /// since, and what is evicted costs a query to have again.
@@ -30,9 +31,9 @@ pub(super) struct Listing {
 
 impl Custody {
     /// Takes in what has been read and orders the next page, if there is one.
-    pub(super) fn read_ahead<S: Score>(&mut self, scorer: &mut S) {
+    pub(super) fn read_ahead<S: Score>(&mut self, scorer: &mut S, tasks: &Tasks) {
         while let Some(answer) = self.reader.answer() {
-            self.take_in(answer, scorer);
+            self.take_in(answer, scorer, tasks);
         }
         if self.listing.is_awaited {
             return;
@@ -59,7 +60,7 @@ impl Custody {
     }
 
     /// Whether there is a partition of which it is not known who is stored.
-    pub(super) fn is_listing(&self) -> bool {
+    pub(in crate::worker) fn is_listing(&self) -> bool {
         self.parts.iter().any(|part| part.unlisted.is_some())
     }
 

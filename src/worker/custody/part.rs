@@ -8,7 +8,7 @@ use super::shelf::Shelf;
 use crate::clock::Stopwatch;
 use crate::database::{Claim, Holder};
 use crate::kafka::Beginning;
-use crate::snapshots::{Keeper, Order, Place, Saving};
+use crate::snapshots::{Keeper, Order, Place, Returned, Saving};
 use crate::worker::score::Score;
 use crate::worker::tasks::{Task, Tasks};
 
@@ -36,6 +36,15 @@ pub(super) enum Base {
     Taken,
 }
 
+/// Where a partition is read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::worker) enum ReadFrom {
+    /// From so far back as customers are remembered.
+    Memory,
+    /// From here: what is before it is in the snapshot.
+    Offset(i64),
+}
+
 /// A partition's snapshot.
 #[derive(Debug)]
 pub(super) struct Part {
@@ -52,7 +61,16 @@ pub(super) struct Part {
     /// `None`: the claim has not been answered, or somebody else has claimed it since.
     pub holder: Option<Holder>,
     pub base: Base,
+    /// Customers that the owner before has handed over, until what is stored is taken up.
+    handed_over: Vec<Returned>,
+    /// The partition leaves, and what would be saved is handed over.
+    pub is_handed_over: bool,
+    /// It has left, and is saved if nobody else claims it.
+    pub has_left: bool,
     saving: Option<Saving>,
+    /// Who is in the save that is under way, and how many of them, from the front, are stored.
+    cut: Vec<u32>,
+    pub stored: usize,
     /// The last batch of a save is on its way.
     pub is_awaited: bool,
     pub since_begin: Stopwatch,
@@ -100,7 +118,12 @@ impl Part {
             since_put_off: None,
             holder: None,
             base: Base::Unknown,
+            handed_over: Vec::new(),
+            is_handed_over: false,
+            has_left: false,
             saving: None,
+            cut: Vec::new(),
+            stored: 0,
             is_awaited: false,
             since_begin: Stopwatch::start(),
             unlisted: None,
@@ -145,13 +168,19 @@ impl Part {
     }
 
     /// The claim is answered.
-    pub(super) fn hold<S: Score>(&mut self, claim: Claim, scorer: &mut S) {
+    pub(super) fn hold<S: Score>(
+        &mut self,
+        claim: Claim,
+        handed_over: Vec<Returned>,
+        scorer: &mut S,
+    ) {
         self.drop_save(scorer);
         self.holder = Some(claim.holder);
         if !matches!(self.base, Base::Unknown) {
             return;
         }
-        let is_stored = claim.saved_offset.is_some() || claim.highest_offset > 0;
+        let is_stored = claim.newest() > 0 || claim.saved_offset.is_some();
+        self.handed_over = handed_over;
         // Somebody else may have changed or removed what memory has, or knows to be stored.
         self.base = match is_stored || self.since_fenced.is_some() {
             true => Base::Late(claim),
@@ -160,18 +189,19 @@ impl Part {
     }
 
     /// Takes up what is stored, if it is claimed and of use. What `scorer` knew of the partition
-    /// it forgets: anybody may be stored. Where to read from; `None` if there is nothing to take
+    /// it forgets: anybody may be stored. Where to read from, `None` if there is nothing to take
     /// up.
     pub(super) fn take_up<S: Score>(
         &mut self,
-        begins: Beginning,
+        begins: &Beginning,
         adoption: u64,
         scorer: &mut S,
-    ) -> Option<Beginning> {
+    ) -> Option<ReadFrom> {
         let Base::Late(claim) = &self.base else { return None };
-        let (partition, saved, committed) =
-            (self.partition, claim.saved_offset, begins.judged_until);
-        let newest = claim.newest();
+        let (partition, committed) = (self.partition, begins.judged_until);
+        let (holder, newest) = (claim.holder, claim.newest());
+        let (saved, handed_over) = (claim.saved_offset, claim.handed_over);
+        let customers = std::mem::take(&mut self.handed_over);
         scorer.forget(partition);
         (self.adoption, self.is_rebuilding, self.forgetting) = (adoption, false, None);
         self.refused.clear();
@@ -184,19 +214,50 @@ impl Part {
                 "the snapshot is ahead of the committed offset and of no use, the partition is \
                  restored from its topic"
             );
-            (self.base, self.unlisted) = (Base::Useless(claim.holder), None);
-            return Some(begins);
+            (self.base, self.unlisted) = (Base::Useless(holder), None);
+            return Some(ReadFrom::Memory);
         }
+        let is_readable = self.is_readable(&customers);
+        let saved = handed_over.filter(|_| is_readable).max(saved);
         self.lost = saved.map(|saved| begins.first - saved).filter(|&lost| lost > 0);
         self.is_to_mark = self.lost.is_some();
         self.base = Base::Taken;
         (self.unlisted, self.is_listed, self.has_skipped) = (Some(Place::Scan), false, false);
         (self.since_taken, self.cannot_scan) = (Stopwatch::start(), false);
         scorer.expect_all(partition);
+        if saved == handed_over {
+            self.take_over(customers, scorer);
+        }
         // Without a saved offset some customers are stored all the same, each up to its own.
-        let Some(saved) = saved else { return Some(begins) };
-        let from = saved.clamp(begins.first, committed);
-        Some(Beginning { from, is_cut: false, ..begins })
+        let Some(saved) = saved else { return Some(ReadFrom::Memory) };
+        Some(ReadFrom::Offset(saved.clamp(begins.first, committed)))
+    }
+
+    /// Whether all who were handed over can be taken over; if not, why is said.
+    fn is_readable(&self, customers: &[Returned]) -> bool {
+        let Some(first) = customers.iter().find(|row| row.state.is_err()) else { return true };
+        tracing::error!(
+            partition = self.partition,
+            customers = customers.len(),
+            first = first.customer_id,
+            error = first.state.as_ref().err().map(|error| error as &dyn std::error::Error),
+            "customers who were handed over cannot be read, what has changed since the saved \
+             offset is remembered from the topic"
+        );
+        false
+    }
+
+    /// Takes in who was handed over. They are saved like everybody who has changed.
+    fn take_over<S: Score>(&mut self, customers: Vec<Returned>, scorer: &mut S) {
+        let count = customers.len();
+        for Returned { customer_id, applied_offset, state } in customers {
+            if let Ok(state) = state {
+                scorer.admit_changed(self.partition, &customer_id, applied_offset, state);
+            }
+        }
+        if count > 0 {
+            tracing::info!(partition = self.partition, customers = count, "customers taken over");
+        }
     }
 
     /// The customers of rows that cannot be read are remembered from the log, read again from
@@ -245,11 +306,15 @@ impl Part {
     /// Somebody else has claimed the partition. If it is still this worker's, what is stored counts
     /// from then on: who claims a partition in between has changed something about it.
     pub(super) fn fenced<S: Score>(&mut self, scorer: &mut S) {
-        tracing::error!(
-            partition = self.partition,
-            "somebody else has claimed the partition; if it is still this worker's, it is claimed \
-             again and its snapshot read"
-        );
+        if self.has_left {
+            tracing::info!(partition = self.partition, "the next owner saves what was handed over");
+        } else {
+            tracing::error!(
+                partition = self.partition,
+                "somebody else has claimed the partition; if it is still this worker's, it is \
+                 claimed again and its snapshot read"
+            );
+        }
         self.drop_save(scorer);
         (self.holder, self.is_asked, self.forgetting) = (None, false, None);
         self.since_fenced = Some(Stopwatch::start());
@@ -260,6 +325,7 @@ impl Part {
     pub(super) fn drop_save<S: Score>(&mut self, scorer: &mut S) {
         if !self.is_idle() {
             (self.saving, self.is_awaited) = (None, false);
+            (self.cut, self.is_handed_over) = (Vec::new(), false);
             scorer.settle(self.partition, false);
         }
     }
@@ -268,17 +334,21 @@ impl Part {
         self.saving.is_none() && !self.is_awaited
     }
 
-    /// How many customers are still to be stored until a save is complete: the one in hand, if
-    /// there is one.
+    /// How many customers are still to be stored until all of them are.
     pub(super) fn unsaved<S: Score>(&self, scorer: &S) -> usize {
-        self.saving.as_ref().map_or_else(|| scorer.changed(self.partition), Saving::left)
+        scorer.changed(self.partition) + self.saving.as_ref().map_or(0, Saving::left)
     }
 
     pub(super) fn is_saving(&self) -> bool {
         self.saving.is_some()
     }
 
-    fn task<'t>(&self, tasks: &'t Tasks) -> Option<&'t Task> {
+    /// Whether somebody else has claimed the partition, and this worker not again since.
+    pub(super) fn is_fenced(&self) -> bool {
+        self.holder.is_none() && self.since_fenced.is_some()
+    }
+
+    pub(super) fn task<'t>(&self, tasks: &'t Tasks) -> Option<&'t Task> {
         tasks.iter().find(|task| task.partition == self.partition)
     }
 
@@ -290,6 +360,30 @@ impl Part {
             && self.forgetting.is_none()
     }
 
+    /// Begins to hand over what is not saved. `false` if it cannot be: what is stored is not what
+    /// memory has, or something is not committed.
+    pub(super) fn hand_over<S: Score>(&mut self, scorer: &mut S, tasks: &Tasks) -> bool {
+        let (Some(holder), Some(task)) = (self.holder, self.task(tasks)) else { return false };
+        let (next, is_committed) = (task.next, task.next <= task.committed_offset());
+        // What is judged again after a crash must not have been remembered before.
+        if !self.may_save() || self.is_rebuilding || !is_committed {
+            return false;
+        }
+        let cut = std::mem::take(&mut self.cut);
+        let stored = &cut[..self.stored.min(cut.len())];
+        scorer.settle_some(self.partition, stored);
+        let (slots, goes_on) = (scorer.cut(self.partition), !stored.is_empty());
+        (self.is_handed_over, self.is_awaited) = (true, false);
+        self.saving = Some(Saving::hand_over(holder, next, slots, goes_on));
+        true
+    }
+
+    /// What was handed over is to be saved after all.
+    pub(super) fn leave<S: Score>(&mut self, scorer: &mut S) {
+        (self.is_handed_over, self.has_left) = (false, true);
+        scorer.settle(self.partition, false);
+    }
+
     /// Begins to save what has changed.
     pub(super) fn begin<S: Score>(&mut self, scorer: &mut S, tasks: &Tasks) {
         if !self.is_idle() || !self.may_save() {
@@ -297,7 +391,8 @@ impl Part {
         }
         let (Some(holder), Some(task)) = (self.holder, self.task(tasks)) else { return };
         self.since_begin = Stopwatch::start();
-        self.saving = Some(Saving::begin(holder, task.next, scorer.cut(self.partition)));
+        (self.cut, self.stored) = (scorer.cut(self.partition), 0);
+        self.saving = Some(Saving::begin(holder, task.next, self.cut.clone()));
     }
 
     /// Encodes some customers, if it may, and hands on what is committed. Whether it encoded any.
@@ -316,10 +411,14 @@ impl Part {
         let nobody = Default::default();
         let customers = scorer.customers(self.partition).unwrap_or(&nobody);
         let has_encoded = may_encode && saving.encode(customers);
-        if let Some(batch) = saving.ready(committed)
-            && let Err(Order::Save(batch)) = keeper.order(Order::Save(batch))
-        {
-            saving.put_back(batch);
+        if let Some(batch) = saving.ready(committed) {
+            let order = match batch.chunk {
+                Some(_) => Order::HandOver { batch, is_wanted: Arc::clone(&self.is_wanted) },
+                None => Order::Save(batch),
+            };
+            if let Err(Order::HandOver { batch, .. } | Order::Save(batch)) = keeper.order(order) {
+                saving.put_back(batch);
+            }
         }
         if saving.is_done() {
             (self.saving, self.is_awaited) = (None, true);

@@ -33,7 +33,7 @@ impl Custody {
     ) -> Option<u64> {
         // Who did not come in time is not waited for again, only looked for: others can go on.
         let is_new = self.awaited_loads == 0;
-        let (has_some, missing) = self.take_from_shelves(missing, scorer);
+        let (has_some, missing) = self.take_from_shelves(missing, scorer, tasks);
         if is_new {
             self.ask_for(&missing, tasks, scorer.met().evicted);
             if self.awaited_loads == 0 {
@@ -44,7 +44,7 @@ impl Custody {
         let waited = Stopwatch::start();
         while self.awaited_loads > 0 {
             let answer = self.reader.wait(limit.saturating_sub(waited.elapsed()))?;
-            self.take_in(answer, scorer);
+            self.take_in(answer, scorer, tasks);
         }
         Some(std::mem::take(&mut self.found))
     }
@@ -54,11 +54,15 @@ impl Custody {
         &mut self,
         missing: &'m BTreeSet<(i32, String)>,
         scorer: &mut S,
+        tasks: &Tasks,
     ) -> (bool, Vec<&'m (i32, String)>) {
         let (mut has_some, mut others) = (false, Vec::new());
         for missing in missing {
             let (partition, id) = missing;
-            let row = self.part(*partition).and_then(|part| Some((part.shelf.take(id)?, part)));
+            let row = self.part(*partition).and_then(|part| {
+                let row = part.shelf.take(id)?;
+                (!part.is_behind(row.applied_offset, tasks)).then_some((row, part))
+            });
             match row {
                 Some((row, part)) => {
                     part.admit(vec![row.into()], scorer);
@@ -75,7 +79,7 @@ impl Custody {
         for missing in missing.chunk_by(|(one, _), (other, _)| one == other) {
             let partition = missing[0].0;
             let Some(part) = self.part(partition) else { continue };
-            if part.brings_soon(missing.len(), tasks) {
+            if part.is_fenced() || part.brings_soon(missing.len(), tasks) {
                 continue;
             }
             // Who cannot be read waits for the log to be read again.
@@ -103,24 +107,33 @@ impl Custody {
         has_news
     }
 
-    pub(super) fn take_in<S: Score>(&mut self, answer: Answer, scorer: &mut S) {
-        self.has_news = true;
+    pub(super) fn take_in<S: Score>(&mut self, answer: Answer, scorer: &mut S, tasks: &Tasks) {
         match answer {
             Answer::Loaded { adoption, customer_ids, customers } => {
                 self.awaited_loads = self.awaited_loads.saturating_sub(1);
+                self.has_news = true;
                 // Who was saved and evicted since comes as before: they are asked for again.
                 if self.asked_after != scorer.met().evicted {
                     return;
                 }
-                self.found += customers.len() as u64;
+                let count = customers.len() as u64;
                 let Some(part) = self.adopted(adoption) else { return };
+                if customers.iter().any(|row| part.is_behind(row.applied_offset, tasks)) {
+                    // Their records wait until the group tells whose the partition is.
+                    (self.is_look_due, self.has_news) = (true, false);
+                    return;
+                }
                 customer_ids.iter().for_each(|id| drop(part.shelf.take(id)));
                 part.admit(customers, scorer);
                 for id in customer_ids.iter().filter(|id| !part.refused.contains(id)) {
                     scorer.met_in_store(part.partition, id);
                 }
+                self.found += count;
             }
-            Answer::Page { adoption, page } => self.take_page(adoption, page, scorer),
+            Answer::Page { adoption, page } => {
+                self.has_news = true;
+                self.take_page(adoption, page, scorer);
+            }
             _ => {}
         }
     }
@@ -132,6 +145,12 @@ impl Custody {
 }
 
 impl Part {
+    /// Whether a stored customer knows records that this worker has not come to: whoever stored it
+    /// has the partition now.
+    fn is_behind(&self, applied_offset: i64, tasks: &Tasks) -> bool {
+        self.task(tasks).is_some_and(|task| task.is_behind(applied_offset))
+    }
+
     /// Takes customers into memory; those that cannot be read are noted.
     pub(super) fn admit<S: Score>(&mut self, customers: Vec<Returned>, scorer: &mut S) {
         let mut refused = Vec::new();

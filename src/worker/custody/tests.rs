@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::part::{Base, Part};
+use super::leaving::FEW_CUSTOMERS as FEW;
+use super::part::{Base, Part, ReadFrom};
 use super::*;
 use crate::database::{Claim, Location, Opened, SavedCustomer, Stream};
 use crate::engine::{self, Decision, EngineError};
@@ -60,7 +61,14 @@ impl Score for Memory {
         self.0.of_mut(partition).cut()
     }
 
-    fn settle(&mut self, _: i32, _: bool) {}
+    fn settle(&mut self, partition: i32, is_stored: bool) {
+        let customers = self.0.of_mut(partition);
+        if is_stored { customers.settle() } else { customers.put_back() }
+    }
+
+    fn settle_some(&mut self, partition: i32, slots: &[u32]) {
+        self.0.of_mut(partition).settle_some(slots);
+    }
 
     fn evict(&mut self, _: usize) {}
 
@@ -89,6 +97,11 @@ impl Score for Memory {
         self.0.of_mut(partition).admit(id, state, applied_offset);
     }
 
+    fn admit_changed(&mut self, partition: i32, id: &str, applied: i64, state: CustomerState) {
+        self.0.of_mut(partition).met_in_store(id);
+        self.0.of_mut(partition).admit_changed(id, state, applied);
+    }
+
     fn met_in_store(&mut self, partition: i32, id: &str) {
         self.0.of_mut(partition).met_in_store(id);
     }
@@ -106,15 +119,16 @@ impl Score for Memory {
 
 fn claim(saved_offset: Option<i64>) -> Claim {
     let highest_offset = saved_offset.unwrap_or(0);
-    Claim { holder: HOLDER, saved_offset, highest_offset, previous: None }
+    let (handed_over, previous) = (None, None);
+    Claim { holder: HOLDER, saved_offset, highest_offset, handed_over, previous }
 }
 
 /// A partition whose snapshot is taken up, with all stored customers known.
 fn taken_up(memory: &mut Memory) -> Part {
     let mut part = Part::new(PARTITION, 1);
-    part.hold(claim(Some(50)), memory);
-    let begins = part.take_up(BEGINS, 2, memory).expect("a snapshot");
-    assert_eq!((begins.from, part.adoption), (50, 2));
+    part.hold(claim(Some(50)), Vec::new(), memory);
+    let from = part.take_up(&BEGINS, 2, memory);
+    assert_eq!((from, part.adoption), (Some(ReadFrom::Offset(50)), 2));
     assert!(memory.is_missing(PARTITION, "anybody"));
     (part.unlisted, part.is_listed) = (None, true);
     memory.list(PARTITION, None);
@@ -185,8 +199,8 @@ fn a_row_whose_customer_is_in_memory_is_of_no_interest() {
 fn what_is_ahead_of_the_committed_offset_is_forgotten() {
     let mut memory = Memory::default();
     let mut part = Part::new(PARTITION, 1);
-    part.hold(claim(Some(91)), &mut memory);
-    assert_eq!(part.take_up(BEGINS, 2, &mut memory).map(|begins| begins.from), Some(10));
+    part.hold(claim(Some(91)), Vec::new(), &mut memory);
+    assert_eq!(part.take_up(&BEGINS, 2, &mut memory), Some(ReadFrom::Memory));
     assert!(matches!(part.base, Base::Useless(HOLDER)) && !part.may_save());
 }
 
@@ -197,9 +211,9 @@ fn after_somebody_else_had_it_memory_is_read_anew_even_from_nothing() {
     memory.0.of_mut(PARTITION).slot("a", hash64("a"));
     part.fenced(&mut memory);
     assert!(!part.may_save());
-    part.hold(claim(None), &mut memory);
+    part.hold(claim(None), Vec::new(), &mut memory);
     assert!(!part.may_save(), "memory may know of rows that are gone");
-    assert_eq!(part.take_up(BEGINS, 3, &mut memory).map(|begins| begins.from), Some(10));
+    assert_eq!(part.take_up(&BEGINS, 3, &mut memory), Some(ReadFrom::Memory));
     assert_eq!((memory.changed(PARTITION), part.may_save()), (0, true));
     assert!(memory.is_missing(PARTITION, "a"));
 }
@@ -208,9 +222,9 @@ fn after_somebody_else_had_it_memory_is_read_anew_even_from_nothing() {
 fn records_that_left_the_topic_unsaved_are_told_of_once() {
     let mut memory = Memory::default();
     let mut part = Part::new(PARTITION, 1);
-    part.hold(claim(Some(50)), &mut memory);
+    part.hold(claim(Some(50)), Vec::new(), &mut memory);
     let begins = Beginning { first: 70, from: 70, ..BEGINS };
-    assert_eq!(part.take_up(begins, 2, &mut memory).map(|begins| begins.from), Some(70));
+    assert_eq!(part.take_up(&begins, 2, &mut memory), Some(ReadFrom::Offset(70)));
     assert_eq!((part.lost.take(), part.lost.take()), (Some(20), None));
 }
 
@@ -232,6 +246,13 @@ fn custody(directory: &std::path::Path, memory: &mut Memory) -> Custody {
     let row = |id| SavedCustomer { customer_id: id, applied_offset: 20, state: &state };
     let rows: Vec<_> = ids.iter().map(|id| row(id)).collect();
     store.save(holder, &rows, Some(50)).unwrap();
+    let (custody, from) = adopted(directory, memory);
+    assert_eq!(from, ReadFrom::Offset(50));
+    custody
+}
+
+/// Custody of a partition, and where it is read from.
+fn adopted(directory: &std::path::Path, memory: &mut Memory) -> (Custody, ReadFrom) {
     let directory = directory.to_owned();
     let settings = Snapshots {
         open: Arc::new(move || open(&directory)),
@@ -242,9 +263,8 @@ fn custody(directory: &std::path::Path, memory: &mut Memory) -> Custody {
         budget: Budget::new(1 << 30),
     };
     let mut custody = Custody::start(&settings).unwrap();
-    let begins = custody.adopt(BEGINS, &Stopwatch::start(), memory);
-    assert_eq!(begins.from, 50);
-    custody
+    let from = custody.adopt(&BEGINS, &mut Stopwatch::start(), memory);
+    (custody, from)
 }
 
 fn fetch(custody: &mut Custody, memory: &mut Memory, ids: &[&str]) -> Option<u64> {
@@ -317,7 +337,7 @@ fn who_was_asked_for_leaves_the_shelf_whichever_answer_comes_first() {
     let (adoption, before) = (custody.parts[0].adoption, custody.shelf_bytes());
     let customer_ids = vec!["c7".to_owned()];
     let loaded = Answer::Loaded { adoption, customer_ids, customers: vec![row.into()] };
-    custody.take_in(loaded, &mut memory);
+    custody.take_in(loaded, &mut memory, &tasks(90));
     assert!(custody.shelf_bytes() < before && custody.parts[0].shelf.take("c7").is_none());
     assert!(!memory.is_missing(PARTITION, "c7"));
 }
@@ -331,10 +351,33 @@ fn what_was_asked_for_before_an_eviction_is_asked_for_again() {
     assert_eq!(custody.fetch(&missing, &mut memory, &tasks(50), Duration::ZERO), None);
     memory.1 += 1;
     let answer = custody.reader.wait(Duration::from_secs(20)).expect("an answer");
-    custody.take_in(answer, &mut memory);
+    custody.take_in(answer, &mut memory, &tasks(90));
     assert!(memory.is_missing(PARTITION, "c7"), "the answer may be older than what was evicted");
     assert_eq!(fetch(&mut custody, &mut memory, &["c7"]), Some(1));
     assert!(!memory.is_missing(PARTITION, "c7"));
+}
+
+#[test]
+fn what_a_next_owner_has_stored_is_not_believed_and_has_the_claims_looked_at() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut memory = Memory::default();
+    let mut custody = custody(directory.path(), &mut memory);
+    let mut store = open(directory.path()).unwrap();
+    let next = store.claim(PARTITION, "next").unwrap().holder;
+    let mut state = Vec::new();
+    encode(&CustomerState::default(), &mut state);
+    for (id, applied_offset) in [("c7", 91), ("c8", 90)] {
+        store
+            .save(next, &[SavedCustomer { customer_id: id, applied_offset, state: &state }], None)
+            .unwrap();
+    }
+    assert_eq!(fetch(&mut custody, &mut memory, &["c7"]), Some(0));
+    assert!(memory.is_missing(PARTITION, "c7"), "this worker has not come to offset 90");
+    assert_eq!(fetch(&mut custody, &mut memory, &["c8"]), Some(1), "it has come to offset 89");
+    while !custody.parts[0].is_fenced() {
+        custody.turn(&mut memory, &tasks(90), &mut |_| ());
+    }
+    assert_eq!(fetch(&mut custody, &mut memory, &["nobody"]), None, "nobody is asked for any more");
 }
 
 #[test]
@@ -347,30 +390,164 @@ fn a_failing_scan_is_not_begun_again_for_rows_that_cannot_be_read() {
         adoption,
         page: Page { next, has_failed, ..Page::default() },
     };
-    custody.take_in(page(Some(Place::Ids(String::new())), true), &mut memory);
+    custody.take_in(page(Some(Place::Ids(String::new())), true), &mut memory, &tasks(90));
     custody.parts[0].admit(vec![damaged("c1")], &mut memory);
-    custody.take_in(page(None, false), &mut memory);
+    custody.take_in(page(None, false), &mut memory, &tasks(90));
     custody.parts[0].has_skipped = true;
     custody.parts[0].look_for_more();
     assert!(!custody.is_listing() && custody.parts[0].is_to_rebuild());
 }
 
+/// So many customers pay.
+fn pay(memory: &mut Memory, partition: i32, customers: usize) {
+    let customers_of = memory.0.of_mut(partition);
+    for n in 0..customers {
+        let id = format!("n{n}");
+        let slot = customers_of.slot(&id, hash64(&id));
+        customers_of.applied(slot, 60);
+    }
+}
+
 #[test]
-fn the_largest_of_what_cannot_be_saved_in_time_is_given_up() {
-    for (most, kept) in [(0.0, vec![]), (4.0, vec![11, 12]), (99.0, vec![11, 12, 13])] {
+fn few_are_saved_and_many_handed_over_to_the_next_owner() {
+    for (count, saved, handed_over) in
+        [(FEW, Some(90), None), (FEW + 1, Some(50), Some(90)), (3 * FEW, Some(50), Some(90))]
+    {
+        let directory = tempfile::tempdir().unwrap();
+        let mut memory = Memory::default();
+        let mut one = custody(directory.path(), &mut memory);
+        pay(&mut memory, PARTITION, count);
+        let limit = (Duration::from_secs(20), false);
+        one.let_go(&[PARTITION], &mut memory, &tasks(90), limit, &mut |_| ());
+        let mut store = open(directory.path()).unwrap();
+        let claim = store.claim(PARTITION, "between").unwrap();
+        assert_eq!((claim.saved_offset, claim.handed_over), (saved, handed_over), "{count}");
+        assert_eq!(claim.previous, None, "it has let go");
+
+        let mut memory = Memory::default();
+        let (mut two, from) = adopted(directory.path(), &mut memory);
+        assert_eq!(from, ReadFrom::Offset(90));
+        let taken = if handed_over.is_some() { count } else { 0 };
+        assert_eq!((memory.0.customers(), memory.changed(PARTITION)), (taken, taken));
+        assert!(memory.is_missing(PARTITION, "c1"), "who has not changed is stored");
+        two.is_pressed = true;
+        while memory.changed(PARTITION) > 0 || two.parts.iter().any(|part| !part.is_idle()) {
+            two.turn(&mut memory, &tasks(90), &mut |_| ());
+        }
+        let claim = store.claim(PARTITION, "after").unwrap();
+        assert_eq!((claim.saved_offset, claim.handed_over), (Some(90), None));
+        let row = &store.load(PARTITION, &["n7"]).unwrap()[0];
+        assert_eq!(row.applied_offset, 61, "either way it is stored in the end");
+    }
+}
+
+#[test]
+fn what_is_handed_over_counts_if_it_can_be_read_and_is_committed() {
+    let readable = || {
+        let mut state = Vec::new();
+        encode(&CustomerState::default(), &mut state);
+        Returned { customer_id: "a".to_owned(), applied_offset: 60, state: decode(&state) }
+    };
+    let cases: [(_, _, fn() -> Returned, _, _); 5] = [
+        (Some(50), Some(80), readable, ReadFrom::Offset(80), 1),
+        (Some(50), Some(80), || damaged("a"), ReadFrom::Offset(50), 0),
+        (None, Some(80), readable, ReadFrom::Offset(80), 1),
+        (None, Some(80), || damaged("a"), ReadFrom::Memory, 0),
+        (Some(50), Some(91), readable, ReadFrom::Memory, 0),
+    ];
+    for (saved, handed_over, customer, from, taken) in cases {
+        let mut memory = Memory::default();
+        let mut part = Part::new(PARTITION, 1);
+        part.hold(Claim { handed_over, ..claim(saved) }, vec![customer()], &mut memory);
+        assert_eq!(part.take_up(&BEGINS, 2, &mut memory), Some(from), "{saved:?} {handed_over:?}");
+        assert_eq!((memory.0.customers(), memory.changed(PARTITION)), (taken, taken));
+    }
+}
+
+#[test]
+fn nothing_is_handed_over_that_is_not_committed_or_not_to_be_saved() {
+    let mut memory = Memory::default();
+    let mut part = taken_up(&mut memory);
+    pay(&mut memory, PARTITION, 2);
+    let mut tasks = tasks(90);
+    tasks.receive(PARTITION, 90, None).unwrap();
+    assert!(!part.hand_over(&mut memory, &tasks), "the record at 90 may be judged again");
+    tasks.commit(&[(PARTITION, 91)]);
+    pay(&mut memory, PARTITION, 2);
+    part.refused.push("a".to_owned());
+    assert!(!part.hand_over(&mut memory, &tasks), "what is stored is damaged");
+    part.refused.clear();
+    assert!(part.hand_over(&mut memory, &tasks));
+}
+
+/// The claim of a partition, as the file has it.
+fn claimed(directory: &std::path::Path) -> Claim {
+    open(directory).unwrap().claim(PARTITION, "somebody").unwrap()
+}
+
+#[test]
+fn a_save_that_is_under_way_is_dropped_for_handing_over_and_its_answers_count_for_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut memory = Memory::default();
+    let mut one = custody(directory.path(), &mut memory);
+    pay(&mut memory, PARTITION, 4 * FEW);
+    one.is_pressed = true;
+    // All of it is ordered, and nothing of it has been answered.
+    one.turn(&mut memory, &tasks(90), &mut |_| ());
+    while one.parts[0].is_saving() {
+        one.parts[0].go_on(&one.keeper, &memory, &tasks(90), true);
+    }
+    assert_eq!((memory.changed(PARTITION), one.parts[0].is_idle()), (0, false));
+    pay(&mut memory, PARTITION, FEW + 1);
+    let mut tasks = Tasks::default();
+    tasks.assign(PARTITION, 95, 95);
+    one.hand_over_what_takes_long(&[PARTITION], &mut memory, &tasks, 0);
+    let left = one.save(&[PARTITION], &mut memory, &tasks, &|| false, &mut |_| ());
+    assert_eq!(left, [0; 0]);
+    let claim = claimed(directory.path());
+    assert_eq!(claim.handed_over, Some(95), "not taken for done by the save's last answer");
+    let mut store = open(directory.path()).unwrap();
+    let handed_over = store.handed_over(claim.holder).unwrap();
+    assert!(handed_over.len() > FEW, "who has paid again since, and maybe others");
+    let ids: BTreeSet<_> = handed_over.iter().map(|row| row.customer_id.as_str()).collect();
+    for n in 0..4 * FEW {
+        let id = format!("n{n}");
+        let mut is_stored = || store.load(PARTITION, &[&id]).unwrap()[0].applied_offset == 61;
+        assert!(ids.contains(&*id) || is_stored(), "{id}");
+    }
+}
+
+#[test]
+fn who_ends_last_leaves_everything_stored_and_who_does_not_stops() {
+    for is_claimed in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut memory = Memory::default();
+        let mut one = custody(directory.path(), &mut memory);
+        pay(&mut memory, PARTITION, 2 * FEW);
+        let limit = Duration::from_secs(20);
+        one.let_go(&[PARTITION], &mut memory, &tasks(90), (limit, true), &mut |_| ());
+        if is_claimed {
+            assert_eq!(claimed(directory.path()).handed_over, Some(90));
+        }
+        one.save_rest(&mut memory, &tasks(90), limit, &mut |_| ());
+        let claim = claimed(directory.path());
+        let expected = if is_claimed { (Some(50), Some(90)) } else { (Some(90), None) };
+        assert_eq!((claim.saved_offset, claim.handed_over), expected);
+        assert_eq!(claim.previous.is_some(), is_claimed, "it has let go");
+    }
+}
+
+#[test]
+fn the_largest_of_what_takes_long_are_given_up_if_nobody_can_take_them_over() {
+    for (most, kept) in [(0, vec![]), (4, vec![11, 12]), (99, vec![11, 12, 13])] {
         let directory = tempfile::tempdir().unwrap();
         let mut memory = Memory::default();
         let mut custody = custody(directory.path(), &mut memory);
         for (partition, customers) in [(13, 9), (11, 1), (12, 3)] {
             custody.parts.push(Part::new(partition, 0));
-            for n in 0..customers {
-                let id = format!("c{n}");
-                let customers = memory.0.of_mut(partition);
-                let slot = customers.slot(&id, hash64(&id));
-                customers.applied(slot, 60);
-            }
+            pay(&mut memory, partition, customers);
         }
-        custody.lose_what_takes_too_long(&[11, 12, 13], &memory, most);
+        custody.hand_over_what_takes_long(&[11, 12, 13], &mut memory, &tasks(90), most);
         let mut left: Vec<i32> = custody.parts.iter().map(|part| part.partition).collect();
         left.retain(|&partition| partition != PARTITION);
         left.sort_unstable();

@@ -1,0 +1,71 @@
+//! What an owner that leaves hands over to the next one.
+
+use super::Postgres;
+use super::progress::withdraw;
+use super::rows::{Columns, stored};
+use crate::database::StoreError;
+use crate::database::statements;
+use crate::database::store::{Holder, SavedCustomer, StoredCustomer};
+use crate::state::snapshot::VERSION;
+
+impl Postgres {
+    pub(super) fn insert_handed_over(
+        &self,
+        holder: Holder,
+        chunk: i32,
+        customers: &[SavedCustomer<'_>],
+        offset: Option<i64>,
+    ) -> Result<(), StoreError> {
+        let Columns { ids, offsets, states } = Columns::of(customers);
+        self.as_holder("hand a partition over", holder, async |transaction, stream| {
+            if chunk == 0 {
+                withdraw(transaction, (stream, holder.partition)).await?;
+            }
+            sqlx::query(statements::DROP_CHUNK)
+                .bind(stream)
+                .bind(holder.partition)
+                .bind(chunk)
+                .execute(&mut **transaction)
+                .await?;
+            sqlx::query(
+                "insert into handed_over \
+                 (stream, partition, chunk, customer_id, applied_offset, version, state) \
+                 select $1, $2, $3, new.id, new.applied, $4, new.state \
+                 from unnest($5::bytea[], $6::bigint[], $7::bytea[]) as new (id, applied, state)",
+            )
+            .bind(stream)
+            .bind(holder.partition)
+            .bind(chunk)
+            .bind(VERSION as i16)
+            .bind(&ids)
+            .bind(&offsets)
+            .bind(&states)
+            .execute(&mut **transaction)
+            .await?;
+            if let Some(offset) = offset {
+                let query = sqlx::query(statements::PROMISE_HANDED_OVER).bind(stream);
+                let query = query.bind(holder.partition).bind(offset);
+                query.execute(&mut **transaction).await?;
+            }
+            Ok(())
+        })
+    }
+
+    pub(super) fn select_handed_over(
+        &self,
+        holder: Holder,
+    ) -> Result<Vec<StoredCustomer>, StoreError> {
+        let mut found = Vec::new();
+        self.as_holder("take a partition over", holder, async |transaction, stream| {
+            let query = sqlx::query(
+                "select customer_id, applied_offset, state, null::bigint as erased_at_ms \
+                 from handed_over where stream = $1 and partition = $2",
+            );
+            let query = query.bind(stream).bind(holder.partition);
+            let rows = query.fetch_all(&mut **transaction).await?;
+            found = rows.iter().map(stored).collect::<Result<_, _>>()?;
+            Ok(())
+        })?;
+        Ok(found)
+    }
+}

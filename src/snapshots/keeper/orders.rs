@@ -1,0 +1,72 @@
+//! Orders that are more than one call.
+
+use std::collections::BTreeMap;
+
+use super::{Answer, Returned};
+use crate::clock::Stopwatch;
+use crate::database::{SnapshotStore, StoreError};
+use crate::snapshots::Batch;
+
+/// Whether all of a save until this batch went through one connection. Rows are taken before they
+/// are on the disk, and a server that restarts forgets them: the promise that ends the save must
+/// not be made about those.
+pub(super) fn is_whole(begun: &mut BTreeMap<i32, u64>, batch: &Batch, session: u64) -> bool {
+    if batch.is_first {
+        begun.insert(batch.holder.partition, session);
+    }
+    begun.get(&batch.holder.partition) == Some(&session)
+}
+
+/// Hands a batch over, if what it relies on `is_whole`.
+pub(super) fn hand_over(
+    store: &mut dyn SnapshotStore,
+    batch: &Batch,
+    is_whole: bool,
+) -> Result<Answer, StoreError> {
+    let Batch { holder, saved_offset, chunk, .. } = *batch;
+    if !is_whole {
+        return Ok(Answer::Torn(holder));
+    }
+    store.hand_over(holder, chunk.unwrap_or(0), &batch.customers(), saved_offset)?;
+    Ok(Answer::HandedOver { holder, is_last: saved_offset.is_some() })
+}
+
+/// Claims a partition, with what was handed over.
+pub(super) fn claim(
+    store: &mut dyn SnapshotStore,
+    partition: i32,
+    owner: &str,
+) -> Result<Answer, StoreError> {
+    let mut claim = store.claim(partition, owner)?;
+    let mut customers = Vec::new();
+    if claim.handed_over.is_some() {
+        match store.handed_over(claim.holder) {
+            Ok(found) => customers = found,
+            // Somebody has claimed the partition since, and may have dropped it: that is seen soon.
+            Err(StoreError::Fenced(_)) => claim.handed_over = None,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Answer::Claimed(claim, customers.into_iter().map(Returned::from).collect()))
+}
+
+/// Stores a batch, and promises what it is to promise if the save `is_whole`.
+pub(super) fn save(
+    store: &mut dyn SnapshotStore,
+    batch: &Batch,
+    is_whole: bool,
+    since: &Stopwatch,
+) -> Result<Answer, StoreError> {
+    let customers = batch.customers();
+    let saved_offset = batch.saved_offset.filter(|_| is_whole);
+    store.save(batch.holder, &customers, saved_offset)?;
+    if saved_offset != batch.saved_offset {
+        return Ok(Answer::Torn(batch.holder));
+    }
+    Ok(Answer::Saved {
+        holder: batch.holder,
+        customers: customers.len(),
+        saved_offset,
+        duration: since.elapsed(),
+    })
+}
