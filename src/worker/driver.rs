@@ -249,12 +249,11 @@ impl<'a, S: Score> Worker<'a, S> {
         Ok(())
     }
 
-    /// How many records are taken at once. While customers are missing more are, because each batch
-    /// waits for one query, however many it asks for.
+    /// How many records are taken at once. While it is not known who is stored more are, because
+    /// each batch waits for one query, however many it asks for.
     fn batch_records(&self) -> usize {
-        let is_listing = self.custody.as_ref().is_some_and(|custody| {
-            custody.is_listing() && !custody.is_reader_away() && !self.step.missing.is_empty()
-        });
+        let is_listing =
+            self.custody.as_ref().is_some_and(|one| one.is_listing() && !one.is_reader_away());
         self.settings.batch_records * if is_listing { LISTING_SHARE } else { 1 }
     }
 
