@@ -119,9 +119,8 @@ impl Custody {
     }
 
     /// Claims a partition that comes, one of several; `waited` is since the database has answered
-    /// one of them, or since the first. Where to read from: if
-    /// its snapshot is of use, its saved offset, with the customers that `scorer` then knows to be
-    /// stored.
+    /// one of them, or since the first. Where to read from: if its snapshot is of use, its saved
+    /// offset, with the customers that `scorer` then knows to be stored.
     pub(super) fn adopt<S: Score>(
         &mut self,
         begins: &Beginning,
@@ -317,6 +316,19 @@ impl Custody {
         }
     }
 
+    /// The database failed during a save and may have forgotten some of it.
+    fn torn<S: Score>(&mut self, holder: Holder, scorer: &mut S) {
+        let partition = holder.partition;
+        let Some(part) = self.held(holder) else { return };
+        if part.is_handed_over {
+            // Who counted as stored already is not put back: nothing can be promised any more.
+            tracing::warn!(partition, "the database failed while the partition was handed over");
+            return self.lose(&[partition]);
+        }
+        tracing::warn!(partition, "the database failed during a save, all of it is saved again");
+        part.drop_save(scorer);
+    }
+
     fn take<S: Score>(
         &mut self,
         answer: Answer,
@@ -354,15 +366,7 @@ impl Custody {
                     part.fenced(scorer);
                 }
             }
-            Answer::Torn(holder) => {
-                if let Some(part) = self.held(holder) {
-                    tracing::warn!(
-                        partition = holder.partition,
-                        "the database failed during a save, all of it is saved again"
-                    );
-                    part.drop_save(scorer);
-                }
-            }
+            Answer::Torn(holder) => self.torn(holder, scorer),
             Answer::Claims(claims) => {
                 self.is_looking = false;
                 for part in &mut self.parts {

@@ -325,7 +325,7 @@ impl Part {
     pub(super) fn drop_save<S: Score>(&mut self, scorer: &mut S) {
         if !self.is_idle() {
             (self.saving, self.is_awaited) = (None, false);
-            (self.cut, self.is_handed_over) = (Vec::new(), false);
+            self.cut = Vec::new();
             scorer.settle(self.partition, false);
         }
     }

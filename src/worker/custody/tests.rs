@@ -518,6 +518,24 @@ fn a_save_that_is_under_way_is_dropped_for_handing_over_and_its_answers_count_fo
 }
 
 #[test]
+fn nothing_is_promised_when_the_database_fails_while_a_partition_is_handed_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut memory = Memory::default();
+    let mut one = custody(directory.path(), &mut memory);
+    pay(&mut memory, PARTITION, FEW);
+    one.parts[0].begin(&mut memory, &tasks(90));
+    // All of it counts as stored, so that only who pays again is handed over.
+    one.parts[0].stored = FEW;
+    pay(&mut memory, PARTITION, 1);
+    assert!(one.parts[0].hand_over(&mut memory, &tasks(90)));
+    let holder = one.parts[0].holder.unwrap();
+    one.take(Answer::Torn(holder), &mut memory, &mut |_| ());
+    one.save(&[PARTITION], &mut memory, &tasks(90), &|| false, &mut |_| ());
+    let claim = claimed(directory.path());
+    assert_eq!((claim.saved_offset, claim.handed_over), (Some(50), None));
+}
+
+#[test]
 fn who_ends_last_leaves_everything_stored_and_who_does_not_stops() {
     for is_claimed in [false, true] {
         let directory = tempfile::tempdir().unwrap();
