@@ -184,7 +184,7 @@ impl<'a> Asker<'a> {
         let memory_ms = millis(memory);
         let since = |&(partition, time): &(i32, i64)| (partition, time.saturating_sub(memory_ms));
         let begins = self.offsets_since(times.iter().map(since))?;
-        for beginning in beginnings.iter_mut() {
+        for beginning in beginnings.iter_mut().filter(|begins| begins.judged_until > begins.first) {
             let low = beginning.first;
             let found = begins.get(&beginning.partition).copied().unwrap_or(low);
             beginning.from = found.clamp(low, beginning.judged_until);

@@ -10,7 +10,7 @@ type Of = (i32, i32);
 /// if that is given.
 pub(super) async fn advance(
     transaction: &mut Transaction<'_, Dialect>,
-    (stream, partition): (i32, i32),
+    (stream, partition): Of,
     highest: Option<i64>,
     saved_offset: Option<i64>,
 ) -> Result<(), sqlx::Error> {
