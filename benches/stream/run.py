@@ -4,7 +4,9 @@ throughput  a topic is filled; the service starts with an empty group and reads 
             a quarter of the records (25 %) to the last offset committed, with CPU and memory from
             /proc; the alerts' ids are held to the reference's
 latency     records at a fixed rate, whoever keeps up; from the moment a record is made to its alert at
-            a subscriber
+            a subscriber. With --split also how much of that is over when a plain consumer of the
+            transactions, in a process of its own, has the record: producer and brokers alone, which no
+            service changes; what is left is the service and the alert's way back through the broker
 idle        start to ready on empty topics, and CPU while nothing comes
 
     make bench-stream ARGS="--what throughput --delivery at_least_once --model bundled"
@@ -16,6 +18,7 @@ Compare runs that lie beside each other.
 import argparse
 import hashlib
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -233,31 +236,36 @@ class Bench:
 
     def latency_at(self, rate, place, delivery, service, topics, probe):
         probe.begin()
+        plain = None
+        if self.arguments.split:
+            plain = PlainConsumer(self.brokers, topics["transactions"])
         before = machine()
         cpu, began = service.cpu_seconds(), time.time()
         command = [sys.executable, str(HERE / "workload.py"), "rate", "--brokers", self.brokers]
         command += ["--topic", topics["transactions"], "--rate", str(rate)]
         command += ["--seconds", str(self.arguments.seconds), "--seed", str(100 + place)]
+        command += ["--busy-customers", str(self.arguments.busy_customers)]
         command += ["--warm", "6" if place == 0 else "4"]
         sent = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         cores = (service.cpu_seconds() - cpu) / (time.time() - began)
         time.sleep(2)
-        found = sorted(probe.measured)
-        quantile = lambda q: round(found[min(len(found) - 1, int(len(found) * q))], 2)
-        return {
+        told = {
             "what": "latency",
             "model": self.arguments.model,
             "delivery": delivery,
             "rate": rate,
-            "alerts": len(found),
-            "p50_ms": quantile(0.5),
-            "p99_ms": quantile(0.99),
-            "p99.9_ms": quantile(0.999),
-            "max_ms": round(found[-1], 2),
+            "alerts": len(probe.measured),
+            **quantiles(probe.measured.values()),
             "cores": round(cores, 2),
             "machine": [before, machine()],
             "producer": json.loads(sent),
         }
+        if plain:
+            arrived = plain.measured()
+            both = [number for number in probe.measured if number in arrived]
+            told["plain_consumer"] = quantiles(arrived[number] for number in both)
+            told["rest"] = quantiles(probe.measured[n] - arrived[n] for n in both)
+        return told
 
     # -- idle
 
@@ -281,11 +289,12 @@ class Bench:
 
 
 class Probe:
-    """A subscriber that notes how old alerts are when they come."""
+    """A subscriber that notes how old alerts are when they come: milliseconds by the number of the
+    transaction."""
 
     def __init__(self, consumer, topic):
         self.consumer = consumer
-        self.measured = []
+        self.measured = {}
         self.is_over = threading.Event()
         partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
         consumer.assign([TopicPartition(topic, p, 0) for p in partitions])
@@ -297,18 +306,77 @@ class Probe:
             message = self.consumer.poll(0.2)
             if message is None or message.error() is not None:
                 continue
-            now = time.time_ns()
-            identity = transaction_id(message.value())
-            if identity[0] == "m":
-                self.measured.append((now - int(identity[10:29])) / 1e6)
+            note(self.measured, time.time_ns(), transaction_id(message.value()))
 
     def begin(self):
-        self.measured = []
+        self.measured = {}
 
     def stop(self):
         self.is_over.set()
         self.thread.join()
         self.consumer.close()
+
+
+class PlainConsumer:
+    """Reads the transactions as they come and notes how old they are, as `Probe` does of alerts. A
+    process of its own, so that the two do not wait for each other's interpreter."""
+
+    def __init__(self, brokers, topic):
+        context = multiprocessing.get_context("spawn")
+        self.is_over, self.found = context.Event(), context.Queue()
+        arguments = (brokers, topic, self.is_over, self.found)
+        self.process = context.Process(target=read_plainly, args=arguments, daemon=True)
+        self.process.start()
+        self.found.get(timeout=30)
+
+    def measured(self):
+        self.is_over.set()
+        measured = self.found.get(timeout=30)
+        self.process.join()
+        return measured
+
+
+def read_plainly(brokers, topic, is_over, found):
+    consumer = Consumer(
+        {
+            "bootstrap.servers": brokers,
+            "log_level": 2,
+            "group.id": "bench-plain",
+            "enable.auto.commit": False,
+            "fetch.wait.max.ms": 100,
+        }
+    )
+    partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+    ends = [consumer.get_watermark_offsets(TopicPartition(topic, p))[1] for p in partitions]
+    consumer.assign([TopicPartition(topic, p, end) for p, end in zip(partitions, ends)])
+    found.put("reads")
+    measured = {}
+    while not is_over.is_set():
+        message = consumer.poll(0.2)
+        if message is not None and message.error() is None:
+            # Header, then the id's length in one byte.
+            note(measured, time.time_ns(), message.value()[6:42].decode())
+    consumer.close()
+    found.put(measured)
+
+
+def note(measured, now, identity):
+    """Ids of `workload.live` say whether the record counts, its number and when it was made."""
+    if identity[0] == "m":
+        measured[int(identity[1:9], 16)] = (now - int(identity[10:29])) / 1e6
+
+
+def quantiles(milliseconds):
+    found = sorted(milliseconds)
+    if not found:
+        return {}
+    at = lambda q: round(found[min(len(found) - 1, int(len(found) * q))], 2)
+    return {
+        "p50_ms": at(0.5),
+        "p99_ms": at(0.99),
+        "p99.9_ms": at(0.999),
+        "max_ms": round(found[-1], 2),
+    }
 
 
 def isolation_of(delivery):
@@ -347,6 +415,8 @@ def main():
     add("--warm", type=float, default=0.25, help="share of the records before the count begins")
     add("--rates", type=lambda t: [int(r) for r in t.split(",")], default=[5_000, 20_000])
     add("--seconds", type=int, default=20, help="of each rate, and idle")
+    add("--busy-customers", type=int, default=100, help="that the alerting payments go to")
+    add("--split", action="store_true", help="latency also as a plain consumer has it")
     add("--seed", type=int, default=1)
     add("--config", default="{}", help="more configuration, as JSON")
     add("--binary", type=Path, default=ROOT / "target/release/synfinance")

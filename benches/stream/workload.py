@@ -185,7 +185,9 @@ def live(arguments):
     pieces = Pieces(arguments.customers, arguments.seed)
     draw = np.random.default_rng([arguments.seed, 4])
     is_busy = draw.random(count) < arguments.busy
-    busy = draw.integers(0, 100, count) * (arguments.customers // 100)
+    busy = draw.integers(0, arguments.busy_customers, count) * (
+        arguments.customers // arguments.busy_customers
+    )
     customer = np.where(is_busy, busy, draw.integers(0, arguments.customers, count)).tolist()
     high, low = draw.integers(40_000, 200_000, count), draw.integers(500, 6_000, count)
     amount = [DOUBLE(cents / 100) for cents in np.where(is_busy, high, low).tolist()]
@@ -233,7 +235,8 @@ def main():
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--warm", type=int, default=5)
     parser.add_argument("--customers", type=int, default=100_000)
-    parser.add_argument("--busy", type=float, default=0.05)
+    parser.add_argument("--busy", type=float, default=0.05, help="share of records that alert")
+    parser.add_argument("--busy-customers", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     live(parser.parse_args())
 
