@@ -154,6 +154,7 @@ fn config_check_reads_files_and_asks_librdkafka() {
         ("stream: {kafka: {fetch.maximum: 1}}", "librdkafka knows no property fetch.maximum"),
         ("stream: {kafka: {fetch.max.bytes: pass}}", "refuses the value of fetch.max.bytes"),
         ("state: {database_url: 'sqlite:a.db', read_url: 'postgres://h/d'}", "state.read_url"),
+        ("http: {tls: {certificate: no.pem, key: no.key}}", "http.tls.certificate no.pem"),
     ] {
         std::fs::write(directory.path().join("x.yaml"), yaml).unwrap();
         let arguments = ["--config", "x.yaml", "config", "check"];

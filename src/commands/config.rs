@@ -8,7 +8,7 @@ use clap::Subcommand;
 use super::output;
 use super::run::prepare;
 use crate::config::Loaded;
-use crate::{registry, service};
+use crate::{http, registry, service};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Arguments {
@@ -34,6 +34,7 @@ pub(super) fn run(arguments: &Arguments, loaded: &Loaded) -> anyhow::Result<()> 
             let (service, _) = prepare(settings)?;
             service::connection(&settings.stream)?;
             registry::Schemas::check(&settings.schema_registry)?;
+            http::check(&settings.http)?;
             let model = &service.model;
             output::print(&format!(
                 "ok: the configuration is valid, with model {} {} alerting from {}",

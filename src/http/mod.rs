@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::Http;
 use crate::health::Health;
 use crate::telemetry::Metrics;
 
@@ -99,6 +100,14 @@ pub enum Error {
         /// What the system says.
         source: std::io::Error,
     },
+}
+
+/// Makes sure that the files for TLS can be used, if any are named; listens nowhere.
+///
+/// # Errors
+/// As for [`Server::start`], but for the address.
+pub fn check(settings: &Http) -> Result<(), Error> {
+    tls::configured(settings).map(drop)
 }
 
 impl Error {

@@ -38,10 +38,7 @@ impl Server {
     /// # Errors
     /// [`Error`] if the address cannot be had, or the files for TLS cannot be used.
     pub fn start(settings: &Http, state: Arc<State>) -> Result<Self, Error> {
-        let tls = match &settings.tls {
-            Some((certificate, key)) => Some(tls::load(certificate, key)?),
-            None => None,
-        };
+        let tls = tls::configured(settings)?;
         let unheard = |source| Error::Listen {
             address: settings.address.clone(),
             port: settings.port,

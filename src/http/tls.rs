@@ -8,12 +8,18 @@ use std::path::Path;
 use axum_server::tls_openssl::OpenSSLConfig;
 
 use super::Error;
+use crate::config::Http;
 
 const CERTIFICATE: &str = "http.tls.certificate";
 const KEY: &str = "http.tls.key";
 
+/// What the settings ask for; nothing for plain HTTP.
+pub(super) fn configured(settings: &Http) -> Result<Option<OpenSSLConfig>, Error> {
+    settings.tls.as_ref().map(|(certificate, key)| load(certificate, key)).transpose()
+}
+
 /// TLS (1.3) with this certificate chain and its key.
-pub(super) fn load(certificate: &Path, key: &Path) -> Result<OpenSSLConfig, Error> {
+fn load(certificate: &Path, key: &Path) -> Result<OpenSSLConfig, Error> {
     let wanted = "give a PEM file with the certificate and its chain";
     has(certificate, CERTIFICATE, "-----BEGIN CERTIFICATE", wanted)?;
     let wanted = "give a PEM file with the private key, without a passphrase";

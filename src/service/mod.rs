@@ -167,9 +167,11 @@ fn serve(
     let budget = Budget::new(settings.max_bytes);
     let shared = Shared { health, metrics, schemas, connection, budget };
     if !start::ensure_topics(&settings.stream, &shared, stop, idle)? {
+        tracing::info!("told to end while the brokers were waited for; nothing was read");
         return Ok(());
     }
     let Some(framing) = shared.schemas.alert_framing(&settings.stream.topics.alerts, stop)? else {
+        tracing::info!("told to end while the schema registry was waited for; nothing was read");
         return Ok(());
     };
     supervisor::run(settings, &shared, framing, make, stop, idle)

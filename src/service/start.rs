@@ -59,13 +59,14 @@ pub(super) fn ensure_topics(
         match kafka::ensure_topics(&shared.connection, &needed, create, ANSWER_TIME) {
             Ok(()) => {
                 shared.health.report(Check::Kafka, Finding::Ok);
+                shared.health.obstruct(PART, "starting");
                 return Ok(true);
             }
             Err(error @ kafka::Error::Unreachable { .. }) => {
                 let text = with_causes(&error);
                 tracing::warn!(error = text, "kafka does not answer, trying again");
-                shared.health.report(Check::Kafka, Finding::Down(text.clone()));
-                shared.health.obstruct(PART, text);
+                shared.health.report(Check::Kafka, Finding::Down(text));
+                shared.health.obstruct(PART, "waiting for the brokers");
             }
             Err(error) => return Err(error),
         }
