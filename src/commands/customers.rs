@@ -9,7 +9,7 @@ use super::output;
 use super::snapshots::open;
 use crate::clock::rfc3339;
 use crate::config::Settings;
-use crate::database::Stream;
+use crate::database::{SnapshotStore, StoredCustomer, Stream};
 use crate::kafka::{committed_offsets, partitions_of};
 use crate::service::connection;
 use crate::snapshots::erasure;
@@ -69,11 +69,12 @@ fn show(arguments: &Show, settings: &Settings) -> anyhow::Result<()> {
     let (mut store, _, location) = open(settings)?;
     let mut found: Vec<Value> = Vec::new();
     for progress in store.progress()? {
-        for customer in store.load(progress.partition, &[&arguments.id])? {
+        for (customer, is_handed_over) in rows(&mut *store, progress.partition, &arguments.id)? {
             let state = decode(&customer.state);
             found.push(json!({
                 "partition": progress.partition,
                 "applied_offset": customer.applied_offset,
+                "handed_over": is_handed_over,
                 "erased_at": customer.erased_at_ms.map(rfc3339),
                 "bytes": customer.state.len(),
                 "state": match &state {
@@ -89,6 +90,24 @@ fn show(arguments: &Show, settings: &Settings) -> anyhow::Result<()> {
     let shown = json!({"customer_id": arguments.id, "stored": found});
     let text = serde_json::to_string_pretty(&shown).context("writing JSON")?;
     output::summary(&text, &shown, arguments.json, false)
+}
+
+/// What is stored of a customer, and what is handed over, which takes its place when the partition
+/// is claimed.
+fn rows(
+    store: &mut dyn SnapshotStore,
+    partition: i32,
+    id: &str,
+) -> anyhow::Result<Vec<(StoredCustomer, bool)>> {
+    let stored = store.load(partition, &[id])?.into_iter().map(|row| (row, false));
+    let (mut rows, mut next): (Vec<_>, _) = (stored.collect(), Some(0));
+    while let Some(chunk) = next {
+        let found = store.handed_over(partition, chunk)?;
+        let of_id = found.customers.into_iter().filter(|row| row.customer_id == id);
+        rows.extend(of_id.map(|row| (row, true)));
+        next = found.next;
+    }
+    Ok(rows)
 }
 
 fn state_json(state: &CustomerState) -> Value {

@@ -168,6 +168,7 @@ fn list(
                 "partition": row.partition,
                 "customers": customers,
                 "saved_offset": row.saved_offset,
+                "handed_over_offset": row.handed_over,
                 "saved_at": row.saved_at_ms.map(rfc3339),
                 "owner": row.owner,
                 "epoch": row.epoch,
@@ -199,6 +200,12 @@ fn list(
         let customers = count(*customers);
         let partition = row.partition;
         text.push_str(&format!("\n{partition:>9}  {customers:>12}  {saved:>14}  {at:24}  {owner}"));
+        if let Some(offset) = row.handed_over {
+            text.push_str(&format!(
+                "\n{:>9}  up to offset {offset}: handed over, not saved yet",
+                ""
+            ));
+        }
         if let Some(at) = row.incomplete_at_ms {
             let note = "records had left the topic before they were saved";
             text.push_str(&format!("\n{:>9}  incomplete before {}: {note}", "", rfc3339(at)));

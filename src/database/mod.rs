@@ -28,7 +28,9 @@ pub use error::{Problem, StoreError};
 pub use postgres::Postgres;
 pub use replica::Replica;
 pub use sqlite::Sqlite;
-pub use store::{Claim, Holder, Progress, SavedCustomer, Scan, SnapshotStore, StoredCustomer};
+pub use store::{
+    Chunk, Claim, Holder, Progress, SavedCustomer, Scan, SnapshotStore, StoredCustomer,
+};
 
 /// What opening a store comes to.
 pub type Opened = Result<Box<dyn SnapshotStore>, StoreError>;

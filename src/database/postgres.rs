@@ -12,7 +12,9 @@ use sqlx::{AssertSqlSafe, Postgres as Dialect, Row as _, Transaction};
 
 use super::replica::{Copy, Replica};
 use super::runtime::{Asking, text};
-use super::store::{Claim, Holder, Progress, SavedCustomer, Scan, SnapshotStore, StoredCustomer};
+use super::store::{
+    Chunk, Claim, Holder, Progress, SavedCustomer, Scan, SnapshotStore, StoredCustomer,
+};
 use super::{StoreError, Stream, statements};
 use crate::state::snapshot::VERSION;
 
@@ -112,7 +114,8 @@ impl SnapshotStore for Postgres {
             .execute(&mut *transaction)
             .await?;
             let before = sqlx::query(
-                "select epoch, owner, saved_at is not null as is_saved, saved_offset, \
+                "select epoch, owner, saved_offset, \
+                 (extract(epoch from saved_at) * 1000)::bigint as saved_at_ms, \
                  highest_offset, handed_over_offset \
                  from partition_progress where stream = $1 and partition = $2 for update",
             )
@@ -133,11 +136,12 @@ impl SnapshotStore for Postgres {
             .await?;
             transaction.commit().await?;
             self.wrote().await?;
-            let is_saved: bool = before.try_get("is_saved")?;
+            let saved_at_ms: Option<i64> = before.try_get("saved_at_ms")?;
             let saved_offset = before.try_get("saved_offset")?;
             Ok(Claim {
                 holder: Holder { partition, epoch },
-                saved_offset: is_saved.then_some(saved_offset),
+                saved_offset: saved_at_ms.is_some().then_some(saved_offset),
+                saved_at_ms,
                 highest_offset: before.try_get("highest_offset")?,
                 handed_over: before.try_get("handed_over_offset")?,
                 previous: before.try_get("owner")?,
@@ -194,8 +198,8 @@ impl SnapshotStore for Postgres {
         self.insert_handed_over(holder, chunk, customers, offset)
     }
 
-    fn handed_over(&mut self, holder: Holder) -> Result<Vec<StoredCustomer>, StoreError> {
-        self.select_handed_over(holder)
+    fn handed_over(&mut self, partition: i32, chunk: i32) -> Result<Chunk, StoreError> {
+        self.select_handed_over(partition, chunk)
     }
 
     fn import(
@@ -413,7 +417,7 @@ impl SnapshotStore for Postgres {
 
     fn progress(&mut self) -> Result<Vec<Progress>, StoreError> {
         let query = sqlx::query(
-            "select partition, saved_offset, epoch, owner, \
+            "select partition, saved_offset, epoch, owner, handed_over_offset, \
              (extract(epoch from saved_at) * 1000)::bigint as saved_at_ms, \
              (extract(epoch from incomplete_at) * 1000)::bigint as incomplete_at_ms \
              from partition_progress where stream = $1 order by partition",

@@ -21,9 +21,9 @@ pub(super) const WITHDRAW: [&str; 2] = [
 ];
 
 /// Nothing is handed over that does not reach beyond $3, the saved offset: then
-/// [`DROP_HANDED_OVER`] is due.
+/// [`DROP_HANDED_OVER`] is due, as it is for chunks that were never promised.
 pub(super) const WITHDRAW_SAVED: &str = "update partition_progress set handed_over_offset = null \
-    where stream = $1 and partition = $2 and handed_over_offset <= $3";
+    where stream = $1 and partition = $2 and coalesce(handed_over_offset, 0) <= $3";
 
 pub(super) const DROP_HANDED_OVER: &str =
     "delete from handed_over where stream = $1 and partition = $2";

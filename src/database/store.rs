@@ -24,6 +24,8 @@ pub struct Claim {
     /// Every customer changed by a record before this offset is stored or handed over; `None`:
     /// nothing is handed over.
     pub handed_over: Option<i64>,
+    /// When the saved offset was written, in milliseconds since the epoch by the database's clock.
+    pub saved_at_ms: Option<i64>,
     /// Who held the partition and has not let it go: it may have saved less than it has scored.
     pub previous: Option<String>,
 }
@@ -61,6 +63,15 @@ pub struct StoredCustomer {
     pub erased_at_ms: Option<i64>,
 }
 
+/// Some of the customers that are handed over.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Chunk {
+    /// Their rows; at most what one batch of a save has.
+    pub customers: Vec<StoredCustomer>,
+    /// The chunk to ask for next; `None`: there are no more.
+    pub next: Option<i32>,
+}
+
 /// How far a partition is saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
@@ -74,6 +85,8 @@ pub struct Progress {
     pub epoch: i64,
     /// Who holds it; `None`: it was let go.
     pub owner: Option<String>,
+    /// As in [`Claim`].
+    pub handed_over: Option<i64>,
     /// When records were found to have left the topic before they were saved, in milliseconds since
     /// the epoch: windows that reach back beyond it are incomplete.
     pub incomplete_at_ms: Option<i64>,
@@ -109,8 +122,11 @@ pub trait SnapshotStore: Send {
         offset: Option<i64>,
     ) -> Result<(), StoreError>;
 
-    /// Customers that were handed over to the holder of this claim, in any order.
-    fn handed_over(&mut self, holder: Holder) -> Result<Vec<StoredCustomer>, StoreError>;
+    /// Customers of the first chunk from `chunk` on that is handed over, in any order: all of them,
+    /// a chunk at a time from 0 on, are those that the claim's [`handed_over`](Claim::handed_over)
+    /// promises, if nobody else has claimed the partition since. Without that promise they are
+    /// those of an owner that was not done.
+    fn handed_over(&mut self, partition: i32, chunk: i32) -> Result<Chunk, StoreError>;
 
     /// As [`save`](Self::save), for customers of another database: when they were erased comes with
     /// them, and is never put back to an earlier time. Who is stored as erased stays so with the

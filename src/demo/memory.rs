@@ -175,12 +175,15 @@ fn look(store: &mut dyn SnapshotStore, world: &generate::Settings) -> Result<Fou
                 newest = newest.max(state.columns.newest());
             }
         }
-        let claim = store.claim(progress.partition, OWNER)?;
-        for customer in store.handed_over(claim.holder)? {
-            let Ok(state) = decode(&customer.state) else { return Ok(Found::Useless) };
-            newest = newest.max(state.columns.newest());
+        let mut next = Some(0);
+        while let Some(chunk) = next {
+            let found = store.handed_over(progress.partition, chunk)?;
+            for customer in &found.customers {
+                let Ok(state) = decode(&customer.state) else { return Ok(Found::Useless) };
+                newest = newest.max(state.columns.newest());
+            }
+            next = found.next;
         }
-        store.release(claim.holder)?;
     }
     let Some(until_ms) = newest else { return Ok(Found::Nothing) };
     // A world ends some time, too.

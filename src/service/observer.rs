@@ -78,6 +78,9 @@ impl Observer {
             }
             Event::Acknowledged(micros) => self.metrics.alert_latency(micros as f64 / 1e6),
             Event::Counted(counts, met) => self.counted(counts, met),
+            Event::SavedBefore { partition, at_ms } => {
+                self.metrics.snapshot_begins(self.number, partition, at_ms);
+            }
             Event::Assigned(tasks) => {
                 let now = now_millis();
                 for task in tasks.iter() {
@@ -86,6 +89,8 @@ impl Observer {
                 let restoring = tasks.iter().filter(|task| task.is_restoring()).count();
                 self.gauge(Gauge::PartitionsAssigned, tasks.len());
                 self.gauge(Gauge::PartitionsRestoring, restoring);
+                let left: i64 = tasks.iter().map(|task| task.left_to_restore()).sum();
+                self.gauge(Gauge::RecordsRestoring, usize::try_from(left).unwrap_or(0));
                 if tasks.is_empty() {
                     // No record comes any more after which it would be counted.
                     self.gauge(Gauge::CustomersCached, 0);
@@ -95,7 +100,6 @@ impl Observer {
                 } else if restoring == 0 {
                     self.health.clear(&self.part);
                 } else {
-                    let left: i64 = tasks.iter().map(|task| task.left_to_restore()).sum();
                     self.waits(&format!(
                         "restoring {restoring} of {} partitions, {left} records to go",
                         tasks.len()

@@ -146,9 +146,14 @@ pub enum Answer {
         /// What it says.
         page: Page,
     },
-    /// A save is stored in part: the database has failed in between and may have lost what it had
-    /// taken before. Nothing is promised about it.
-    Torn(Holder),
+    /// The database has failed during a save and may have lost what it had taken before. Nothing is
+    /// promised about it.
+    Torn {
+        /// Whose save it is.
+        holder: Holder,
+        /// Whether this was to be handed over and relied on the save.
+        is_handover: bool,
+    },
     /// The batch is handed over.
     HandedOver {
         /// Who has handed it over.

@@ -391,19 +391,35 @@ pub fn count(
     }
 }
 
-/// Hands out every customer of a partition; how many.
+/// Hands out every customer of a partition that is stored, and then those that are handed over,
+/// once more if they are stored as well; how many.
 fn each(
     store: &mut dyn SnapshotStore,
     partition: i32,
     stop: &AtomicBool,
     take: &mut dyn FnMut(StoredCustomer) -> Result<(), TransferError>,
 ) -> Result<u64, TransferError> {
-    let (mut after, mut count) = (String::new(), 0);
+    let (mut after, mut chunk, mut count) = (String::new(), None, 0);
     loop {
-        let page = store.page(partition, &after, PAGE)?;
-        let Some(last) = page.last() else { return Ok(count) };
-        after.clone_from(&last.customer_id);
-        for customer in page {
+        let customers = match chunk {
+            None => {
+                let page = store.page(partition, &after, PAGE)?;
+                match page.last() {
+                    Some(last) => after.clone_from(&last.customer_id),
+                    None => chunk = Some(0),
+                }
+                page
+            }
+            Some(number) => {
+                let found = store.handed_over(partition, number)?;
+                if found.next.is_none() {
+                    return Ok(count);
+                }
+                chunk = found.next;
+                found.customers
+            }
+        };
+        for customer in customers {
             count += 1;
             take(customer)?;
         }

@@ -119,6 +119,8 @@ table! {
         "Partitions that this process works on.");
     PARTITIONS_RESTORING = gauge("synfinance_restoring_partitions", &[],
         "Assigned partitions whose state is still being rebuilt.");
+    RESTORING_RECORDS = gauge("synfinance_restoring_records", &[],
+        "Records that are remembered again before anything new of their partitions is scored.");
     INFLIGHT = gauge("synfinance_inflight_records", &[],
         "Alerts and dead letters sent and not acknowledged yet.");
     PAUSED = gauge("synfinance_paused", &[],

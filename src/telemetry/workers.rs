@@ -15,6 +15,8 @@ pub enum Gauge {
     PartitionsAssigned,
     /// Those of them whose state is being rebuilt.
     PartitionsRestoring,
+    /// Records of these that are still to be remembered.
+    RecordsRestoring,
     /// Alerts and dead letters sent and not acknowledged yet.
     InflightRecords,
     /// 1 while it does not read, so that others can catch up.
@@ -29,9 +31,10 @@ pub enum Gauge {
 
 impl Gauge {
     /// All of them.
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::PartitionsAssigned,
         Self::PartitionsRestoring,
+        Self::RecordsRestoring,
         Self::InflightRecords,
         Self::Paused,
         Self::CustomersCached,
@@ -44,6 +47,7 @@ impl Gauge {
         match self {
             Self::PartitionsAssigned => &catalog::PARTITIONS_ASSIGNED,
             Self::PartitionsRestoring => &catalog::PARTITIONS_RESTORING,
+            Self::RecordsRestoring => &catalog::RESTORING_RECORDS,
             Self::InflightRecords => &catalog::INFLIGHT,
             Self::Paused => &catalog::PAUSED,
             Self::CustomersCached => &catalog::CUSTOMERS_CACHED,

@@ -146,6 +146,11 @@ impl Custody {
         self.take_up(begins, scorer).unwrap_or(ReadFrom::Memory)
     }
 
+    /// When the partition was saved last by an owner before, as its claim said.
+    pub(super) fn saved_at(&self, partition: i32) -> Option<i64> {
+        self.parts.iter().find(|part| part.partition == partition)?.saved_at_ms
+    }
+
     /// A partition that is to be read again from further back, and why.
     pub(super) fn to_reseat(&self) -> Option<(i32, Why)> {
         let why = |part: &Part| {
@@ -316,10 +321,15 @@ impl Custody {
         }
     }
 
-    /// The database failed during a save and may have forgotten some of it.
-    fn torn<S: Score>(&mut self, holder: Holder, scorer: &mut S) {
+    /// The database failed during a save, or while a partition was handed over that relies on one,
+    /// and may have forgotten some of it.
+    fn torn<S: Score>(&mut self, holder: Holder, is_handover: bool, scorer: &mut S) {
         let partition = holder.partition;
         let Some(part) = self.held(holder) else { return };
+        if part.is_handed_over && !is_handover {
+            // A save that was dropped for handing over. If that relies on it, it fails as well.
+            return;
+        }
         if part.is_handed_over {
             // Who counted as stored already is not put back: nothing can be promised any more.
             tracing::warn!(partition, "the database failed while the partition was handed over");
@@ -350,7 +360,7 @@ impl Custody {
             Answer::Saved { holder, saved_offset: Some(_), .. } => {
                 // A save that was dropped for handing over has ended all the same.
                 if let Some(part) = self.held(holder).filter(|part| !part.is_handed_over) {
-                    part.is_awaited = false;
+                    part.saved();
                     scorer.settle(part.partition, true);
                     let duration = part.since_begin.elapsed();
                     observe(Event::Saved { partition: part.partition, duration });
@@ -366,7 +376,7 @@ impl Custody {
                     part.fenced(scorer);
                 }
             }
-            Answer::Torn(holder) => self.torn(holder, scorer),
+            Answer::Torn { holder, is_handover } => self.torn(holder, is_handover, scorer),
             Answer::Claims(claims) => {
                 self.is_looking = false;
                 for part in &mut self.parts {

@@ -46,9 +46,12 @@ const LISTING_SHARE: usize = 8;
 /// until every member has heard.
 const NUDGE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How long saving may take at the end, before the group is left and after, as a share of the time
-/// for acknowledgements.
-const SAVE_SHARE: f64 = 0.1;
+/// How long saving may take at the end, as shares of what is left then of the time for
+/// acknowledgements: before the group is left, when nobody scores the partitions, and after. Some
+/// of that time there is in any case.
+const HAND_OVER_SHARE: f64 = 0.3;
+const SAVE_REST_SHARE: f64 = 0.7;
+const LEAST_SHARE: f64 = 0.1;
 
 /// Works until `stop` is set, then finishes what is in hand, flushes, commits and leaves the group.
 /// `clock` tells microseconds since the epoch; `verdicts` hands out what analysts have said;
@@ -92,15 +95,16 @@ pub fn run<S: Score>(
         since_bound: Stopwatch::start(),
         since_nudge: Stopwatch::start(),
         is_memory_full: false,
+        since_end: None,
     };
     worker.work(stop, verdicts, observe)?;
+    let rest = worker.time_for(SAVE_REST_SHARE);
     let Worker { step, custody, mut outbox, .. } = worker;
     let (counts, tasks) = (step.counts, std::mem::take(&mut outbox.tasks));
     // Others may go on with the partitions while what is left is saved.
     drop((outbox, consumer));
     if let Some(mut custody) = custody {
-        let limit = settings.shutdown_deadline.mul_f64(SAVE_SHARE);
-        custody.save_rest(scorer, &tasks, limit, observe);
+        custody.save_rest(scorer, &tasks, rest, observe);
     }
     Ok(counts)
 }
@@ -127,6 +131,8 @@ pub(super) struct Worker<'a, S> {
     since_nudge: Stopwatch,
     /// More is in memory than may be, and is not stored.
     pub(super) is_memory_full: bool,
+    /// Since it was told to end.
+    since_end: Option<Stopwatch>,
 }
 
 impl Arrived for Record<'_> {
@@ -232,6 +238,7 @@ impl<'a, S: Score> Worker<'a, S> {
         stop: &AtomicBool,
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), Error> {
+        self.since_end = Some(Stopwatch::start());
         // Nothing may come between what is in hand and its commit.
         if let Err(error) = self.rebalance(records, stop, observe) {
             let error = &error as &dyn std::error::Error;
@@ -242,11 +249,19 @@ impl<'a, S: Score> Worker<'a, S> {
         self.commit_last(observe)?;
         drained?;
         let partitions = self.outbox.tasks.partitions();
-        let limit = self.settings.shutdown_deadline.mul_f64(SAVE_SHARE);
+        let limit = self.time_for(HAND_OVER_SHARE);
         self.let_go(&partitions, (limit, true), observe);
         observe(Event::Counted(&self.step.counts, self.step.scorer.met()));
         observe(Event::Leaving);
         Ok(())
+    }
+
+    /// How long something may take at the end.
+    fn time_for(&self, share: f64) -> Duration {
+        let deadline = self.settings.shutdown_deadline;
+        let gone = self.since_end.as_ref().map_or(Duration::ZERO, Stopwatch::elapsed);
+        let left = deadline.saturating_sub(gone);
+        left.mul_f64(share).max(deadline.mul_f64(LEAST_SHARE))
     }
 
     /// How many records are taken at once. While it is not known who is stored more are, because

@@ -229,6 +229,13 @@ pub enum Event<'a> {
         /// They were not even scored; otherwise scored and not remembered.
         is_unscored: bool,
     },
+    /// A partition that comes was saved by an owner before.
+    SavedBefore {
+        /// Which.
+        partition: i32,
+        /// When, in milliseconds since the epoch.
+        at_ms: i64,
+    },
     /// All that had changed in a partition is saved.
     Saved {
         /// Which.

@@ -96,6 +96,10 @@ impl<S: Score> Worker<'_, S> {
             let from = self.custody.as_mut().map_or(ReadFrom::Memory, |custody| {
                 custody.adopt(begin, &mut waited, self.step.scorer)
             });
+            let partition = begin.partition;
+            if let Some(at_ms) = self.custody.as_ref().and_then(|one| one.saved_at(partition)) {
+                observe(Event::SavedBefore { partition, at_ms });
+            }
             observe(Event::Beat);
             match from {
                 ReadFrom::Offset(offset) => begin.from = offset,
@@ -222,6 +226,13 @@ fn ask<T>(
 
 /// Says what an operator should know of where a partition begins.
 fn tell(begin: &Beginning) {
+    tell_cut(begin);
+    let Beginning { partition, from, judged_until, .. } = *begin;
+    tracing::info!(partition, from, judged_until, "partition assigned");
+}
+
+/// Says that the topic is too short for what is remembered from it.
+pub(super) fn tell_cut(begin: &Beginning) {
     let Beginning { partition, from, judged_until, is_cut, .. } = *begin;
     if is_cut && from < judged_until {
         tracing::warn!(
@@ -231,5 +242,4 @@ fn tell(begin: &Beginning) {
              incomplete; raise its retention"
         );
     }
-    tracing::info!(partition, from, judged_until, "partition assigned");
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::custody::{ReadFrom, Why};
 use super::driver::Worker;
+use super::rebalance::tell_cut;
 use super::score::Score;
 use super::{Error, Event};
 use crate::kafka::{Beginning, Record};
@@ -44,6 +45,7 @@ impl<S: Score> Worker<'_, S> {
             Some(ReadFrom::Offset(offset)) => begins.from = offset,
             _ => self.look_back(&mut [&mut begins], stop, observe)?,
         }
+        tell_cut(&begins);
         if let (Why::Refused, Some(custody)) = (why, &mut self.custody) {
             custody.rebuild(&begins, self.step.scorer);
         }

@@ -1,11 +1,13 @@
 //! What an owner that leaves hands over to the next one.
 
+use sqlx::Row as _;
+
 use super::Postgres;
 use super::progress::withdraw;
 use super::rows::{Columns, stored};
 use crate::database::StoreError;
 use crate::database::statements;
-use crate::database::store::{Holder, SavedCustomer, StoredCustomer};
+use crate::database::store::{Chunk, Holder, SavedCustomer};
 use crate::state::snapshot::VERSION;
 
 impl Postgres {
@@ -53,19 +55,21 @@ impl Postgres {
 
     pub(super) fn select_handed_over(
         &self,
-        holder: Holder,
-    ) -> Result<Vec<StoredCustomer>, StoreError> {
-        let mut found = Vec::new();
-        self.as_holder("take a partition over", holder, async |transaction, stream| {
-            let query = sqlx::query(
-                "select customer_id, applied_offset, state, null::bigint as erased_at_ms \
-                 from handed_over where stream = $1 and partition = $2",
-            );
-            let query = query.bind(stream).bind(holder.partition);
-            let rows = query.fetch_all(&mut **transaction).await?;
-            found = rows.iter().map(stored).collect::<Result<_, _>>()?;
-            Ok(())
-        })?;
-        Ok(found)
+        partition: i32,
+        chunk: i32,
+    ) -> Result<Chunk, StoreError> {
+        let query = sqlx::query(
+            "select chunk, customer_id, applied_offset, state, null::bigint as erased_at_ms \
+             from handed_over where stream = $1 and partition = $2 and chunk = \
+             (select min(chunk) from handed_over \
+             where stream = $1 and partition = $2 and chunk >= $3)",
+        );
+        let query = query.bind(self.stream).bind(partition).bind(chunk);
+        self.asking.wait("take a partition over", async {
+            let rows = query.fetch_all(&self.pool).await?;
+            let found = rows.first().map(|row| row.try_get::<i32, _>("chunk")).transpose()?;
+            let customers = rows.iter().map(stored).collect::<Result<_, _>>()?;
+            Ok(Chunk { customers, next: found.map(|chunk| chunk + 1) })
+        })
     }
 }

@@ -24,6 +24,7 @@ pub(super) fn progress(row: &SqliteRow) -> Result<Progress, sqlx::Error> {
         saved_at_ms,
         epoch: row.try_get("epoch")?,
         owner: row.try_get("owner")?,
+        handed_over: row.try_get("handed_over_offset")?,
         incomplete_at_ms: row.try_get("incomplete_at")?,
     })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Answer, Returned};
 use crate::clock::Stopwatch;
-use crate::database::{SnapshotStore, StoreError};
+use crate::database::{Progress, SnapshotStore, StoreError};
 use crate::snapshots::Batch;
 
 /// Whether all of a save until this batch went through one connection. Rows are taken before they
@@ -25,7 +25,7 @@ pub(super) fn hand_over(
 ) -> Result<Answer, StoreError> {
     let Batch { holder, saved_offset, chunk, .. } = *batch;
     if !is_whole {
-        return Ok(Answer::Torn(holder));
+        return Ok(Answer::Torn { holder, is_handover: true });
     }
     store.hand_over(holder, chunk.unwrap_or(0), &batch.customers(), saved_offset)?;
     Ok(Answer::HandedOver { holder, is_last: saved_offset.is_some() })
@@ -40,14 +40,21 @@ pub(super) fn claim(
     let mut claim = store.claim(partition, owner)?;
     let mut customers = Vec::new();
     if claim.handed_over.is_some() {
-        match store.handed_over(claim.holder) {
-            Ok(found) => customers = found,
-            // Somebody has claimed the partition since, and may have dropped it: that is seen soon.
-            Err(StoreError::Fenced(_)) => claim.handed_over = None,
-            Err(error) => return Err(error),
+        let mut next = Some(0);
+        while let Some(chunk) = next {
+            let found = store.handed_over(partition, chunk)?;
+            customers.extend(found.customers.into_iter().map(Returned::from));
+            next = found.next;
+        }
+        // Who has claimed the partition since may have dropped some of it: that is seen soon.
+        let is_ours = |progress: &Progress| {
+            (progress.partition, progress.epoch) == (partition, claim.holder.epoch)
+        };
+        if !store.progress()?.iter().any(is_ours) {
+            (claim.handed_over, customers) = (None, Vec::new());
         }
     }
-    Ok(Answer::Claimed(claim, customers.into_iter().map(Returned::from).collect()))
+    Ok(Answer::Claimed(claim, customers))
 }
 
 /// Stores a batch, and promises what it is to promise if the save `is_whole`.
@@ -61,7 +68,7 @@ pub(super) fn save(
     let saved_offset = batch.saved_offset.filter(|_| is_whole);
     store.save(batch.holder, &customers, saved_offset)?;
     if saved_offset != batch.saved_offset {
-        return Ok(Answer::Torn(batch.holder));
+        return Ok(Answer::Torn { holder: batch.holder, is_handover: false });
     }
     Ok(Answer::Saved {
         holder: batch.holder,

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use super::pages::PAGE;
 use super::*;
-use crate::database::{SavedCustomer, Scan};
+use crate::database::{Chunk, SavedCustomer, Scan};
 use crate::snapshots::Saving;
 use crate::state::customers::Customers;
 use crate::state::hash::hash64;
@@ -68,8 +68,14 @@ impl Desk {
 impl SnapshotStore for Desk {
     fn claim(&mut self, partition: i32, owner: &str) -> Result<Claim, StoreError> {
         self.call(&format!("claim {partition} {owner}"))?;
-        let (saved_offset, highest_offset, handed_over, previous) = (None, 0, Some(7), None);
-        Ok(Claim { holder: HOLDER, saved_offset, highest_offset, handed_over, previous })
+        Ok(Claim {
+            holder: HOLDER,
+            saved_offset: None,
+            highest_offset: 0,
+            handed_over: Some(7),
+            saved_at_ms: None,
+            previous: None,
+        })
     }
 
     fn hand_over(
@@ -83,13 +89,19 @@ impl SnapshotStore for Desk {
         self.call(&format!("hand over {partition} {chunk} {customers} {offset:?}"))
     }
 
-    fn handed_over(&mut self, holder: Holder) -> Result<Vec<StoredCustomer>, StoreError> {
-        if self.state().is_fenced {
-            return Err(StoreError::Fenced(holder));
-        }
-        self.call(&format!("handed over {}", holder.partition))?;
-        let (customer_id, state) = ("a".to_owned(), Vec::new());
-        Ok(vec![StoredCustomer { customer_id, applied_offset: 4, state, erased_at_ms: None }])
+    fn handed_over(&mut self, partition: i32, chunk: i32) -> Result<Chunk, StoreError> {
+        self.call(&format!("handed over {partition} {chunk}"))?;
+        let row = |customer_id: &str| StoredCustomer {
+            customer_id: customer_id.to_owned(),
+            applied_offset: 4,
+            state: Vec::new(),
+            erased_at_ms: None,
+        };
+        Ok(match chunk {
+            0 => Chunk { customers: vec![row("a")], next: Some(3) },
+            3 => Chunk { customers: vec![row("b")], next: Some(4) },
+            _ => Chunk::default(),
+        })
     }
 
     fn save(
@@ -154,7 +166,16 @@ impl SnapshotStore for Desk {
     }
 
     fn progress(&mut self) -> Result<Vec<Progress>, StoreError> {
-        unreachable!("keepers ask for no progress")
+        let epoch = HOLDER.epoch + i64::from(self.state().is_fenced);
+        Ok(vec![Progress {
+            partition: HOLDER.partition,
+            saved_offset: None,
+            saved_at_ms: None,
+            epoch,
+            owner: None,
+            handed_over: None,
+            incomplete_at_ms: None,
+        }])
     }
 }
 
@@ -254,7 +275,8 @@ fn orders_are_done_in_turn_however_long_the_database_is_away() {
     keeper.order(load).unwrap();
     match keeper.wait(SOON) {
         Some(Answer::Claimed(Claim { holder: HOLDER, .. }, handed_over)) => {
-            assert_eq!((&*handed_over[0].customer_id, handed_over.len()), ("a", 1));
+            let ids: Vec<_> = handed_over.iter().map(|row| &*row.customer_id).collect();
+            assert_eq!(ids, ["a", "b"]);
         }
         other => panic!("{other:?}"),
     }
@@ -268,7 +290,9 @@ fn orders_are_done_in_turn_however_long_the_database_is_away() {
     let done = [
         "open",
         "claim 3 me",
-        "handed over 3",
+        "handed over 3 0",
+        "handed over 3 3",
+        "handed over 3 4",
         "save 3 Some(9)",
         "release",
         "discard",
@@ -305,7 +329,7 @@ fn nothing_is_promised_about_what_another_connection_took() {
         keeper.order(Order::Save(second)).unwrap();
         let answer = keeper.wait(SOON);
         match is_cut {
-            true => assert!(matches!(answer, Some(Answer::Torn(HOLDER))), "{answer:?}"),
+            true => assert!(matches!(answer, Some(Answer::Torn { holder: HOLDER, .. }))),
             false => assert!(matches!(answer, Some(Answer::Saved { saved_offset: Some(9), .. }))),
         }
         assert_eq!(desk.state().done.last().map(String::as_str), Some(last));
@@ -348,7 +372,15 @@ fn a_connection_that_failed_is_not_used_again() {
     assert!(matches!(keeper.wait(SOON), Some(Answer::Saved { .. })));
     assert_eq!(
         desk.state().done,
-        ["open", "claim 3 me", "handed over 3", "open", "save 3 Some(9)"]
+        [
+            "open",
+            "claim 3 me",
+            "handed over 3 0",
+            "handed over 3 3",
+            "handed over 3 4",
+            "open",
+            "save 3 Some(9)"
+        ]
     );
 }
 

@@ -93,11 +93,14 @@ impl Custody {
         loop {
             observe(Event::Beat);
             let keeper = &self.keeper;
+            // One after the other: those that are done by the limit are done completely.
+            let mut may_encode = true;
             for part in self.parts.iter_mut().filter(|part| is_one(part)) {
                 if part.is_idle() && scorer.changed(part.partition) > 0 {
                     part.begin(scorer, tasks);
                 }
-                part.go_on(keeper, scorer, tasks, true);
+                part.go_on(keeper, scorer, tasks, may_encode);
+                may_encode &= !part.is_saving();
             }
             let is_open = |part: &Part| {
                 !part.is_idle() || part.may_save() && scorer.changed(part.partition) > 0

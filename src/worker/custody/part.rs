@@ -60,6 +60,8 @@ pub(super) struct Part {
     pub since_put_off: Option<Stopwatch>,
     /// `None`: the claim has not been answered, or somebody else has claimed it since.
     pub holder: Option<Holder>,
+    /// As the claim said.
+    pub saved_at_ms: Option<i64>,
     pub base: Base,
     /// Customers that the owner before has handed over, until what is stored is taken up.
     handed_over: Vec<Returned>,
@@ -117,6 +119,7 @@ impl Part {
             since_fenced: None,
             since_put_off: None,
             holder: None,
+            saved_at_ms: None,
             base: Base::Unknown,
             handed_over: Vec::new(),
             is_handed_over: false,
@@ -175,7 +178,7 @@ impl Part {
         scorer: &mut S,
     ) {
         self.drop_save(scorer);
-        self.holder = Some(claim.holder);
+        (self.holder, self.saved_at_ms) = (Some(claim.holder), claim.saved_at_ms);
         if !matches!(self.base, Base::Unknown) {
             return;
         }
@@ -321,11 +324,16 @@ impl Part {
         self.base = Base::Unknown;
     }
 
+    /// The save that was under way is done: nothing relies on it any more.
+    pub(super) fn saved(&mut self) {
+        (self.is_awaited, self.cut, self.stored) = (false, Vec::new(), 0);
+    }
+
     /// What was to be saved is not, and has changed still.
     pub(super) fn drop_save<S: Score>(&mut self, scorer: &mut S) {
         if !self.is_idle() {
             (self.saving, self.is_awaited) = (None, false);
-            self.cut = Vec::new();
+            (self.cut, self.stored) = (Vec::new(), 0);
             scorer.settle(self.partition, false);
         }
     }

@@ -75,7 +75,7 @@ impl Custody {
         (has_some, others)
     }
 
-    fn ask_for(&mut self, missing: &[&(i32, String)], tasks: &Tasks, evicted: u64) {
+    pub(super) fn ask_for(&mut self, missing: &[&(i32, String)], tasks: &Tasks, evicted: u64) {
         for missing in missing.chunk_by(|(one, _), (other, _)| one == other) {
             let partition = missing[0].0;
             let Some(part) = self.part(partition) else { continue };

@@ -119,8 +119,8 @@ impl Score for Memory {
 
 fn claim(saved_offset: Option<i64>) -> Claim {
     let highest_offset = saved_offset.unwrap_or(0);
-    let (handed_over, previous) = (None, None);
-    Claim { holder: HOLDER, saved_offset, highest_offset, handed_over, previous }
+    let (handed_over, saved_at_ms, previous) = (None, saved_offset, None);
+    Claim { holder: HOLDER, saved_offset, highest_offset, handed_over, saved_at_ms, previous }
 }
 
 /// A partition whose snapshot is taken up, with all stored customers known.
@@ -347,8 +347,7 @@ fn what_was_asked_for_before_an_eviction_is_asked_for_again() {
     let directory = tempfile::tempdir().unwrap();
     let mut memory = Memory::default();
     let mut custody = custody(directory.path(), &mut memory);
-    let missing: BTreeSet<_> = [(PARTITION, "c7".to_owned())].into();
-    assert_eq!(custody.fetch(&missing, &mut memory, &tasks(50), Duration::ZERO), None);
+    custody.ask_for(&[&(PARTITION, "c7".to_owned())], &tasks(50), memory.met().evicted);
     memory.1 += 1;
     let answer = custody.reader.wait(Duration::from_secs(20)).expect("an answer");
     custody.take_in(answer, &mut memory, &tasks(90));
@@ -507,7 +506,7 @@ fn a_save_that_is_under_way_is_dropped_for_handing_over_and_its_answers_count_fo
     let claim = claimed(directory.path());
     assert_eq!(claim.handed_over, Some(95), "not taken for done by the save's last answer");
     let mut store = open(directory.path()).unwrap();
-    let handed_over = store.handed_over(claim.holder).unwrap();
+    let handed_over = store.handed_over(PARTITION, 0).unwrap().customers;
     assert!(handed_over.len() > FEW, "who has paid again since, and maybe others");
     let ids: BTreeSet<_> = handed_over.iter().map(|row| row.customer_id.as_str()).collect();
     for n in 0..4 * FEW {
@@ -529,10 +528,28 @@ fn nothing_is_promised_when_the_database_fails_while_a_partition_is_handed_over(
     pay(&mut memory, PARTITION, 1);
     assert!(one.parts[0].hand_over(&mut memory, &tasks(90)));
     let holder = one.parts[0].holder.unwrap();
-    one.take(Answer::Torn(holder), &mut memory, &mut |_| ());
+    one.take(Answer::Torn { holder, is_handover: true }, &mut memory, &mut |_| ());
     one.save(&[PARTITION], &mut memory, &tasks(90), &|| false, &mut |_| ());
     let claim = claimed(directory.path());
     assert_eq!((claim.saved_offset, claim.handed_over), (Some(50), None));
+}
+
+#[test]
+fn what_is_handed_over_relies_on_no_save_that_is_done_or_that_stored_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut memory = Memory::default();
+    let mut one = custody(directory.path(), &mut memory);
+    pay(&mut memory, PARTITION, FEW);
+    assert!(one.save(&[PARTITION], &mut memory, &tasks(80), &|| false, &mut |_| ()).is_empty());
+    assert_eq!(one.parts[0].stored, 0, "the save is done");
+    pay(&mut memory, PARTITION, 2 * FEW);
+    one.parts[0].begin(&mut memory, &tasks(90));
+    assert!(one.parts[0].hand_over(&mut memory, &tasks(90)));
+    let holder = one.parts[0].holder.unwrap();
+    one.take(Answer::Torn { holder, is_handover: false }, &mut memory, &mut |_| ());
+    one.save(&[PARTITION], &mut memory, &tasks(90), &|| false, &mut |_| ());
+    let claim = claimed(directory.path());
+    assert_eq!((claim.saved_offset, claim.handed_over), (Some(80), Some(90)));
 }
 
 #[test]
