@@ -8,10 +8,9 @@ import payments
 parser = argparse.ArgumentParser()
 parser.add_argument("--seed", type=int, required=True)
 parser.add_argument("--count", type=int, required=True)
-parser.add_argument("--start", type=int, default=payments.START)
+payments.add_arguments(parser)
 parser.add_argument("--frauds", default="", help="merchants labelled a millisecond before the start")
 arguments = parser.parse_args()
 frauds = [(merchant, arguments.start - 1) for merchant in arguments.frauds.split(",") if merchant]
-stream = payments.transactions(arguments.seed, arguments.count, arguments.start)
-for alert in payments.alerts(stream, frauds):
+for alert in payments.alerts(payments.of_arguments(arguments), frauds):
     print(json.dumps(alert))

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::cluster;
 use crate::oracle::{Verdict, text};
-use crate::service::{Service, merge};
+use crate::service::{Service, command, merge};
 use crate::stage::Stage;
 
 const SOON: Duration = Duration::from_secs(60);
@@ -45,6 +45,45 @@ fn members_come_and_go_cooperatively() {
 #[test]
 fn members_come_and_go_eagerly() {
     members_come_and_go("eager");
+}
+
+/// So many customers that partitions are handed over instead of saved, and nothing is saved before.
+#[test]
+fn members_come_and_go_with_many_customers_whom_nobody_has_saved() {
+    const CROWD: [&str; 4] = ["--customers", "6000", "--step", "300"];
+    let stage = Stage::new("members-crowd");
+    let config = merge(stage.config(), &json!({"state": {"save": [[3_600, 1_000_000]]}}));
+    let scored = |service: &mut Service, count: f64| {
+        service.wait_metric(SOON, "synfinance_transactions_total", "", count);
+    };
+    let mut first = Service::start(&config);
+    let producing = stage.produce_on_with(44, 3_000, &CROWD);
+    scored(&mut first, 15_000.0);
+    let mut second = Service::start(&config);
+    scored(&mut second, 4_000.0);
+    let (status, first_said) = first.terminate();
+    assert_eq!(status.code(), Some(0), "{first_said}");
+    scored(&mut second, 12_000.0);
+    let sent = producing.finish();
+    stage.wait_done(&mut [&mut second]);
+    let (status, second_said) = second.terminate();
+    assert_eq!(status.code(), Some(0), "{second_said}");
+
+    let handed_over = first_said.matches("handing over instead of saving").count();
+    let taken_over = second_said.matches("customers taken over").count();
+    assert_eq!(handed_over, 4, "two partitions at first, the others at the end: {first_said}");
+    assert!(taken_over >= 2, "who ends may save the rest before it is claimed: {second_said}");
+    let alerts = stage.consume(&stage.alerts, "read_uncommitted");
+    let verdict = Verdict::new(&sent.expected_with(&CROWD), &alerts);
+    verdict.print("many customers, handed over");
+    verdict.assert_exact();
+    // Who ends last leaves everything stored.
+    let output = command(&config, &["snapshots", "list", "--json"]);
+    let listed: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let partitions = listed["partitions"].as_array().expect("a list");
+    let saved: i64 = partitions.iter().filter_map(|one| one["saved_offset"].as_i64()).sum();
+    assert_eq!(saved, i64::try_from(sent.count).expect("fewer"), "{listed}");
+    assert!(partitions.iter().all(|one| one["handed_over_offset"].is_null()), "{listed}");
 }
 
 /// Where each transaction was read first.

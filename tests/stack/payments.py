@@ -28,8 +28,9 @@ FEATURES = (
 CITIES = (("Mumbai", "IN", 19.076, 72.8777), ("Pune", "IN", 18.5204, 73.8567), (None, None, None, None))
 
 
-def transactions(seed, count=None, start=START):
-    """The first `count` transactions of a seed (all: endless) as dicts of the Avro schema."""
+def transactions(seed, count=None, start=START, customers=CUSTOMERS, step=STEP):
+    """The first `count` transactions of a seed (all: endless) as dicts of the Avro schema, `step`
+    milliseconds from one to the next."""
     draw = random.Random(seed)
     sent = []
     place = 0
@@ -38,20 +39,20 @@ def transactions(seed, count=None, start=START):
         if kind < 0.01 and sent:
             yield sent[draw.randrange(len(sent))]
         else:
-            time = start + place * STEP
-            payment = fresh(draw, f"t-{seed}-{place}", time, is_late=kind > 0.98)
+            time = start + place * step
+            payment = fresh(draw, f"t-{seed}-{place}", time, customers, is_late=kind > 0.98)
             yield payment
             sent.append(payment)
             del sent[:-400]
         place += 1
 
 
-def fresh(draw, identity, time, is_late):
+def fresh(draw, identity, time, customers, is_late):
     city, country, latitude, longitude = CITIES[draw.randrange(len(CITIES))]
     behind = draw.randrange(HOUR // 2) if is_late else 0
     return {
         "transaction_id": identity,
-        "customer_id": f"c-{draw.randrange(CUSTOMERS)}",
+        "customer_id": f"c-{draw.randrange(customers)}",
         "merchant_id": f"m-{draw.randrange(200)}",
         "event_time": time - behind,
         # No sum of the model comes near to 0 with these paise, nor to a severity's limit.
@@ -72,6 +73,19 @@ def fresh(draw, identity, time, is_late):
         "device_id": None,
         "ip_address": None,
     }
+
+
+def add_arguments(parser):
+    """What decides a stream beside its seed."""
+    parser.add_argument("--start", type=int, default=START)
+    parser.add_argument("--customers", type=int, default=CUSTOMERS)
+    parser.add_argument("--step", type=int, default=STEP)
+
+
+def of_arguments(arguments):
+    """The stream that they ask for."""
+    a = arguments
+    return transactions(a.seed, a.count, a.start, a.customers, a.step)
 
 
 def alerts(stream, frauds=()):

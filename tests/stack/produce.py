@@ -82,7 +82,7 @@ def send_payments(arguments, registry):
     ended = stop_when_stdin_ends() if arguments.count is None else threading.Event()
     began = time.monotonic()
     place = sent = 0
-    for payment in payments.transactions(arguments.seed, arguments.count, arguments.start):
+    for payment in payments.of_arguments(arguments):
         place += 1
         if place <= arguments.skip:
             continue
@@ -209,7 +209,7 @@ def main():
     parser.add_argument("--registry", required=True)
     parser.add_argument("--topic", required=True)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--start", type=int, default=payments.START)
+    payments.add_arguments(parser)
     parser.add_argument("--count", type=int, help="none: until stdin ends")
     parser.add_argument("--skip", type=int, default=0)
     parser.add_argument("--rate", type=float, default=0)

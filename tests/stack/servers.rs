@@ -147,8 +147,8 @@ fn start_broker(libraries: &Path, directory: &Path, port: u16) -> Process {
     process
 }
 
-/// A key and its certificate for 127.0.0.1, for the broker and for who trusts it.
-fn certify(directory: &Path) {
+/// A key and its certificate for 127.0.0.1, for a server and for who trusts it.
+pub fn certify(directory: &Path) {
     let arguments = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 \
         -addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out certificate.pem";
     let output = Command::new("openssl")
@@ -244,7 +244,7 @@ fn address(port: u16) -> String {
 /// A database server, empty.
 pub struct Postgres {
     _process: Process,
-    _directory: TempDir,
+    directory: TempDir,
     port: u16,
 }
 
@@ -253,7 +253,16 @@ impl Postgres {
     pub fn start() -> Self {
         let mut init = postgres_program("initdb");
         init.args(["--no-sync", "-A", "trust", "-U", "postgres"]);
-        Self::start_on(init)
+        Self::start_on(init, false)
+    }
+
+    /// A database of its own that speaks TLS, and the certificate to trust.
+    pub fn start_secure() -> (Self, PathBuf) {
+        let mut init = postgres_program("initdb");
+        init.args(["--no-sync", "-A", "trust", "-U", "postgres"]);
+        let database = Self::start_on(init, true);
+        let certificate = database.directory.path().join("certificate.pem");
+        (database, certificate)
     }
 
     /// A copy that follows this one.
@@ -261,7 +270,7 @@ impl Postgres {
         let mut copy = postgres_program("pg_basebackup");
         copy.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres"]);
         copy.args(["--checkpoint=fast", "--write-recovery-conf", "--no-sync"]);
-        Self::start_on(copy)
+        Self::start_on(copy, false)
     }
 
     /// Its address.
@@ -270,7 +279,7 @@ impl Postgres {
     }
 
     /// Starts on what a program puts into a directory.
-    fn start_on(mut fill: Command) -> Self {
+    fn start_on(mut fill: Command, is_secure: bool) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let data = directory.path().join("data");
         own(directory.path());
@@ -287,12 +296,21 @@ impl Postgres {
             .arg("-D")
             .arg(&data)
             .current_dir(directory.path());
+        if is_secure {
+            certify(directory.path());
+            own(&directory.path().join("key.pem"));
+            let (key, certificate) = ("../key.pem", "../certificate.pem");
+            let files = [("ssl_key_file", key), ("ssl_cert_file", certificate), ("ssl", "on")];
+            for (name, value) in files {
+                command.args(["-c", &format!("{name}={value}")]);
+            }
+        }
         let mut process = Process::spawn("postgres", &mut command, directory.path());
         eventually("PostgreSQL answers", START, || {
             assert!(process.ended().is_none(), "PostgreSQL ends: {}", process.report());
             ask_postgres(&postgres_url(port), "select 1").map(drop)
         });
-        Self { _process: process, _directory: directory, port }
+        Self { _process: process, directory, port }
     }
 }
 
@@ -314,7 +332,7 @@ fn postgres_program(name: &str) -> Command {
     command
 }
 
-/// Gives a directory to who runs PostgreSQL.
+/// Gives a directory or a file to who runs PostgreSQL.
 fn own(directory: &Path) {
     if number("id", &["-u"]) == 0 {
         let status = Command::new("chown").arg("postgres").arg(directory).status();

@@ -123,7 +123,6 @@ impl Service {
     }
 }
 
-/// The binary that cargo built, or the one that its variable names when the tests run.
 /// Runs another command of the binary with a configuration to its end.
 pub fn command(config: &Value, arguments: &[&str]) -> Output {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -134,6 +133,7 @@ pub fn command(config: &Value, arguments: &[&str]) -> Output {
     command.output().expect("the binary starts")
 }
 
+/// The binary that cargo built, or the one that its variable names when the tests run.
 fn binary() -> OsString {
     let named = std::env::var_os("CARGO_BIN_EXE_synfinance");
     named.unwrap_or_else(|| env!("CARGO_BIN_EXE_synfinance").into())

@@ -122,12 +122,18 @@ impl Stage {
 
     /// Runs `produce.py payments` until told to end.
     pub fn produce_on(&self, seed: u64, rate: u32) -> Producing {
+        self.produce_on_with(seed, rate, &[])
+    }
+
+    /// The same with more arguments of `produce.py`.
+    pub fn produce_on_with(&self, seed: u64, rate: u32, arguments: &[&str]) -> Producing {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let mut command = python("produce.py");
         command
             .args(["payments", "--brokers", &self.brokers, "--registry", &self.registry])
             .args(["--topic", &self.transactions])
             .args(["--seed", &seed.to_string(), "--rate", &rate.to_string()])
+            .args(arguments)
             .stdin(Stdio::piped());
         let process = Process::spawn("produce.py", &mut command, directory.path());
         Producing { process, _directory: directory, seed }

@@ -17,7 +17,7 @@ use synfinance::database::{
 use synfinance::snapshots::transfer::{TransferError, count};
 
 use crate::process::eventually;
-use crate::servers;
+use crate::servers::{self, Postgres};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -69,8 +69,13 @@ fn load(store: &mut dyn SnapshotStore, partition: i32, ids: &[&str]) -> Vec<Stor
     found
 }
 
-fn handed_over(store: &mut dyn SnapshotStore, holder: Holder) -> Vec<StoredCustomer> {
-    let mut found = store.handed_over(holder).expect("an answer");
+fn handed_over(store: &mut dyn SnapshotStore, partition: i32) -> Vec<StoredCustomer> {
+    let (mut found, mut next) = (Vec::new(), Some(0));
+    while let Some(chunk) = next {
+        let part = store.handed_over(partition, chunk).expect("an answer");
+        found.extend(part.customers);
+        next = part.next;
+    }
     found.sort_by(|one, other| one.customer_id.cmp(&other.customer_id));
     found
 }
@@ -119,8 +124,8 @@ fn a_state_is_replaced_by_a_later_one_alone(place: &Place) {
 fn the_saved_offset_comes_with_the_customers(place: &Place) {
     let mut store = place.open();
     let claim = store.claim(7, "one").unwrap();
-    let Claim { holder, saved_offset, highest_offset, handed_over, previous } = claim;
-    assert_eq!((saved_offset, previous, holder.partition), (None, None, 7));
+    let Claim { holder, saved_offset, highest_offset, handed_over, saved_at_ms, previous } = claim;
+    assert_eq!((saved_offset, saved_at_ms, previous, holder.partition), (None, None, None, 7));
     assert_eq!((highest_offset, handed_over), (0, None));
     store.save(holder, &[customer("a", 5, b"s")], None).unwrap();
     assert_eq!(store.claim(7, "two").unwrap().saved_offset, None);
@@ -465,7 +470,7 @@ fn act_by_act(place: &Place, acts: &[Act]) {
         .handed_over
         .into_iter()
         .flat_map(|(offset, ids)| ids.into_iter().map(move |id| stored(&id, offset, b"h")));
-    assert_eq!(handed_over(&mut *store, me), aside.collect::<Vec<_>>());
+    assert_eq!(handed_over(&mut *store, me.partition), aside.collect::<Vec<_>>());
     let progress = store.progress().unwrap();
     assert_eq!((progress[0].epoch, &progress[0].owner), (model.epoch, &model.owner));
     assert_eq!(progress[0].saved_offset, model.saved_offset);
@@ -479,10 +484,10 @@ fn what_is_handed_over_waits_for_the_next_owner(place: &Place) {
     let (long, large) = ("x".repeat(512), vec![0xa5; 300_000]);
     let rows = [customer("a", 8, b"new"), customer("nul\0", 7, &large), customer(&long, 8, b"s")];
     store.hand_over(me, 0, &rows[..2], None).unwrap();
-    let me = holder(&mut *store, 3);
     assert_eq!(store.claim(3, "else").unwrap().handed_over, None, "the last chunk is missing");
-    assert_fenced(store.handed_over(me).map(drop));
     let me = holder(&mut *store, 3);
+    store.save(me, &[], Some(5)).unwrap();
+    assert_eq!(handed_over(&mut *store, 3), [], "what was never promised goes with the next save");
     for (chunk, rows, offset) in [
         (0, &rows[..2], None),
         (0, &rows[..2], None),
@@ -494,20 +499,19 @@ fn what_is_handed_over_waits_for_the_next_owner(place: &Place) {
     store.release(me).unwrap();
     let mut next = place.open();
     let other = holder(&mut *next, 4);
-    assert_eq!(handed_over(&mut *next, other), []);
+    assert_eq!(handed_over(&mut *next, other.partition), []);
     let claim = next.claim(3, "next").unwrap();
     assert_eq!((claim.saved_offset, claim.handed_over), (Some(5), Some(9)));
     let mut expected = vec![stored("a", 8, b"new"), stored("nul\0", 7, &large)];
     expected.push(stored(&long, 8, b"s"));
-    assert_eq!(handed_over(&mut *next, claim.holder), expected);
+    assert_eq!(handed_over(&mut *next, claim.holder.partition), expected);
     assert_eq!(load(&mut *next, 3, &["a"]), [stored("a", 5, b"old")], "it is not stored yet");
     assert_fenced(store.hand_over(me, 0, &[], Some(10)));
-    assert_fenced(store.handed_over(me).map(drop));
 
     next.save(claim.holder, &[customer("a", 8, b"new")], Some(8)).unwrap();
-    assert_eq!(handed_over(&mut *next, claim.holder), expected, "some may not be stored");
+    assert_eq!(handed_over(&mut *next, claim.holder.partition), expected, "some may not be stored");
     next.save(claim.holder, &[], Some(9)).unwrap();
-    assert_eq!(handed_over(&mut *next, claim.holder), []);
+    assert_eq!(handed_over(&mut *next, claim.holder.partition), []);
     assert_eq!(next.claim(3, "next").unwrap().handed_over, None);
 }
 
@@ -524,7 +528,7 @@ fn what_is_handed_over_goes_when_anything_else_is_changed(place: &Place) {
         let me = holder(&mut *store, partition);
         store.hand_over(me, 0, &[customer("a", 8, b"s")], Some(9)).unwrap();
         change(&mut *store, me).unwrap();
-        assert_eq!(handed_over(&mut *store, me), [], "{partition}");
+        assert_eq!(handed_over(&mut *store, me.partition), [], "{partition}");
         assert_eq!(store.claim(partition, "next").unwrap().handed_over, None, "{partition}");
     }
     // Whoever is erased is, and the others are not lost with them.
@@ -532,7 +536,7 @@ fn what_is_handed_over_goes_when_anything_else_is_changed(place: &Place) {
     let me = holder(&mut *store, 9);
     store.hand_over(me, 0, &[customer("a", 8, b"s"), customer("b", 8, b"s")], Some(9)).unwrap();
     store.erase(me, &["a"], 9, b"nothing").unwrap();
-    assert_eq!(handed_over(&mut *store, me), [stored("b", 8, b"s")]);
+    assert_eq!(handed_over(&mut *store, me.partition), [stored("b", 8, b"s")]);
     assert_eq!(store.claim(9, "next").unwrap().handed_over, Some(9));
 }
 
@@ -555,7 +559,7 @@ fn what_is_handed_over_is_stored_when_a_topic_is_made_anew(place: &Place) {
         for partition in 0..2 {
             let claim = store.claim(partition, "next").unwrap();
             assert_eq!(claim.handed_over, None);
-            assert_eq!(handed_over(&mut *store, claim.holder), []);
+            assert_eq!(handed_over(&mut *store, claim.holder.partition), []);
         }
     }
 }
@@ -623,7 +627,7 @@ fn contract(open: impl Fn() -> Place) {
 
 #[test]
 fn a_replica_is_read_from_once_it_has_come_far_enough() {
-    let primary = servers::Postgres::start();
+    let primary = Postgres::start();
     let copy = primary.follow();
     let location = |url: String| Location::parse(&url).expect("a URL");
     let replica = location(copy.url()).replica().expect("PostgreSQL has replicas");
@@ -637,7 +641,7 @@ fn a_replica_is_read_from_once_it_has_come_far_enough() {
         found.iter().map(|customer| customer.applied_offset).collect::<Vec<_>>()
     };
     assert_eq!(offsets(&mut *reader), [5], "whoever answers");
-    let ask = |database: &servers::Postgres, query: &str| {
+    let ask = |database: &Postgres, query: &str| {
         servers::ask_postgres(&database.url(), query).expect("an answer")
     };
     let position = ask(&primary, "select pg_current_wal_insert_lsn()");
@@ -694,4 +698,24 @@ fn a_database_that_is_away_is_named_without_its_password() {
     let nowhere = Location::parse("sqlite:/proc/nowhere/a.db").unwrap().open(&stream());
     let error = nowhere.err().expect("no such directory");
     assert!(error.to_string().contains("/proc/nowhere/a.db"), "{error}");
+}
+
+#[test]
+fn a_database_is_reached_over_tls_and_its_certificate_is_verified() {
+    let (database, certificate) = Postgres::start_secure();
+    let open = |certificate: &std::path::Path| {
+        let verified = format!("sslmode=verify-full&sslrootcert={}", certificate.display());
+        Location::parse(&format!("{}?{verified}", database.url())).unwrap().open(&stream())
+    };
+    let mut store = open(&certificate).unwrap();
+    store.claim(0, "me").unwrap();
+    let query = "select count(*) from pg_stat_ssl join pg_stat_activity using (pid) \
+                 where ssl and application_name = 'synfinance'";
+    assert_eq!(servers::ask_postgres(&database.url(), query), Ok("1".to_owned()));
+
+    let other = tempfile::tempdir().unwrap();
+    servers::certify(other.path());
+    let error = open(&other.path().join("certificate.pem")).err().expect("a stranger's");
+    let text = synfinance::error::with_causes(&error);
+    assert!(text.contains("certificate"), "{text}");
 }
