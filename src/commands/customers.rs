@@ -9,7 +9,7 @@ use super::output;
 use super::snapshots::open;
 use crate::clock::rfc3339;
 use crate::config::Settings;
-use crate::database::{SnapshotStore, StoredCustomer, Stream};
+use crate::database::{Progress, SnapshotStore, StoredCustomer, Stream};
 use crate::kafka::{committed_offsets, partitions_of};
 use crate::service::connection;
 use crate::snapshots::erasure;
@@ -23,7 +23,9 @@ pub(super) enum Arguments {
     #[command(after_help = "Examples:\n  \
         synfinance --config site.yaml customers show c-1234\n  \
         synfinance customers show c-1234 --json\n\n\
-        As of the last save. Merchants, categories and cities are remembered as hashes.")]
+        As of the last save, or as handed over by an owner that let go before it had saved. \
+        Windows that reach back beyond incomplete_at lack records. Merchants, categories and \
+        cities are remembered as hashes.")]
     Show(Show),
     /// Forget customers: what is stored, in memory, and what the topic would bring back
     #[command(after_help = "Example:\n  \
@@ -69,12 +71,13 @@ fn show(arguments: &Show, settings: &Settings) -> anyhow::Result<()> {
     let (mut store, _, location) = open(settings)?;
     let mut found: Vec<Value> = Vec::new();
     for progress in store.progress()? {
-        for (customer, is_handed_over) in rows(&mut *store, progress.partition, &arguments.id)? {
+        for (customer, is_handed_over) in rows(&mut *store, &progress, &arguments.id)? {
             let state = decode(&customer.state);
             found.push(json!({
                 "partition": progress.partition,
                 "applied_offset": customer.applied_offset,
                 "handed_over": is_handed_over,
+                "incomplete_at": progress.incomplete_at_ms.map(rfc3339),
                 "erased_at": customer.erased_at_ms.map(rfc3339),
                 "bytes": customer.state.len(),
                 "state": match &state {
@@ -96,11 +99,13 @@ fn show(arguments: &Show, settings: &Settings) -> anyhow::Result<()> {
 /// is claimed.
 fn rows(
     store: &mut dyn SnapshotStore,
-    partition: i32,
+    progress: &Progress,
     id: &str,
 ) -> anyhow::Result<Vec<(StoredCustomer, bool)>> {
+    let partition = progress.partition;
     let stored = store.load(partition, &[id])?.into_iter().map(|row| (row, false));
-    let (mut rows, mut next): (Vec<_>, _) = (stored.collect(), Some(0));
+    let mut rows: Vec<_> = stored.collect();
+    let mut next = progress.handed_over.map(|_| 0);
     while let Some(chunk) = next {
         let found = store.handed_over(partition, chunk)?;
         let of_id = found.customers.into_iter().filter(|row| row.customer_id == id);

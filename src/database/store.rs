@@ -66,7 +66,7 @@ pub struct StoredCustomer {
 /// Some of the customers that are handed over.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Chunk {
-    /// Their rows; at most what one batch of a save has.
+    /// Their rows, at most 4 MiB and a row.
     pub customers: Vec<StoredCustomer>,
     /// The chunk to ask for next; `None`: there are no more.
     pub next: Option<i32>,

@@ -175,7 +175,7 @@ fn look(store: &mut dyn SnapshotStore, world: &generate::Settings) -> Result<Fou
                 newest = newest.max(state.columns.newest());
             }
         }
-        let mut next = Some(0);
+        let mut next = progress.handed_over.map(|_| 0);
         while let Some(chunk) = next {
             let found = store.handed_over(progress.partition, chunk)?;
             for customer in &found.customers {

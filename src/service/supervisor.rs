@@ -25,8 +25,8 @@ use crate::worker::{self, Schemas, Score as _, Topics};
 /// How long the brokers' answer to one question is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The share of the deadline in which workers wait for acknowledgements; the rest is for the last
-/// commit, for leaving the group, and for what the process has beside workers.
+/// The share of the deadline in which workers wait for acknowledgements and save; the rest is for
+/// the last commit, for leaving the group, and for what the process has beside workers.
 const DRAIN_SHARE: f64 = 0.7;
 
 /// Between two looks at the workers.

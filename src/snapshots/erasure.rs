@@ -141,9 +141,17 @@ fn try_in(
     encode(&CustomerState::default(), &mut nothing);
     match committed {
         Some(offset) => store.erase(claim.holder, customer_ids, offset, &nothing)?,
-        // No topic brings anybody back: who is not stored is not known.
+        // No topic brings anybody back: who is neither stored nor handed over is not known.
         None => {
-            let ids: Vec<&str> = stored.iter().map(|row| &*row.customer_id).collect();
+            let mut ids: BTreeSet<&str> = stored.iter().map(|row| &*row.customer_id).collect();
+            let mut next = claim.handed_over.map(|_| 0);
+            while let Some(chunk) = next {
+                let found = store.handed_over(partition, chunk)?;
+                let is_there = |id: &str| found.customers.iter().any(|row| row.customer_id == id);
+                ids.extend(customer_ids.iter().copied().filter(|id| is_there(id)));
+                next = found.next;
+            }
+            let ids: Vec<&str> = ids.into_iter().collect();
             store.erase(claim.holder, &ids, claim.highest_offset, &nothing)?;
         }
     }
@@ -233,6 +241,20 @@ mod tests {
         assert_eq!(place.rows(5), [row("a", 8, true), row("b", 8, false)]);
         let owners = place.open().progress().unwrap().into_iter().map(|at| at.owner);
         assert_eq!(owners.collect::<Vec<_>>(), [None, None, None, None]);
+    }
+
+    #[test]
+    fn who_is_only_handed_over_is_erased_as_well() {
+        let place = Place::new();
+        let mut store = place.open();
+        let me = store.claim(5, "service").unwrap().holder;
+        let late = |customer_id| SavedCustomer { customer_id, applied_offset: 9, state: b"known" };
+        store.hand_over(me, 0, &[late("c"), late("d")], Some(10)).unwrap();
+        erase(&mut *store, &["c", "nobody"], &[0, 1], &mut |_| Ok(20)).unwrap();
+        let rows = [row("a", 3, false), row("b", 8, false), row("c", 8, true)];
+        assert_eq!(place.rows(5), rows);
+        let left = store.handed_over(5, 0).unwrap().customers;
+        assert_eq!(left.iter().map(|row| &*row.customer_id).collect::<Vec<_>>(), ["d"]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use crate::database::{Holder, SnapshotStore, StoreError, StoredCustomer, Stream};
+use crate::database::{Holder, Progress, SnapshotStore, StoreError, StoredCustomer, Stream};
 use crate::state::snapshot::{SnapshotError, decode};
 
 /// Customers that are read or written at once.
@@ -110,7 +110,7 @@ pub enum TransferError {
     Interrupted,
 }
 
-/// What was moved.
+/// What was moved. Who is stored and handed over counts twice.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Moved {
     /// Partitions.
@@ -135,7 +135,7 @@ pub fn export(
     for progress in store.progress()? {
         let (partition, saved_offset) = (progress.partition, progress.saved_offset);
         write_line(out, &Line::Partition { partition, saved_offset })?;
-        let customers = each(store, partition, stop, &mut |customer| {
+        let customers = each(store, &progress, stop, &mut |customer| {
             let StoredCustomer { customer_id, applied_offset, state, erased_at_ms } = customer;
             let state = STANDARD.encode(state);
             let line = Line::Customer { customer_id, applied_offset, erased_at_ms, state };
@@ -245,6 +245,10 @@ impl Import<'_> {
                 let state = STANDARD.decode(state).or_else(|error| wrong(error.to_string()))?;
                 decode(&state).or_else(|error| wrong(format!("{customer_id}: {error}")))?;
                 let customer = StoredCustomer { customer_id, applied_offset, state, erased_at_ms };
+                // Who is stored and handed over comes twice, which one statement does not take.
+                if open.waiting.iter().any(|other| other.customer_id == customer.customer_id) {
+                    open.save(self.store, None)?;
+                }
                 open.waiting.push(customer);
                 open.customers += 1;
                 if open.waiting.len() == PAGE as usize {
@@ -327,7 +331,7 @@ impl Open {
     }
 }
 
-/// What is stored, looked at.
+/// What is stored, looked at. Who is stored and handed over counts twice.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Verified {
     /// Customers.
@@ -349,7 +353,7 @@ pub struct Verified {
 pub fn verify(store: &mut dyn SnapshotStore, stop: &AtomicBool) -> Result<Verified, TransferError> {
     let mut verified = Verified::default();
     for progress in store.progress()? {
-        each(store, progress.partition, stop, &mut |customer| {
+        each(store, &progress, stop, &mut |customer| {
             verified.customers += 1;
             verified.bytes += customer.state.len() as u64;
             let Err(error) = decode(&customer.state) else { return Ok(()) };
@@ -395,10 +399,11 @@ pub fn count(
 /// once more if they are stored as well; how many.
 fn each(
     store: &mut dyn SnapshotStore,
-    partition: i32,
+    progress: &Progress,
     stop: &AtomicBool,
     take: &mut dyn FnMut(StoredCustomer) -> Result<(), TransferError>,
 ) -> Result<u64, TransferError> {
+    let partition = progress.partition;
     let (mut after, mut chunk, mut count) = (String::new(), None, 0);
     loop {
         let customers = match chunk {
@@ -406,6 +411,8 @@ fn each(
                 let page = store.page(partition, &after, PAGE)?;
                 match page.last() {
                     Some(last) => after.clone_from(&last.customer_id),
+                    // Without a promise they are an owner's that was not done.
+                    None if progress.handed_over.is_none() => return Ok(count),
                     None => chunk = Some(0),
                 }
                 page

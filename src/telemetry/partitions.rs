@@ -35,6 +35,14 @@ struct Told<T> {
     value: T,
 }
 
+/// Since when a partition is saved.
+#[derive(Debug, Clone, Copy)]
+struct Saved {
+    at_ms: i64,
+    /// By this process; otherwise before it had the partition, or not at all.
+    by_us: bool,
+}
+
 /// By topic and partition.
 type Lags = BTreeMap<String, BTreeMap<i32, Told<Lag>>>;
 
@@ -42,7 +50,7 @@ type Lags = BTreeMap<String, BTreeMap<i32, Told<Lag>>>;
 #[derive(Debug, Default)]
 pub(super) struct Partitions {
     lags: Mutex<Lags>,
-    saved: Mutex<BTreeMap<i32, Told<i64>>>,
+    saved: Mutex<BTreeMap<i32, Told<Saved>>>,
 }
 
 impl Partitions {
@@ -58,14 +66,21 @@ impl Partitions {
 
     /// A partition's state has been saved completely.
     pub(super) fn saved(&self, worker: usize, partition: i32, at_ms: i64) {
-        lock(&self.saved).insert(partition, Told { worker, value: at_ms });
+        let value = Saved { at_ms, by_us: true };
+        lock(&self.saved).insert(partition, Told { worker, value });
     }
 
     /// A partition's state is this worker's from now on. If it was not yet this process's, its age
-    /// counts from here until it is saved, however long that takes.
+    /// counts from here until it is saved, however long that takes; from the earliest time, if this
+    /// is told again.
     pub(super) fn begins(&self, worker: usize, partition: i32, at_ms: i64) {
-        let told = Told { worker, value: at_ms };
-        lock(&self.saved).entry(partition).or_insert(told).worker = worker;
+        let begun = Told { worker, value: Saved { at_ms, by_us: false } };
+        let mut saved = lock(&self.saved);
+        let told = saved.entry(partition).or_insert(begun);
+        told.worker = worker;
+        if !told.value.by_us {
+            told.value.at_ms = told.value.at_ms.min(at_ms);
+        }
     }
 
     /// A partition is no longer this worker's.
@@ -98,7 +113,8 @@ impl Partitions {
             seconds.with_label_values(&labels).set(age);
         }
         for (partition, told) in lock(&self.saved).iter() {
-            ages.with_label_values(&[&partition.to_string()]).set(age_seconds(told.value, now_ms));
+            ages.with_label_values(&[&partition.to_string()])
+                .set(age_seconds(told.value.at_ms, now_ms));
         }
         let families = [records.collect(), seconds.collect(), ages.collect()].concat();
         families.into_iter().filter(|family| !family.get_metric().is_empty()).collect()

@@ -185,6 +185,9 @@ fn a_lag_grows_while_nobody_reports_and_goes_with_its_partition() {
     metrics.lag(0, "t", 3, Lag { records: 7, oldest_ms: Some(10_000) });
     metrics.lag(0, "t", 4, Lag { records: 0, oldest_ms: None });
     metrics.snapshot_begins(0, 4, 50_000);
+    metrics.snapshot_begins(0, 5, 50_000);
+    metrics.snapshot_begins(0, 5, 30_000);
+    metrics.snapshot_begins(0, 5, 60_000);
     metrics.snapshot_saved(0, 3, 5_000);
     metrics.snapshot_begins(0, 3, 60_000);
     let at = |now_ms, series: &str| Parsed::of(&metrics.encode(now_ms)).value(series);
@@ -196,6 +199,11 @@ fn a_lag_grows_while_nobody_reports_and_goes_with_its_partition() {
     assert_eq!(at(70_000, "consumer_lag_seconds{partition=\"4\",topic=\"t\"}"), Some(0.0));
     assert_eq!(at(70_000, "snapshot_age_seconds{partition=\"3\"}"), Some(65.0));
     assert_eq!(at(70_000, "snapshot_age_seconds{partition=\"4\"}"), Some(20.0), "never saved");
+    assert_eq!(
+        at(70_000, "snapshot_age_seconds{partition=\"5\"}"),
+        Some(40.0),
+        "by others, told late"
+    );
     metrics.forget_partition(0, "t", 3);
     let gone = metrics.encode(70_000);
     assert!(!gone.contains("partition=\"3\""), "{gone}");

@@ -48,10 +48,11 @@ const NUDGE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How long saving may take at the end, as shares of what is left then of the time for
 /// acknowledgements: before the group is left, when nobody scores the partitions, and after. Some
-/// of that time there is in any case.
+/// of that time there is in any case; handing over has no more than reading the topic would take.
 const HAND_OVER_SHARE: f64 = 0.3;
 const SAVE_REST_SHARE: f64 = 0.7;
 const LEAST_SHARE: f64 = 0.1;
+const HAND_OVER_TIME: Duration = Duration::from_secs(10);
 
 /// Works until `stop` is set, then finishes what is in hand, flushes, commits and leaves the group.
 /// `clock` tells microseconds since the epoch; `verdicts` hands out what analysts have said;
@@ -98,13 +99,13 @@ pub fn run<S: Score>(
         since_end: None,
     };
     worker.work(stop, verdicts, observe)?;
-    let rest = worker.time_for(SAVE_REST_SHARE);
-    let Worker { step, custody, mut outbox, .. } = worker;
+    let Worker { step, custody, mut outbox, since_end, .. } = worker;
     let (counts, tasks) = (step.counts, std::mem::take(&mut outbox.tasks));
     // Others may go on with the partitions while what is left is saved.
     drop((outbox, consumer));
     if let Some(mut custody) = custody {
-        custody.save_rest(scorer, &tasks, rest, observe);
+        let limit = time_for(SAVE_REST_SHARE, settings, since_end.as_ref());
+        custody.save_rest(scorer, &tasks, limit, observe);
     }
     Ok(counts)
 }
@@ -249,19 +250,12 @@ impl<'a, S: Score> Worker<'a, S> {
         self.commit_last(observe)?;
         drained?;
         let partitions = self.outbox.tasks.partitions();
-        let limit = self.time_for(HAND_OVER_SHARE);
+        let limit = time_for(HAND_OVER_SHARE, self.settings, self.since_end.as_ref());
+        let limit = limit.min(HAND_OVER_TIME);
         self.let_go(&partitions, (limit, true), observe);
         observe(Event::Counted(&self.step.counts, self.step.scorer.met()));
         observe(Event::Leaving);
         Ok(())
-    }
-
-    /// How long something may take at the end.
-    fn time_for(&self, share: f64) -> Duration {
-        let deadline = self.settings.shutdown_deadline;
-        let gone = self.since_end.as_ref().map_or(Duration::ZERO, Stopwatch::elapsed);
-        let left = deadline.saturating_sub(gone);
-        left.mul_f64(share).max(deadline.mul_f64(LEAST_SHARE))
     }
 
     /// How many records are taken at once. While it is not known who is stored more are, because
@@ -429,6 +423,10 @@ impl<'a, S: Score> Worker<'a, S> {
         let shelf_bytes = self.custody.as_ref().map_or(0, Custody::shelf_bytes);
         observe(Event::StateBytes(self.step.scorer.state_bytes() + shelf_bytes));
         self.lags.look(self.consumer, &self.outbox.tasks, (self.clock)() / 1_000, observe);
+        if !self.restoring.is_empty() {
+            // How much is left.
+            observe(Event::Assigned(&self.outbox.tasks));
+        }
     }
 
     /// Partitions are gone: nothing is known of them any more.
@@ -474,6 +472,13 @@ impl<'a, S: Score> Worker<'a, S> {
         });
         observe(Event::Assigned(&self.outbox.tasks));
     }
+}
+
+/// How long something may take at the end.
+fn time_for(share: f64, settings: &Settings, since_end: Option<&Stopwatch>) -> Duration {
+    let deadline = settings.shutdown_deadline;
+    let left = deadline.saturating_sub(since_end.map_or(Duration::ZERO, Stopwatch::elapsed));
+    left.mul_f64(share).max(deadline.mul_f64(LEAST_SHARE))
 }
 
 pub(super) fn acknowledged(

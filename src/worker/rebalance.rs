@@ -96,10 +96,7 @@ impl<S: Score> Worker<'_, S> {
             let from = self.custody.as_mut().map_or(ReadFrom::Memory, |custody| {
                 custody.adopt(begin, &mut waited, self.step.scorer)
             });
-            let partition = begin.partition;
-            if let Some(at_ms) = self.custody.as_ref().and_then(|one| one.saved_at(partition)) {
-                observe(Event::SavedBefore { partition, at_ms });
-            }
+            self.tell_saved(begin.partition, observe);
             observe(Event::Beat);
             match from {
                 ReadFrom::Offset(offset) => begin.from = offset,
@@ -115,6 +112,13 @@ impl<S: Score> Worker<'_, S> {
         let starts: Vec<(i32, i64)> = begins.iter().map(|b| (b.partition, b.from)).collect();
         self.consumer.complete(&starts)?;
         Ok(())
+    }
+
+    /// Says since when a partition is saved, if an owner before has done so.
+    pub(super) fn tell_saved(&self, partition: i32, observe: &mut dyn FnMut(Event<'_>)) {
+        if let Some(at_ms) = self.custody.as_ref().and_then(|one| one.saved_at(partition)) {
+            observe(Event::SavedBefore { partition, at_ms });
+        }
     }
 
     /// Says what left the topic too early, unless the worker is to stop because of it.

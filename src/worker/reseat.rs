@@ -46,6 +46,7 @@ impl<S: Score> Worker<'_, S> {
             _ => self.look_back(&mut [&mut begins], stop, observe)?,
         }
         tell_cut(&begins);
+        self.tell_saved(partition, observe);
         if let (Why::Refused, Some(custody)) = (why, &mut self.custody) {
             custody.rebuild(&begins, self.step.scorer);
         }

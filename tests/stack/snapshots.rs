@@ -163,6 +163,8 @@ fn records_that_left_the_topic_unsaved_are_said_and_may_stop_the_service() {
     let partitions = told(&config, &["snapshots", "list"])["partitions"].clone();
     let partitions = partitions.as_array().expect("a list");
     assert!(partitions.iter().any(|row| row["incomplete_at"].is_string()), "{partitions:?}");
+    let shown = told(&config, &["customers", "show", "c-1"]);
+    assert!(shown["stored"][0]["incomplete_at"].is_string(), "{shown}");
 }
 
 /// What a command prints as JSON.

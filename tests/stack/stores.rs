@@ -14,7 +14,9 @@ use synfinance::database::{
     Claim, Holder, Location, Problem, SavedCustomer, SnapshotStore, StoreError, StoredCustomer,
     Stream,
 };
-use synfinance::snapshots::transfer::{TransferError, count};
+use synfinance::snapshots::transfer::{TransferError, count, export, import, verify};
+use synfinance::state::customer::CustomerState;
+use synfinance::state::snapshot::encode;
 
 use crate::process::eventually;
 use crate::servers::{self, Postgres};
@@ -540,6 +542,34 @@ fn what_is_handed_over_goes_when_anything_else_is_changed(place: &Place) {
     assert_eq!(store.claim(9, "next").unwrap().handed_over, Some(9));
 }
 
+/// Who is stored and handed over comes twice, next to each other in the file.
+fn what_is_handed_over_is_exported(place: &Place) {
+    let mut store = place.open();
+    let me = holder(&mut *store, 0);
+    let mut state = Vec::new();
+    encode(&CustomerState::default(), &mut state);
+    let rows = |at| [customer("a", at, &state), customer("b", at, &state)];
+    store.save(me, &rows(5), Some(5)).unwrap();
+    store.hand_over(me, 0, &[customer("c", 7, &state)], None).unwrap();
+    let (stop, mut unpromised) = (AtomicBool::new(false), Vec::new());
+    let moved = export(&mut *store, &place.stream, &mut unpromised, &stop).unwrap();
+    assert_eq!(moved.customers, 2, "c may not be all");
+    store.hand_over(me, 0, &rows(8), None).unwrap();
+    store.hand_over(me, 1, &[customer("c", 7, &state)], Some(9)).unwrap();
+    let mut file = Vec::new();
+    assert_eq!(export(&mut *store, &place.stream, &mut file, &stop).unwrap().customers, 5);
+    assert_eq!(verify(&mut *store, &stop).unwrap().customers, 5);
+
+    let other = place.location.open(&place.stream).unwrap().begin_anew(false);
+    assert_eq!(other.unwrap(), 0);
+    let mut store = place.open();
+    import(&mut *store, &place.stream, "import", &mut &*file, &stop).unwrap();
+    let expected = [stored("a", 8, &state), stored("b", 8, &state), stored("c", 7, &state)];
+    assert_eq!(load(&mut *store, 0, &["a", "b", "c"]), expected);
+    let claim = store.claim(0, "next").unwrap();
+    assert_eq!((claim.saved_offset, claim.handed_over), (Some(5), None));
+}
+
 /// A topic that is made anew finds everybody in one place.
 fn what_is_handed_over_is_stored_when_a_topic_is_made_anew(place: &Place) {
     for (keeps, past, kept) in
@@ -608,6 +638,7 @@ fn contract(open: impl Fn() -> Place) {
     customers_that_are_removed_count_as_never_saved(&open());
     what_is_handed_over_waits_for_the_next_owner(&open());
     what_is_handed_over_goes_when_anything_else_is_changed(&open());
+    what_is_handed_over_is_exported(&open());
     what_is_handed_over_is_stored_when_a_topic_is_made_anew(&open());
     who_is_erased_is_replaced_whatever_is_stored(&open());
     what_is_imported_was_erased_when_it_was_erased(&open());

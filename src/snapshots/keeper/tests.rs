@@ -316,6 +316,35 @@ fn batches() -> [Batch; 2] {
 }
 
 #[test]
+fn what_relies_on_a_save_of_another_connection_is_not_handed_over() {
+    for (goes_on, is_torn) in [(false, false), (true, true)] {
+        let desk = Desk::default();
+        let keeper = desk.keeper();
+        let [first, _] = batches();
+        keeper.order(Order::Save(first)).unwrap();
+        assert!(matches!(keeper.wait(SOON), Some(Answer::Saved { .. })));
+        desk.away(1);
+        let customers = Customers::default();
+        let mut saving = Saving::hand_over(HOLDER, 9, Vec::new(), goes_on);
+        assert!(saving.encode(&customers));
+        let (batch, is_wanted) = (saving.ready(9).unwrap(), Arc::new(AtomicBool::new(true)));
+        // The first try finds the connection gone.
+        keeper.order(Order::Look).unwrap();
+        keeper.order(Order::HandOver { batch, is_wanted }).unwrap();
+        let answer = loop {
+            match keeper.wait(SOON) {
+                Some(Answer::Claims(_)) => {}
+                answer => break answer,
+            }
+        };
+        match is_torn {
+            true => assert!(matches!(answer, Some(Answer::Torn { is_handover: true, .. }))),
+            false => assert!(matches!(answer, Some(Answer::HandedOver { is_last: true, .. }))),
+        }
+    }
+}
+
+#[test]
 fn nothing_is_promised_about_what_another_connection_took() {
     let desk = Desk::default();
     let keeper = desk.keeper();
@@ -329,7 +358,9 @@ fn nothing_is_promised_about_what_another_connection_took() {
         keeper.order(Order::Save(second)).unwrap();
         let answer = keeper.wait(SOON);
         match is_cut {
-            true => assert!(matches!(answer, Some(Answer::Torn { holder: HOLDER, .. }))),
+            true => {
+                assert!(matches!(answer, Some(Answer::Torn { holder: HOLDER, is_handover: false })))
+            }
             false => assert!(matches!(answer, Some(Answer::Saved { saved_offset: Some(9), .. }))),
         }
         assert_eq!(desk.state().done.last().map(String::as_str), Some(last));

@@ -93,14 +93,16 @@ impl Custody {
         loop {
             observe(Event::Beat);
             let keeper = &self.keeper;
-            // One after the other: those that are done by the limit are done completely.
+            // The smallest first, one after the other as far as they can go on: those that are done
+            // by the limit are done completely.
+            let mut parts: Vec<_> = self.parts.iter_mut().filter(|part| is_one(part)).collect();
+            parts.sort_by_key(|part| part.unsaved(scorer));
             let mut may_encode = true;
-            for part in self.parts.iter_mut().filter(|part| is_one(part)) {
+            for part in parts {
                 if part.is_idle() && scorer.changed(part.partition) > 0 {
                     part.begin(scorer, tasks);
                 }
-                part.go_on(keeper, scorer, tasks, may_encode);
-                may_encode &= !part.is_saving();
+                may_encode &= !part.go_on(keeper, scorer, tasks, may_encode);
             }
             let is_open = |part: &Part| {
                 !part.is_idle() || part.may_save() && scorer.changed(part.partition) > 0
