@@ -18,7 +18,8 @@ use crate::engine::Engine;
     synfinance score day.csv --output - --output-format csv \
     --columns amount=TX_AMOUNT,customer_id=CUSTOMER_ID\n  \
     zcat day.jsonl.gz | synfinance score - --format jsonl --output scored.jsonl --json\n\n\
-    Rows in any order get the right scores; a file sorted by time is scored faster.")]
+    Rows are scored in the file's order, as if they arrived like that: a row's features know what \
+    stands before it. Sort by event_time, or at least each customer's rows.")]
 pub(super) struct Arguments {
     /// CSV, JSON Lines, Parquet or Avro file, - for stdin
     input: PathBuf,
