@@ -72,9 +72,27 @@ fn every_sample_file_is_valid() {
         let origin = format!("config/{name}.yaml (compiled in)");
         assert!(loaded.to_yaml().contains(&origin), "{name}");
     }
-    let dotenv = include_str!("../../.env.example");
-    let (environment, _directory) = environment(&[], &[(".env", dotenv)]);
-    assert_eq!(load(environment, &[]).unwrap().settings.stream.workers, Some(1));
+}
+
+#[test]
+fn the_sample_environment_selects_no_profile_and_every_line_of_it_is_valid() {
+    let sample = include_str!("../../.env.example");
+    let (as_it_is, _directory) = environment(&[], &[(".env", sample)]);
+    let shown = load(as_it_is, &[]).unwrap().to_json();
+    assert!(shown["sources"].as_object().unwrap().values().all(|origin| origin == COMPILED_IN));
+
+    let is_setting =
+        |line: &&str| line.strip_prefix("# ").is_some_and(|l| l.contains('=') && !l.contains(' '));
+    assert_eq!(sample.lines().filter(is_setting).count(), 3);
+    let whole: String = sample
+        .lines()
+        .map(|line| if is_setting(&line) { &line[2..] } else { line })
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let (all_of_it, _directory) = environment(&[], &[(".env", &whole)]);
+    let settings = load(all_of_it, &[]).unwrap().settings;
+    assert_eq!(settings.stream.workers, Some(4));
+    assert_eq!(settings.stream.brokers, ["localhost:9092"]);
 }
 
 #[test]
