@@ -4,6 +4,9 @@
 //! in the middle of it would make results depend on when they were computed. So the clock is read
 //! here, clippy bans it everywhere else, and whatever needs the time takes it as an argument.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A duration in whole milliseconds, which times of events are in.
@@ -25,28 +28,59 @@ pub fn now_micros() -> i64 {
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
+/// Time of a simulation: a thread that has it is told of no other ([`simulate`]).
+pub trait Time {
+    /// Since whenever the simulation likes; never goes backwards.
+    fn now(&self) -> Duration;
+
+    /// Returns when so much time has passed.
+    fn pass(&self, duration: Duration);
+}
+
+thread_local! {
+    static SIMULATED: RefCell<Option<Rc<dyn Time>>> = const { RefCell::new(None) };
+}
+
+/// Has stopwatches and pauses of this thread follow `time`, until it ends.
+pub fn simulate(time: Rc<dyn Time>) {
+    SIMULATED.set(Some(time));
+}
+
+/// The time that this thread has instead of the system's.
+fn simulated() -> Option<Rc<dyn Time>> {
+    SIMULATED.try_with(|time| time.borrow().clone()).ok().flatten()
+}
+
 /// Measures how long something takes; never goes backwards.
 #[derive(Debug, Clone, Copy)]
-pub struct Stopwatch(Instant);
+pub struct Stopwatch(Duration);
 
 impl Stopwatch {
     /// Starts now.
-    #[expect(clippy::disallowed_methods, reason = "the clock itself")]
     pub fn start() -> Self {
-        Self(Instant::now())
+        Self(Self::now())
     }
 
     /// Time since the start.
-    #[expect(clippy::disallowed_methods, reason = "the clock itself")]
     pub fn elapsed(&self) -> Duration {
-        self.0.elapsed()
+        Self::now().saturating_sub(self.0)
+    }
+
+    /// Since the first stopwatch of all.
+    #[expect(clippy::disallowed_methods, reason = "the clock itself")]
+    fn now() -> Duration {
+        static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
+        simulated().map_or_else(|| FIRST.elapsed(), |time| time.now())
     }
 }
 
 /// Lets `duration` pass, for a loop that paces itself.
 #[expect(clippy::disallowed_methods, reason = "the clock itself")]
 pub fn pause(duration: Duration) {
-    std::thread::sleep(duration);
+    match simulated() {
+        Some(time) => time.pass(duration),
+        None => std::thread::sleep(duration),
+    }
 }
 
 /// A moment in milliseconds since the epoch as RFC 3339; one that no calendar has is the epoch.
@@ -56,6 +90,8 @@ pub fn rfc3339(millis: i64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     #[test]
@@ -70,5 +106,30 @@ mod tests {
         let watch = Stopwatch::start();
         let first = watch.elapsed();
         assert!(watch.elapsed() >= first);
+    }
+
+    #[test]
+    fn a_simulation_has_its_own_time() {
+        struct Counted(Cell<Duration>);
+
+        impl Time for Counted {
+            fn now(&self) -> Duration {
+                self.0.get()
+            }
+
+            fn pass(&self, duration: Duration) {
+                self.0.set(self.0.get() + duration);
+            }
+        }
+
+        let day = Duration::from_secs(86_400);
+        let simulation = std::thread::spawn(move || {
+            simulate(Rc::new(Counted(Cell::new(day))));
+            let watch = Stopwatch::start();
+            pause(day);
+            watch.elapsed()
+        });
+        assert_eq!(simulation.join().unwrap(), day);
+        assert!(Stopwatch::start().elapsed() < day, "other threads have the system's");
     }
 }

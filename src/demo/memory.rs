@@ -129,8 +129,10 @@ impl Memory {
             complain: Arc::new(|_| ()),
             owner: OWNER.to_owned(),
             policy: Policy::default(),
+            portions: Default::default(),
             goes_on_incomplete: true,
             budget: Arc::clone(&self.budget),
+            in_turns: None,
         }
     }
 }

@@ -26,7 +26,7 @@ mod transaction;
 
 pub use admin::{NewTopics, delete, ensure_topics, partitions_of};
 pub use connection::Connection;
-pub use consumer::{Assignment, Consumer, Rebalance, Record};
+pub use consumer::{Assignment, Commits, Consumer, Rebalance, Record};
 pub use copier::{Copier, Destination};
 pub use error::Error;
 pub use headers::Headers;

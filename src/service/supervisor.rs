@@ -175,8 +175,10 @@ fn snapshots(settings: &Settings, shared: &Shared, number: usize) -> worker::Sna
         complain: Arc::new(move |said| hear(&health, &metrics, said)),
         owner: format!("{}/{number}", settings.process),
         policy: settings.save.clone(),
+        portions: Default::default(),
         goes_on_incomplete: settings.goes_on_incomplete,
         budget: Arc::clone(&shared.budget),
+        in_turns: None,
     }
 }
 

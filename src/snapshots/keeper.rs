@@ -4,44 +4,34 @@
 //! are bounded in number, so what waits is bounded, and the worker sees that there is no room. Only
 //! an end that is asked for, or somebody else's claim, makes it drop an order.
 
+mod job;
 mod orders;
 mod pages;
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use super::Batch;
 use crate::clock::{Stopwatch, pause};
-use crate::database::{
-    Claim, Holder, Opened, Problem, Progress, SnapshotStore, StoreError, StoredCustomer,
-};
-use crate::error::with_causes;
+use crate::database::{Claim, Holder, Opened, StoredCustomer};
 use crate::limits::WAITING_ORDERS;
-use crate::retry::Backoff;
 use crate::state::customer::CustomerState;
 use crate::state::snapshot::{SnapshotError, decode};
-use orders::{claim, hand_over, is_whole, save};
-use pages::Pages;
+use job::{Job, LOOK, Trial};
 
 pub use pages::Page;
-
-/// Around how long a database that is away is left alone.
-const FIRST_REST: Duration = Duration::from_millis(50);
-const LONGEST_REST: Duration = Duration::from_secs(2);
-
-/// How soon an order to end is seen.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// How long the thread may take to end; what it was doing may be carried out all the same.
 const END_PATIENCE: Duration = Duration::from_secs(1);
 
-/// After this time without orders a scan is ended.
-const SCAN_REST: Duration = Duration::from_secs(5);
+/// One wait for an answer without a thread.
+const TURN: Duration = Duration::from_millis(1);
 
 /// What a worker wants of the database.
 #[derive(Debug)]
@@ -213,13 +203,34 @@ pub type Open = Box<dyn FnMut() -> Opened + Send>;
 /// Is told what the database lacks, and `None` when it answers, first or again.
 pub type Complaint = Box<dyn FnMut(Option<&str>) + Send>;
 
+/// Whether a keeper without a thread goes on now.
+pub type Gate = Arc<dyn Fn() -> bool + Send + Sync>;
+
 /// The worker's end of a keeper. Dropping it ends the thread; what it has not done is not done.
 pub struct Keeper {
-    orders: Option<SyncSender<Order>>,
-    answers: Receiver<Answer>,
-    stop: Arc<AtomicBool>,
+    side: Side,
     is_away: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+}
+
+/// Who carries orders out.
+enum Side {
+    Thread {
+        orders: Option<SyncSender<Order>>,
+        answers: Receiver<Answer>,
+        stop: Arc<AtomicBool>,
+        thread: Option<JoinHandle<()>>,
+    },
+    Turns(RefCell<Box<Turns>>),
+}
+
+/// Orders that are carried out whenever somebody looks for answers, and the gate is open.
+struct Turns {
+    job: Job,
+    gate: Gate,
+    waiting: VecDeque<Order>,
+    /// Of the first one that waits.
+    trial: Option<Trial>,
+    answers: VecDeque<Answer>,
 }
 
 impl Keeper {
@@ -233,20 +244,20 @@ impl Keeper {
         let (answer, answers) = sync_channel(2 * WAITING_ORDERS + 2);
         let stop = Arc::new(AtomicBool::new(false));
         let is_away = Arc::new(AtomicBool::new(false));
-        let mut job = Job {
-            open,
-            complain,
-            answer,
-            stop: Arc::clone(&stop),
-            is_away: Arc::clone(&is_away),
-            store: None,
-            session: 0,
-            begun: BTreeMap::new(),
-            pages: Pages::default(),
-            has_answered: false,
-        };
-        let thread = Builder::new().name(name.to_owned()).spawn(move || job.run(&waiting))?;
-        Ok(Self { orders: Some(orders), answers, stop, is_away, thread: Some(thread) })
+        let mut job = Job::new(open, complain, Arc::clone(&is_away));
+        let stopped = Arc::clone(&stop);
+        let run = move || job.run(&waiting, &answer, &stopped);
+        let thread = Some(Builder::new().name(name.to_owned()).spawn(run)?);
+        Ok(Self { side: Side::Thread { orders: Some(orders), answers, stop, thread }, is_away })
+    }
+
+    /// One without a thread, for a simulation, which has no other time than its own.
+    pub fn in_turns(open: Open, complain: Complaint, gate: Gate) -> Self {
+        let is_away = Arc::new(AtomicBool::new(false));
+        let job = Job::new(open, complain, Arc::clone(&is_away));
+        let (waiting, answers) = (VecDeque::new(), VecDeque::new());
+        let turns = Box::new(Turns { job, gate, waiting, trial: None, answers });
+        Self { side: Side::Turns(RefCell::new(turns)), is_away }
     }
 
     /// Gives an order; the order itself if too many wait already.
@@ -254,10 +265,15 @@ impl Keeper {
     /// # Errors
     /// The order, to be given again.
     pub fn order(&self, order: Order) -> Result<(), Order> {
-        let Some(orders) = &self.orders else { return Err(order) };
-        orders.try_send(order).map_err(|error| match error {
-            TrySendError::Full(order) | TrySendError::Disconnected(order) => order,
-        })
+        match &self.side {
+            Side::Thread { orders: None, .. } => Err(order),
+            Side::Thread { orders: Some(orders), .. } => {
+                orders.try_send(order).map_err(|error| match error {
+                    TrySendError::Full(order) | TrySendError::Disconnected(order) => order,
+                })
+            }
+            Side::Turns(turns) => turns.borrow_mut().order(order),
+        }
     }
 
     /// Whether the database has failed, and not answered since.
@@ -267,20 +283,60 @@ impl Keeper {
 
     /// What has been done, if anything has.
     pub fn answer(&self) -> Option<Answer> {
-        self.answers.try_recv().ok()
+        match &self.side {
+            Side::Thread { answers, .. } => answers.try_recv().ok(),
+            Side::Turns(turns) => turns.borrow_mut().answer(),
+        }
     }
 
     /// Waits for the next answer; `None` if none comes in time.
     pub fn wait(&self, limit: Duration) -> Option<Answer> {
-        self.answers.recv_timeout(limit).ok()
+        let turns = match &self.side {
+            Side::Thread { answers, .. } => return answers.recv_timeout(limit).ok(),
+            Side::Turns(turns) => turns,
+        };
+        let waited = Stopwatch::start();
+        loop {
+            let answer = turns.borrow_mut().answer();
+            let left = limit.saturating_sub(waited.elapsed());
+            if answer.is_some() || left.is_zero() {
+                return answer;
+            }
+            pause(left.min(TURN));
+        }
+    }
+}
+
+impl Turns {
+    fn order(&mut self, order: Order) -> Result<(), Order> {
+        // One more than wait is in the hands of a thread.
+        if self.waiting.len() > WAITING_ORDERS {
+            return Err(order);
+        }
+        self.waiting.push_back(order);
+        Ok(())
+    }
+
+    fn answer(&mut self) -> Option<Answer> {
+        while let Some(order) = self.waiting.front()
+            && (self.gate)()
+        {
+            let trial = self.trial.get_or_insert_with(Trial::begin);
+            let Ok(answer) = self.job.attempt(order, trial) else { break };
+            self.answers.push_back(answer);
+            self.waiting.pop_front();
+            self.trial = None;
+        }
+        self.answers.pop_front()
     }
 }
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Release);
-        self.orders = None;
-        let Some(thread) = self.thread.take() else { return };
+        let Side::Thread { orders, stop, thread, .. } = &mut self.side else { return };
+        stop.store(true, Ordering::Release);
+        *orders = None;
+        let Some(thread) = thread.take() else { return };
         let waited = Stopwatch::start();
         while !thread.is_finished() && waited.elapsed() < END_PATIENCE {
             pause(LOOK / 10);
@@ -296,164 +352,6 @@ impl Drop for Keeper {
 impl fmt::Debug for Keeper {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Keeper")
-    }
-}
-
-/// What the thread has.
-struct Job {
-    open: Open,
-    complain: Complaint,
-    answer: SyncSender<Answer>,
-    stop: Arc<AtomicBool>,
-    is_away: Arc<AtomicBool>,
-    store: Option<Box<dyn SnapshotStore>>,
-    /// How often it was opened.
-    session: u64,
-    /// In which session the newest save of a partition began.
-    begun: BTreeMap<i32, u64>,
-    pages: Pages,
-    has_answered: bool,
-}
-
-impl Job {
-    fn run(&mut self, orders: &Receiver<Order>) {
-        loop {
-            let order = match orders.recv_timeout(SCAN_REST) {
-                Ok(order) => order,
-                Err(RecvTimeoutError::Timeout) => {
-                    self.pages.end();
-                    continue;
-                }
-                // The other end was dropped.
-                Err(RecvTimeoutError::Disconnected) => return,
-            };
-            if self.is_stopped() {
-                return;
-            }
-            let Some(answer) = self.carry_out(&order) else { return };
-            if self.answer.send(answer).is_err() {
-                return;
-            }
-        }
-    }
-
-    fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Acquire)
-    }
-
-    /// Tries until it is done; `None` if the thread is to end.
-    fn carry_out(&mut self, order: &Order) -> Option<Answer> {
-        let since = Stopwatch::start();
-        let mut backoff = Backoff::new(FIRST_REST, LONGEST_REST);
-        let mut has_complained = false;
-        loop {
-            let attempt = match self.attempt(order, &since) {
-                Err(StoreError::Fenced(holder)) => Ok(Answer::Fenced(holder)),
-                attempt => attempt,
-            };
-            let error = match attempt {
-                Ok(answer) => {
-                    if has_complained {
-                        tracing::info!("the database answers again");
-                    }
-                    if has_complained || !self.has_answered {
-                        (self.complain)(None);
-                    }
-                    self.has_answered = true;
-                    self.is_away.store(false, Ordering::Release);
-                    return Some(answer);
-                }
-                Err(error) => error,
-            };
-            // A connection that has failed may be in the middle of something: SQLite gives up a
-            // transaction by itself when its disk is full.
-            self.store = None;
-            self.pages.end();
-            let text = with_causes(&error);
-            if !has_complained {
-                match error.problem() {
-                    Problem::Refused => tracing::error!(error = text, "snapshots are not saved"),
-                    _ => tracing::warn!(error = text, "the database is in trouble, retrying"),
-                }
-            }
-            has_complained = true;
-            self.is_away.store(true, Ordering::Release);
-            (self.complain)(Some(&text));
-            if !self.rest(backoff.next_wait()) {
-                return None;
-            }
-        }
-    }
-
-    /// Waits; `false` if the thread is to end.
-    fn rest(&self, duration: Duration) -> bool {
-        let waited = Stopwatch::start();
-        while waited.elapsed() < duration && !self.is_stopped() {
-            pause(LOOK.min(duration));
-        }
-        !self.is_stopped()
-    }
-
-    fn attempt(&mut self, order: &Order, since: &Stopwatch) -> Result<Answer, StoreError> {
-        let store = match &mut self.store {
-            Some(store) => store,
-            none => {
-                let store = none.insert((self.open)()?);
-                self.session += 1;
-                store
-            }
-        };
-        Ok(match order {
-            Order::Claim { is_wanted, .. } if !is_wanted.load(Ordering::Acquire) => {
-                Answer::Unclaimed
-            }
-            Order::Claim { partition, owner, .. } => claim(&mut **store, *partition, owner)?,
-            Order::HandOver { is_wanted, .. } if !is_wanted.load(Ordering::Acquire) => {
-                Answer::Unclaimed
-            }
-            Order::HandOver { batch, .. } => {
-                let is_whole = is_whole(&mut self.begun, batch, self.session);
-                hand_over(&mut **store, batch, is_whole)?
-            }
-            Order::Save(batch) => {
-                let is_whole = is_whole(&mut self.begun, batch, self.session);
-                save(&mut **store, batch, is_whole, since)?
-            }
-            Order::Load { partition, adoption, customer_ids } => {
-                let ids: Vec<&str> = customer_ids.iter().map(String::as_str).collect();
-                let asked = Stopwatch::start();
-                let customers = store.load(*partition, &ids)?;
-                let customers = customers.into_iter().map(Returned::from).collect();
-                self.pages.loaded_in(asked.elapsed());
-                let customer_ids = customer_ids.clone();
-                Answer::Loaded { adoption: *adoption, customer_ids, customers }
-            }
-            Order::Page { partition, adoption, from } => {
-                self.pages.read(&mut **store, (*partition, *adoption), from)?
-            }
-            Order::Mark(holder) => {
-                store.mark_incomplete(*holder)?;
-                Answer::Marked
-            }
-            Order::Look => {
-                let claims = store.progress()?;
-                let holder = |row: Progress| Holder { partition: row.partition, epoch: row.epoch };
-                Answer::Claims(claims.into_iter().map(holder).collect())
-            }
-            Order::Release(holder) => {
-                store.release(*holder)?;
-                Answer::Released(*holder)
-            }
-            Order::Forget { holder, customer_ids, saved_offset } => {
-                let ids: Vec<&str> = customer_ids.iter().map(String::as_str).collect();
-                store.forget(*holder, &ids, *saved_offset)?;
-                Answer::Forgotten(*holder)
-            }
-            Order::Discard(holder) => {
-                store.discard(*holder)?;
-                Answer::Discarded(*holder)
-            }
-        })
     }
 }
 

@@ -15,6 +15,6 @@ pub mod policy;
 pub mod saving;
 pub mod transfer;
 
-pub use keeper::{Answer, Keeper, Order, Page, Place, Returned};
+pub use keeper::{Answer, Gate, Keeper, Order, Page, Place, Returned};
 pub use policy::Policy;
-pub use saving::{Batch, Saving};
+pub use saving::{Batch, Portions, Saving};

@@ -12,20 +12,35 @@ use crate::database::{Holder, SavedCustomer};
 use crate::state::customers::{Customer, Customers};
 use crate::state::snapshot::encode;
 
-/// Most customers of a batch: half a millisecond of a worker's turn, some hundred kilobytes.
-const BATCH_CUSTOMERS: usize = 256;
-
 /// Bytes from which a batch takes no further customer.
 const BATCH_BYTES: usize = 1 << 20;
 
-/// The same for customers who are handed over: nobody else's turn waits then, and each batch is a
-/// statement; and most of them that wait.
-const CHUNK_BYTES: usize = 4 << 20;
+/// Most chunks of what is handed over that wait.
 const HELD_CHUNKS: usize = 1;
 
 /// Most batches that wait for their records to be committed: some megabytes, and enough for the
 /// customers of a second between two commits.
 const HELD_BATCHES: usize = 16;
+
+/// How much is saved at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Portions {
+    /// Most customers of a batch.
+    pub batch_customers: usize,
+    /// Bytes from which a chunk of what is handed over takes no further customer.
+    pub chunk_bytes: usize,
+    /// So many customers of partitions that leave are saved in any case, and not handed over.
+    pub few_customers: usize,
+}
+
+impl Default for Portions {
+    /// A batch takes half a millisecond of a worker's turn and has some hundred kilobytes. For a
+    /// chunk nobody's turn waits, and each is a statement. Few customers are saved in some
+    /// milliseconds.
+    fn default() -> Self {
+        Self { batch_customers: 256, chunk_bytes: 4 << 20, few_customers: 1_024 }
+    }
+}
 
 /// Encoded customers on their way to the store.
 #[derive(Debug)]
@@ -114,6 +129,7 @@ pub struct Saving {
     is_encoded: bool,
     /// The number of the next batch, if they are handed over.
     chunk: Option<i32>,
+    portions: Portions,
 }
 
 impl Saving {
@@ -121,7 +137,15 @@ impl Saving {
     /// records before `offset`.
     pub fn begin(holder: Holder, offset: i64, slots: Vec<u32>) -> Self {
         let (slots, held) = (slots.into_iter(), VecDeque::new());
-        Self { holder, offset, slots, held, has_begun: false, is_encoded: false, chunk: None }
+        let (has_begun, is_encoded, chunk) = (false, false, None);
+        let portions = Portions::default();
+        Self { holder, offset, slots, held, has_begun, is_encoded, chunk, portions }
+    }
+
+    /// The same in other portions.
+    #[must_use]
+    pub fn in_portions(self, portions: Portions) -> Self {
+        Self { portions, ..self }
     }
 
     /// Begins to hand these customers over, nobody of whom pays meanwhile. `goes_on`: others are
@@ -132,9 +156,10 @@ impl Saving {
 
     /// Encodes one more batch, unless too many wait already; whether anything was done.
     pub fn encode(&mut self, customers: &Customers) -> bool {
+        let Portions { batch_customers, chunk_bytes, .. } = self.portions;
         match self.chunk {
-            Some(_) => self.encode_some((usize::MAX, CHUNK_BYTES, HELD_CHUNKS), customers),
-            None => self.encode_some((BATCH_CUSTOMERS, BATCH_BYTES, HELD_BATCHES), customers),
+            Some(_) => self.encode_some((usize::MAX, chunk_bytes, HELD_CHUNKS), customers),
+            None => self.encode_some((batch_customers, BATCH_BYTES, HELD_BATCHES), customers),
         }
     }
 
@@ -272,7 +297,7 @@ mod tests {
         assert_eq!(chunks, (1..=rest.len() as i32).map(Some).collect::<Vec<_>>());
         let promised: Vec<_> = rest.iter().filter_map(|batch| batch.saved_offset).collect();
         assert_eq!((promised, rest.last().unwrap().saved_offset), (vec![150_000], Some(150_000)));
-        assert!(rest.iter().all(|batch| batch.len() > BATCH_CUSTOMERS));
+        assert!(rest.iter().all(|batch| batch.len() > Portions::default().batch_customers));
     }
 
     #[test]

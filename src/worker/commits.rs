@@ -1,5 +1,6 @@
 //! Committing offsets: now and then, with a transaction, and for the last time.
 
+use super::brokers::Brokers;
 use super::driver::{Worker, acknowledged};
 use super::score::Score;
 use super::{Error, Event};
@@ -9,7 +10,7 @@ use crate::clock::{Stopwatch, pause};
 const LAST_COMMITS: u32 = 3;
 const LAST_COMMIT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
-impl<S: Score> Worker<'_, S> {
+impl<S: Score, B: Brokers> Worker<'_, S, B> {
     pub(super) fn commit(&mut self, observe: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
         self.since_commit = Stopwatch::start();
         self.committed_at = self.step.counts.received;
@@ -22,7 +23,7 @@ impl<S: Score> Worker<'_, S> {
         if offsets.is_empty() {
             return Ok(());
         }
-        if let Err(error) = self.consumer.commit(&offsets) {
+        if let Err(error) = self.brokers.commit(&offsets) {
             // The group may be between two generations: what is not confirmed is due again.
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "offsets cannot be committed now");
@@ -33,7 +34,7 @@ impl<S: Score> Worker<'_, S> {
 
     /// Learns which commits have arrived. Those that nobody confirms stay due.
     fn take_commits(&mut self, observe: &mut dyn FnMut(Event<'_>)) {
-        let commits = self.consumer.commits();
+        let commits = self.brokers.commits();
         (0..commits.failed).for_each(|_| observe(Event::Committed(false)));
         (0..commits.succeeded).for_each(|_| observe(Event::Committed(true)));
         self.outbox.tasks.commit(&commits.confirmed);
@@ -43,7 +44,7 @@ impl<S: Score> Worker<'_, S> {
         let now = self.clock;
         let counts = &mut self.step.counts;
         let had_work = self.outbox.in_flight() > 0 || !self.outbox.tasks.due().is_empty();
-        let is_committed = self.outbox.commit_transaction(self.consumer, &mut |flight| {
+        let is_committed = self.outbox.commit_transaction(&mut |flight| {
             acknowledged(counts, flight.timestamp_ms, now(), observe);
         })?;
         if had_work {
@@ -82,7 +83,7 @@ impl<S: Score> Worker<'_, S> {
 
     fn commit_now(&mut self) -> bool {
         let offsets = self.outbox.tasks.all();
-        match self.consumer.commit_now(&offsets) {
+        match self.brokers.commit_now(&offsets) {
             Ok(()) => {
                 self.outbox.tasks.commit(&offsets);
                 true

@@ -15,6 +15,7 @@ mod part;
 mod returning;
 mod shelf;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::budget::Share;
@@ -25,7 +26,7 @@ use crate::clock::Stopwatch;
 use crate::database::{Claim, Holder};
 use crate::kafka::Beginning;
 use crate::limits::CLAIM_TIME;
-use crate::snapshots::{Answer, Keeper, Order, Policy};
+use crate::snapshots::{Answer, Keeper, Order, Policy, Portions};
 pub(super) use part::ReadFrom;
 use part::{Base, Part};
 
@@ -59,6 +60,7 @@ pub(super) struct Custody {
     reader: Keeper,
     owner: String,
     policy: Policy,
+    portions: Portions,
     parts: Vec<Part>,
     /// The part that encodes first in the next turn.
     first: usize,
@@ -92,13 +94,19 @@ impl Custody {
     pub(super) fn start(settings: &Snapshots) -> std::io::Result<Self> {
         let start = |name| {
             let (open, complain) = (settings.open.clone(), settings.complain.clone());
-            Keeper::start(name, Box::new(move || open()), Box::new(move |said| complain(said)))
+            let (open, complain) =
+                (Box::new(move || open()), Box::new(move |said: Option<&_>| complain(said)));
+            match &settings.in_turns {
+                None => Keeper::start(name, open, complain),
+                Some(gate) => Ok(Keeper::in_turns(open, complain, Arc::clone(gate))),
+            }
         };
         Ok(Self {
             keeper: start("snapshots")?,
             reader: start("customers")?,
             owner: settings.owner.clone(),
             policy: settings.policy.clone(),
+            portions: settings.portions,
             parts: Vec::new(),
             first: 0,
             since_save: Stopwatch::start(),
@@ -130,7 +138,7 @@ impl Custody {
         let partition = begins.partition;
         self.lose(&[partition]);
         self.adoptions += 1;
-        self.parts.push(Part::new(partition, self.adoptions));
+        self.parts.push(Part::new(partition, self.adoptions, self.portions));
         self.share.set(self.parts.len());
         let Some(claim) = self.claim(partition, waited, scorer) else {
             tracing::warn!(

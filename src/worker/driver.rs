@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::brokers::{Brokers, Cluster};
 use super::custody::Custody;
 use super::lag::Lags;
 use super::miskeyed::Miskeyed;
@@ -10,14 +11,9 @@ use super::outbox::Outbox;
 use super::pauses::Pauses;
 use super::score::Score;
 use super::step::{Arrived, Cause, Held, Step, latency};
-use super::{Delivery, Error, Event, Settings, Verdicts};
+use super::{Error, Event, Settings, Verdicts};
 use crate::clock::Stopwatch;
-use crate::kafka::{Consumer, Headers, Producer, Record};
 use crate::limits::LOAD_TIME;
-
-/// How long a record waits for company on its way out: not at all, because somebody waits for the
-/// alert. Under load batches form by themselves while the one before is on its way.
-const LINGER: Duration = Duration::ZERO;
 
 /// How long a worker with acknowledgements or schemas to come waits for a record.
 const BUSY_WAIT: Duration = Duration::from_millis(1);
@@ -68,21 +64,28 @@ pub fn run<S: Score>(
     verdicts: &mut Verdicts<'_>,
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<super::Counts, Error> {
-    let Settings { connection, group_id, assignment, topics, patience, .. } = settings;
-    // The producer first: beginning transactions may wait for another one's to end.
-    let (producer, is_transactional) = match &settings.delivery {
-        Delivery::AtLeastOnce => (Producer::new(connection, LINGER)?, false),
-        Delivery::ExactlyOnce { transactional_id: id } => {
-            (Producer::transactional(connection, LINGER, id, *patience)?, true)
-        }
-    };
+    work(settings, Cluster::join(settings)?, scorer, clock, stop, verdicts, observe)
+}
+
+/// As [`run`], as a member of whatever these `brokers` are.
+///
+/// # Errors
+/// As of [`run`].
+pub fn work<S: Score>(
+    settings: &Settings,
+    brokers: impl Brokers,
+    scorer: &mut S,
+    clock: &dyn Fn() -> i64,
+    stop: &AtomicBool,
+    verdicts: &mut Verdicts<'_>,
+    observe: &mut dyn FnMut(Event<'_>),
+) -> Result<super::Counts, Error> {
     let custody = settings.snapshots.as_ref().map(Custody::start).transpose()?;
-    let consumer = Consumer::join(connection, group_id, &topics.transactions, *assignment)?;
     let mut worker = Worker {
         settings,
-        consumer: &consumer,
+        brokers: &brokers,
         step: Step::new(settings, scorer),
-        outbox: Outbox::new(producer, is_transactional, *patience),
+        outbox: Outbox::new(&brokers, settings),
         custody,
         pauses: Pauses::default(),
         restoring: Vec::new(),
@@ -98,11 +101,12 @@ pub fn run<S: Score>(
         is_memory_full: false,
         since_end: None,
     };
-    worker.work(stop, verdicts, observe)?;
+    worker.turn_until(stop, verdicts, observe)?;
     let Worker { step, custody, mut outbox, since_end, .. } = worker;
     let (counts, tasks) = (step.counts, std::mem::take(&mut outbox.tasks));
     // Others may go on with the partitions while what is left is saved.
-    drop((outbox, consumer));
+    drop(outbox);
+    drop(brokers);
     if let Some(mut custody) = custody {
         let limit = time_for(SAVE_REST_SHARE, settings, since_end.as_ref());
         custody.save_rest(scorer, &tasks, limit, observe);
@@ -110,12 +114,12 @@ pub fn run<S: Score>(
     Ok(counts)
 }
 
-/// A worker between its consumer and its producer.
-pub(super) struct Worker<'a, S> {
+/// A worker between what it reads and what it produces.
+pub(super) struct Worker<'a, S, B> {
     pub(super) settings: &'a Settings,
-    pub(super) consumer: &'a Consumer,
+    pub(super) brokers: &'a B,
     pub(super) step: Step<'a, S>,
-    pub(super) outbox: Outbox,
+    pub(super) outbox: Outbox<'a, B>,
     pub(super) custody: Option<Custody>,
     pub(super) pauses: Pauses,
     /// Partitions that are being restored, and since when.
@@ -136,46 +140,20 @@ pub(super) struct Worker<'a, S> {
     since_end: Option<Stopwatch>,
 }
 
-impl Arrived for Record<'_> {
-    fn partition(&self) -> i32 {
-        Record::partition(self)
-    }
-
-    fn offset(&self) -> i64 {
-        Record::offset(self)
-    }
-
-    fn timestamp_ms(&self) -> Option<i64> {
-        Record::timestamp_ms(self)
-    }
-
-    fn key(&self) -> Option<&[u8]> {
-        Record::key(self)
-    }
-
-    fn value(&self) -> Option<&[u8]> {
-        Record::value(self)
-    }
-
-    fn headers(&self) -> Headers {
-        Record::headers(self)
-    }
-}
-
-impl<'a, S: Score> Worker<'a, S> {
-    fn work(
+impl<'a, S: Score, B: Brokers> Worker<'a, S, B> {
+    fn turn_until(
         &mut self,
         stop: &AtomicBool,
         verdicts: &mut Verdicts<'_>,
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), Error> {
-        let mut records: Vec<Record<'a>> = Vec::new();
+        let mut records: Vec<B::Record<'a>> = Vec::new();
         while !stop.load(Ordering::Acquire) {
             observe(Event::Beat);
             verdicts(&mut |label| self.step.scorer.learn(label));
             let held = records.len();
             let limit = held + self.batch_records();
-            self.consumer.take(limit, self.wait(), &mut records)?;
+            self.brokers.take(limit, self.wait(), &mut records)?;
             self.drop_repeats(held, &mut records);
             let has_new = records.len() > held;
             let has_records = self.is_to_process(has_new) && self.process(&mut records, observe)?;
@@ -192,7 +170,7 @@ impl<'a, S: Score> Worker<'a, S> {
             }
             if self.since_nudge.elapsed() >= NUDGE_INTERVAL {
                 self.since_nudge = Stopwatch::start();
-                self.consumer.nudge();
+                self.brokers.nudge();
             }
             self.bound_memory();
             self.rebalance(&mut records, stop, observe)?;
@@ -203,7 +181,7 @@ impl<'a, S: Score> Worker<'a, S> {
     }
 
     /// Drops what has come before, of the records behind those that were held.
-    fn drop_repeats(&mut self, held: usize, records: &mut Vec<Record<'a>>) {
+    fn drop_repeats(&mut self, held: usize, records: &mut Vec<B::Record<'a>>) {
         let (tasks, mut place) = (&mut self.outbox.tasks, 0);
         let before = records.len();
         records.retain(|record| {
@@ -235,7 +213,7 @@ impl<'a, S: Score> Worker<'a, S> {
     /// Ends orderly: what is in hand is published, acknowledged and committed.
     fn finish(
         &mut self,
-        records: &mut Vec<Record<'a>>,
+        records: &mut Vec<B::Record<'a>>,
         stop: &AtomicBool,
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), Error> {
@@ -295,7 +273,7 @@ impl<'a, S: Score> Worker<'a, S> {
     /// Works on a batch and leaves what waits in `records`; whether anything was done.
     fn process(
         &mut self,
-        records: &mut Vec<Record<'a>>,
+        records: &mut Vec<B::Record<'a>>,
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<bool, Error> {
         if records.is_empty() {
@@ -320,7 +298,7 @@ impl<'a, S: Score> Worker<'a, S> {
     /// Does what can be done and leaves the rest in `records`; whether anything was done.
     fn advance(
         &mut self,
-        records: &mut Vec<Record<'a>>,
+        records: &mut Vec<B::Record<'a>>,
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<bool, Error> {
         let restored = self.step.counts.restored;
@@ -371,7 +349,7 @@ impl<'a, S: Score> Worker<'a, S> {
         if !self.pauses.has_waiting() {
             observe(Event::WaitsNoMore);
         }
-        self.pauses.apply(self.consumer, &self.outbox.tasks.partitions())
+        self.pauses.apply(self.brokers, &self.outbox.tasks.partitions())
     }
 
     /// Takes acknowledgements in; whether there were any.
@@ -422,7 +400,7 @@ impl<'a, S: Score> Worker<'a, S> {
         observe(Event::InFlight(self.outbox.in_flight(), self.pauses.is_full));
         let shelf_bytes = self.custody.as_ref().map_or(0, Custody::shelf_bytes);
         observe(Event::StateBytes(self.step.scorer.state_bytes() + shelf_bytes));
-        self.lags.look(self.consumer, &self.outbox.tasks, (self.clock)() / 1_000, observe);
+        self.lags.look(self.brokers, &self.outbox.tasks, (self.clock)() / 1_000, observe);
         if !self.restoring.is_empty() {
             // How much is left.
             observe(Event::Assigned(&self.outbox.tasks));
@@ -438,8 +416,9 @@ impl<'a, S: Score> Worker<'a, S> {
         if let Some(custody) = &mut self.custody {
             custody.lose(partitions);
         }
+        self.step.forget(partitions);
         let was_waiting = self.pauses.has_waiting();
-        self.pauses.forget(self.consumer, partitions);
+        self.pauses.forget(self.brokers, partitions);
         if was_waiting && !self.pauses.has_waiting() {
             observe(Event::WaitsNoMore);
         }
@@ -449,9 +428,9 @@ impl<'a, S: Score> Worker<'a, S> {
 
     /// Partitions of which nothing is left to read are restored.
     fn end_restoring(&mut self, observe: &mut dyn FnMut(Event<'_>)) {
-        let consumer = self.consumer;
+        let brokers = self.brokers;
         let tasks = &mut self.outbox.tasks;
-        let ends = self.restoring.iter().filter(|(partition, _)| consumer.is_at_end(*partition));
+        let ends = self.restoring.iter().filter(|(partition, _)| brokers.is_at_end(*partition));
         let has_ended = ends.fold(false, |has, (partition, _)| tasks.end(*partition) || has);
         if has_ended {
             self.tell_restored(observe);

@@ -1,8 +1,8 @@
 //! How far behind partitions are, in records and in time.
 
+use super::brokers::Brokers;
 use super::tasks::Tasks;
 use super::{Event, Lag};
-use crate::kafka::Consumer;
 
 /// What is known of each partition.
 #[derive(Debug, Default)]
@@ -21,14 +21,14 @@ impl Lags {
     /// Tells how far behind each partition is.
     pub(super) fn look(
         &mut self,
-        consumer: &Consumer,
+        brokers: &impl Brokers,
         tasks: &Tasks,
         now_ms: i64,
         observe: &mut dyn FnMut(Event<'_>),
     ) {
         for task in tasks.iter() {
             let next = task.next.max(task.judged_until);
-            let Some(records) = consumer.unread(task.partition, next) else { continue };
+            let Some(records) = brokers.unread(task.partition, next) else { continue };
             let all = &mut self.0;
             let place = all.iter().position(|caught_up| caught_up.partition == task.partition);
             let place = place.unwrap_or_else(|| {

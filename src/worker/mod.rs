@@ -19,6 +19,7 @@
 //! the effects on Kafka. A worker shares nothing with others: more workers are more members of the
 //! group, in this process or elsewhere.
 
+pub mod brokers;
 mod budget;
 mod commits;
 pub mod counts;
@@ -42,9 +43,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use brokers::Brokers;
 pub use budget::Budget;
 pub use counts::Counts;
-pub use driver::run;
+pub use driver::{run, work};
 pub use histogram::Histogram;
 pub use score::{Met, Score};
 pub use step::{Cause, Step};
@@ -53,7 +55,7 @@ use crate::codec::{Framing, SchemaAnswer};
 use crate::database::Opened;
 use crate::engine::EngineError;
 use crate::kafka::{Assignment, Connection, Error as KafkaError};
-use crate::snapshots::Policy;
+use crate::snapshots::{Gate, Policy, Portions};
 use crate::transaction::Label;
 
 /// What a worker is told.
@@ -166,10 +168,15 @@ pub struct Snapshots {
     pub owner: String,
     /// When to save.
     pub policy: Policy,
+    /// How much at a time.
+    pub portions: Portions,
     /// Whether to go on when records left the topic before they were saved.
     pub goes_on_incomplete: bool,
     /// Memory for customers, about. Beyond it those leave it that are stored.
     pub budget: Arc<Budget>,
+    /// `None`: threads beside the worker have the database. A simulation has none: the worker does
+    /// their work when it looks for answers, whenever this says so.
+    pub in_turns: Option<Gate>,
 }
 
 impl fmt::Debug for Snapshots {

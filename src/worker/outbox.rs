@@ -12,13 +12,14 @@
 
 use std::time::Duration;
 
-use super::Error;
+use super::brokers::Brokers;
 use super::flights::{Flight, Flights};
 use super::step::{Arrived, Kind, Publish};
 use super::tasks::Tasks;
+use super::{Delivery, Error, Settings};
 use crate::clock::Stopwatch;
 use crate::codec::Reason;
-use crate::kafka::{Consumer, Headers, Outgoing, Oversized, Producer, Setback};
+use crate::kafka::{Headers, Outgoing, Oversized, Setback};
 
 /// Most records of one transaction; reading pauses until it is committed.
 const MAX_TRANSACTION_RECORDS: usize = 16_384;
@@ -36,8 +37,8 @@ const MAX_FLIGHTS: usize = 16_384;
 const MAX_FAILING: Duration = Duration::from_secs(300);
 
 /// Where a step publishes to.
-pub(super) struct Outbox {
-    producer: Producer,
+pub(super) struct Outbox<'a, B> {
+    brokers: &'a B,
     /// The worker's partitions.
     pub tasks: Tasks,
     flights: Flights,
@@ -70,14 +71,15 @@ struct Sent {
     headers: Option<Headers>,
 }
 
-impl Outbox {
-    pub(super) fn new(producer: Producer, is_transactional: bool, patience: Duration) -> Self {
+impl<'a, B: Brokers> Outbox<'a, B> {
+    pub(super) fn new(brokers: &'a B, settings: &Settings) -> Self {
+        let is_transactional = matches!(settings.delivery, Delivery::ExactlyOnce { .. });
         Self {
-            producer,
+            brokers,
             tasks: Tasks::default(),
             flights: Flights::default(),
             transaction: is_transactional.then(Transaction::default),
-            patience,
+            patience: settings.patience,
             sequences: Vec::new(),
         }
     }
@@ -121,7 +123,7 @@ impl Outbox {
             self.settle_transaction()?;
             return Ok(false);
         }
-        self.producer.acknowledged(&mut self.sequences)?;
+        self.brokers.acknowledged(&mut self.sequences)?;
         let has_news = !self.sequences.is_empty();
         let sequences = std::mem::take(&mut self.sequences);
         for &sequence in &sequences {
@@ -134,24 +136,24 @@ impl Outbox {
         }
         self.sequences = sequences;
         self.sequences.clear();
-        for oversized in self.producer.oversized() {
+        for oversized in self.brokers.oversized() {
             let mut flight = self.arrive(oversized.sequence)?;
             flight.refusals += 1;
             let record = smaller(&oversized, &flight)?;
             let sequence = self.flights.depart(flight);
-            self.producer.send(record, sequence, self.patience)?;
+            self.brokers.send(record, sequence, self.patience)?;
         }
         Ok(has_news)
     }
 
     fn settle_transaction(&mut self) -> Result<(), crate::kafka::Error> {
-        let reported = self.producer.acknowledged(&mut self.sequences);
+        let reported = self.brokers.acknowledged(&mut self.sequences);
         self.sequences.clear();
         let Some(transaction) = &mut self.transaction else { return Ok(()) };
         if let Err(error) = reported {
             transaction.broken.get_or_insert(error);
         }
-        for oversized in self.producer.oversized() {
+        for oversized in self.brokers.oversized() {
             let topic = oversized.topic.clone();
             transaction.broken.get_or_insert(crate::kafka::Error::Oversized { topic });
             if let Some(sent) = transaction.sent.get_mut(oversized.sequence) {
@@ -179,7 +181,7 @@ impl Outbox {
     ) -> Result<(), Error> {
         let waited = Stopwatch::start();
         while self.transaction.is_none() && !self.flights.is_empty() {
-            let flushed = self.producer.flush(patience.saturating_sub(waited.elapsed()));
+            let flushed = self.brokers.flush(patience.saturating_sub(waited.elapsed()));
             self.settle(arrived)?;
             flushed?;
         }
@@ -193,14 +195,13 @@ impl Outbox {
     /// [`Error`] if this producer cannot go on, or has failed for [`MAX_FAILING`].
     pub(super) fn commit_transaction(
         &mut self,
-        consumer: &Consumer,
         arrived: &mut dyn FnMut(Flight),
     ) -> Result<bool, Error> {
         let offsets = self.tasks.due();
         if offsets.is_empty() && self.in_flight() == 0 {
             return Ok(true);
         }
-        match self.try_commit(consumer, &offsets) {
+        match self.try_commit(&offsets) {
             Ok(()) => {}
             Err(Setback::Fatal(error)) => return Err(error.into()),
             Err(Setback::Abort(error)) => return self.set_back(error).map(|()| false),
@@ -219,13 +220,13 @@ impl Outbox {
         Ok(true)
     }
 
-    fn try_commit(&mut self, consumer: &Consumer, offsets: &[(i32, i64)]) -> Result<(), Setback> {
+    fn try_commit(&mut self, offsets: &[(i32, i64)]) -> Result<(), Setback> {
         self.open()?;
         self.settle_transaction().map_err(Setback::Fatal)?;
         if let Some(error) = self.transaction.as_mut().and_then(|open| open.broken.take()) {
             return Err(Setback::Abort(error));
         }
-        self.producer.commit(consumer, offsets, self.patience)
+        self.brokers.commit_transaction(offsets, self.patience)
     }
 
     /// Opens the transaction if it is not open, and sends again what an aborted one had.
@@ -234,11 +235,11 @@ impl Outbox {
         if transaction.is_open {
             return Ok(());
         }
-        self.producer.begin()?;
+        self.brokers.begin()?;
         transaction.is_open = true;
         for (sequence, sent) in transaction.sent.iter().enumerate() {
             let record = sent.outgoing(&transaction.bytes);
-            let outcome = self.producer.send(record, sequence, self.patience);
+            let outcome = self.brokers.send(record, sequence, self.patience);
             outcome.map_err(Setback::Abort)?;
         }
         Ok(())
@@ -253,7 +254,7 @@ impl Outbox {
         let cause = &error as &dyn std::error::Error;
         tracing::info!(error = cause, "a transaction is aborted and its records are sent again");
         if transaction.is_open {
-            self.producer.abort(patience)?;
+            self.brokers.abort(patience)?;
         }
         transaction.is_open = false;
         transaction.broken = None;
@@ -274,7 +275,7 @@ impl Outbox {
         }
         transaction.sent.retain(|sent| !is_gone(sent));
         if transaction.is_open {
-            self.producer.abort(patience)?;
+            self.brokers.abort(patience)?;
         }
         transaction.is_open = false;
         transaction.broken = None;
@@ -282,7 +283,7 @@ impl Outbox {
     }
 }
 
-impl Publish for Outbox {
+impl<B: Brokers> Publish for Outbox<'_, B> {
     #[inline]
     fn was_judged(&mut self, source: &impl Arrived) -> bool {
         self.tasks.was_judged(source.partition(), source.offset())
@@ -306,11 +307,11 @@ impl Publish for Outbox {
         }
         self.tasks.expect(flight.partition, flight.offset)?;
         let sequence = self.flights.depart(flight);
-        Ok(self.producer.send(record, sequence, self.patience)?)
+        Ok(self.brokers.send(record, sequence, self.patience)?)
     }
 }
 
-impl Outbox {
+impl<B: Brokers> Outbox<'_, B> {
     fn publish_in_transaction(
         &mut self,
         flight: Flight,
@@ -325,7 +326,7 @@ impl Outbox {
         let sequence = transaction.sent.len();
         transaction.keep(flight, &record);
         if transaction.broken.is_none()
-            && let Err(error) = self.producer.send(record, sequence, self.patience)
+            && let Err(error) = self.brokers.send(record, sequence, self.patience)
         {
             self.break_transaction(error);
         }

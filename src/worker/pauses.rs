@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::Error;
-use crate::kafka::Consumer;
+use super::brokers::Brokers;
 
 /// The paused partitions.
 #[derive(Debug, Default)]
@@ -27,14 +27,14 @@ impl Pauses {
 
     /// These partitions go: librdkafka would remember that they were paused, and they would come
     /// back and never be read.
-    pub(super) fn forget(&mut self, consumer: &Consumer, partitions: &[i32]) {
+    pub(super) fn forget(&mut self, brokers: &impl Brokers, partitions: &[i32]) {
         let paused: Vec<i32> = partitions
             .iter()
             .copied()
             .filter(|partition| self.paused.contains(partition))
             .collect();
         if !paused.is_empty()
-            && let Err(error) = consumer.resume(&paused)
+            && let Err(error) = brokers.resume(&paused)
         {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, ?paused, "partitions go and stay paused in this member");
@@ -46,16 +46,20 @@ impl Pauses {
     }
 
     /// Pauses and resumes what has to be, of these partitions.
-    pub(super) fn apply(&mut self, consumer: &Consumer, partitions: &[i32]) -> Result<(), Error> {
+    pub(super) fn apply(
+        &mut self,
+        brokers: &impl Brokers,
+        partitions: &[i32],
+    ) -> Result<(), Error> {
         let wanted: BTreeSet<i32> =
             if self.is_full { partitions.iter().copied().collect() } else { self.waiting.clone() };
         let stop: Vec<i32> = wanted.difference(&self.paused).copied().collect();
         let go_on: Vec<i32> = self.paused.difference(&wanted).copied().collect();
         if !stop.is_empty() {
-            consumer.pause(&stop)?;
+            brokers.pause(&stop)?;
         }
         if !go_on.is_empty() {
-            consumer.resume(&go_on)?;
+            brokers.resume(&go_on)?;
         }
         self.paused = wanted;
         Ok(())

@@ -10,12 +10,14 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::brokers::Brokers;
 use super::custody::ReadFrom;
 use super::driver::Worker;
 use super::score::Score;
-use super::{Error, Event, Settings, Snapshots};
+use super::step::Arrived as _;
+use super::{Error, Event, Snapshots};
 use crate::clock::{Stopwatch, pause};
-use crate::kafka::{self, Beginning, Rebalance, Record, look_back};
+use crate::kafka::{self, Beginning, Rebalance};
 
 /// Between two tries to find out where partitions begin.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
@@ -30,15 +32,15 @@ const LET_GO_TIME: Duration = Duration::from_secs(2);
 /// How long one answer is waited for.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 
-impl<S: Score> Worker<'_, S> {
+impl<S: Score, B: Brokers> Worker<'_, S, B> {
     /// Answers the group. Records in `held` of partitions that go are dropped.
     pub(super) fn rebalance(
         &mut self,
-        held: &mut Vec<Record<'_>>,
+        held: &mut Vec<B::Record<'_>>,
         stop: &AtomicBool,
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), Error> {
-        while let Some(rebalance) = self.consumer.rebalance() {
+        while let Some(rebalance) = self.brokers.rebalance() {
             if stop.load(Ordering::Acquire) && matches!(rebalance, Rebalance::Assign(_)) {
                 // Leaving the group answers it.
                 return Ok(());
@@ -67,7 +69,7 @@ impl<S: Score> Worker<'_, S> {
                     self.give_up(&partitions, held, observe)?;
                 }
             }
-            self.pauses.apply(self.consumer, &self.outbox.tasks.partitions())?;
+            self.pauses.apply(self.brokers, &self.outbox.tasks.partitions())?;
             observe(Event::Assigned(&self.outbox.tasks));
         }
         Ok(())
@@ -110,7 +112,7 @@ impl<S: Score> Worker<'_, S> {
             self.begin(*begin);
         }
         let starts: Vec<(i32, i64)> = begins.iter().map(|b| (b.partition, b.from)).collect();
-        self.consumer.complete(&starts)?;
+        self.brokers.complete(&starts)?;
         Ok(())
     }
 
@@ -171,8 +173,8 @@ impl<S: Score> Worker<'_, S> {
         stop: &AtomicBool,
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<Vec<Beginning>, Error> {
-        let (consumer, patience) = (self.consumer, self.answer_time());
-        ask(stop, observe, || consumer.beginnings(partitions, patience))
+        let (brokers, patience) = (self.brokers, self.answer_time());
+        ask(stop, observe, || brokers.beginnings(partitions, patience))
     }
 
     /// Moves beginnings back to where what is remembered begins.
@@ -182,9 +184,8 @@ impl<S: Score> Worker<'_, S> {
         stop: &AtomicBool,
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), Error> {
-        let Settings { connection, group_id, topics, memory, .. } = self.settings;
-        let (topic, patience) = (&topics.transactions, self.answer_time());
-        ask(stop, observe, || look_back(connection, group_id, topic, begins, *memory, patience))
+        let (brokers, memory, patience) = (self.brokers, self.settings.memory, self.answer_time());
+        ask(stop, observe, || brokers.look_back(begins, memory, patience))
     }
 
     fn answer_time(&self) -> Duration {
@@ -194,13 +195,13 @@ impl<S: Score> Worker<'_, S> {
     fn give_up(
         &mut self,
         partitions: &[i32],
-        held: &mut Vec<Record<'_>>,
+        held: &mut Vec<B::Record<'_>>,
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), Error> {
         self.outbox.close(partitions)?;
         held.retain(|record| !partitions.contains(&record.partition()));
         self.forget(partitions, observe);
-        Ok(self.consumer.complete(&[])?)
+        Ok(self.brokers.complete(&[])?)
     }
 }
 

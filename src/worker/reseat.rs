@@ -7,19 +7,21 @@
 
 use std::sync::atomic::AtomicBool;
 
+use super::brokers::Brokers;
 use super::custody::{ReadFrom, Why};
 use super::driver::Worker;
 use super::rebalance::tell_cut;
 use super::score::Score;
+use super::step::Arrived as _;
 use super::{Error, Event};
-use crate::kafka::{Beginning, Record};
+use crate::kafka::Beginning;
 
-impl<S: Score> Worker<'_, S> {
+impl<S: Score, B: Brokers> Worker<'_, S, B> {
     /// Does so for one partition, if there is one. Its records in `held` are dropped, they come
     /// again.
     pub(super) fn reseat(
         &mut self,
-        held: &mut Vec<Record<'_>>,
+        held: &mut Vec<B::Record<'_>>,
         stop: &AtomicBool,
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), Error> {
@@ -55,14 +57,15 @@ impl<S: Score> Worker<'_, S> {
         tracing::warn!(partition, from, judged_until, ?why, "the partition is read again");
         self.outbox.close(&[partition])?;
         held.retain(|record| record.partition() != partition);
+        self.step.forget(&[partition]);
         let was_waiting = self.pauses.has_waiting();
-        self.pauses.forget(self.consumer, &[partition]);
+        self.pauses.forget(self.brokers, &[partition]);
         if was_waiting && !self.pauses.has_waiting() {
             observe(Event::WaitsNoMore);
         }
         self.begin(begins);
-        self.consumer.seek(partition, from)?;
-        self.pauses.apply(self.consumer, &self.outbox.tasks.partitions())?;
+        self.brokers.seek(partition, from)?;
+        self.pauses.apply(self.brokers, &self.outbox.tasks.partitions())?;
         observe(Event::Assigned(&self.outbox.tasks));
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::brokers::Brokers;
 use super::driver::Worker;
 use super::score::Score;
 use super::{Error, Event};
@@ -15,7 +16,7 @@ const BOUND_INTERVAL: Duration = Duration::from_millis(20);
 const FREED_SHARE: usize = 32;
 const OVER_SHARE: usize = 8;
 
-impl<S: Score> Worker<'_, S> {
+impl<S: Score, B: Brokers> Worker<'_, S, B> {
     /// Keeps memory within its bound: customers that are stored go first, and what is not stored
     /// is saved to go next. Only memory that could otherwise lose something stops reading.
     pub(super) fn bound_memory(&mut self) {
@@ -53,6 +54,6 @@ impl<S: Score> Worker<'_, S> {
         }
         self.pauses.is_full = is_full;
         observe(Event::InFlight(self.outbox.in_flight(), is_full));
-        self.pauses.apply(self.consumer, &self.outbox.tasks.partitions())
+        self.pauses.apply(self.brokers, &self.outbox.tasks.partitions())
     }
 }

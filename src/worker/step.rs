@@ -127,6 +127,12 @@ impl<'s, S: Score> Step<'s, S> {
         }
     }
 
+    /// Records of these partitions do not wait any more: they have gone, or come again.
+    pub fn forget(&mut self, partitions: &[i32]) {
+        self.held.retain(|held| !partitions.contains(&held.partition));
+        self.missing.retain(|(partition, _)| !partitions.contains(partition));
+    }
+
     /// Schemas that were unknown are asked for again: somebody may have registered them.
     pub fn ask_again(&mut self) {
         self.decoder.forget_unknown();

@@ -96,8 +96,10 @@ fn memory_for_a_tenth_of_the_customers_changes_no_decision() {
         complain: Arc::new(|said| assert_eq!(said, None)),
         owner: "test".to_owned(),
         policy: Policy(vec![SavePoint { after: Duration::from_secs(3_600), changed: usize::MAX }]),
+        portions: Default::default(),
         goes_on_incomplete: true,
         budget: Budget::new(bytes / 10),
+        in_turns: None,
     };
     let (decided, met, missed, _) = decide(&connection, "tenth", Some(snapshots));
     let other = expected.iter().find(|(id, score)| decided.get(*id) != Some(score));

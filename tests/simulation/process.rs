@@ -1,188 +1,137 @@
-//! A process of the simulated world: an engine, tasks, saves, and alerts on their way.
+//! A process: the real worker, with its engine, its keepers and a simulated Kafka and database.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, LazyLock};
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use synfinance::codec::{ALERT_SCHEMA, Framing, TRANSACTION_SCHEMA, read_alert};
-use synfinance::database::Holder;
-use synfinance::engine::{Context, Engine};
-use synfinance::kafka::{Assignment, Connection, Headers, Outgoing};
-use synfinance::snapshots::{Batch, Place, Saving};
-use synfinance::state::Bounds;
-use synfinance::worker::step::{Arrived, Kind, Publish};
-use synfinance::worker::tasks::Tasks;
-use synfinance::worker::{Delivery, Error, ModelName, Schemas, Settings, Topics};
+use synfinance::clock::{Time, simulate};
+use synfinance::codec::{ALERT_SCHEMA, Framing, TRANSACTION_SCHEMA};
+use synfinance::database::SnapshotStore;
+use synfinance::kafka::{Assignment, Connection};
+use synfinance::snapshots::policy::SavePoint;
+use synfinance::snapshots::{Policy, Portions};
+use synfinance::worker::{self, Budget, Delivery, ModelName, Schemas, Settings, Snapshots, Topics};
 
-use crate::engine_support;
+use crate::bugs::Faulty;
+use crate::member::Member;
+use crate::store::Client;
+use crate::truth::{ALERT_ID, States, TRANSACTION_ID, engine, states};
+use crate::world::{Shared, Stay};
 
-/// An alert: of which transaction, and what it says.
-pub type Alert = (String, u64);
-
-/// A record of the log.
-#[derive(Clone)]
-pub struct Record {
-    pub partition: i32,
-    pub offset: i64,
-    pub value: Arc<[u8]>,
-}
-
-impl Arrived for Record {
-    fn partition(&self) -> i32 {
-        self.partition
-    }
-
-    fn offset(&self) -> i64 {
-        self.offset
-    }
-
-    fn timestamp_ms(&self) -> Option<i64> {
-        None
-    }
-
-    fn key(&self) -> Option<&[u8]> {
-        None
-    }
-
-    fn value(&self) -> Option<&[u8]> {
-        Some(&self.value)
-    }
-
-    fn headers(&self) -> Headers {
-        Headers::default()
-    }
-}
-
-static CONTEXT: LazyLock<Arc<Context>> = LazyLock::new(|| {
-    let bounds = Bounds { max_transactions: 32, ..Bounds::default() };
-    engine_support::context("UTC", bounds)
-});
-
-/// An engine that alerts often.
-pub fn engine() -> Engine {
-    engine_support::engine(CONTEXT.clone(), Some(0.05))
-}
-
-/// What a step is told; nothing in it is connected to anything.
-pub fn settings() -> Settings {
+/// What a worker is told; deadlines are as in production, the rest makes much happen in little
+/// time.
+pub fn settings(seat: usize, is_exactly_once: bool, snapshots: Option<Snapshots>) -> Settings {
     let model = ModelName { name: "m".to_owned(), version: "1".to_owned(), threshold: 0.05 };
     Settings {
         connection: Connection::new("nowhere:1", Vec::new().into_iter().collect()).unwrap(),
         group_id: "g".to_owned(),
         assignment: Assignment::Cooperative,
         topics: Topics::default(),
-        schemas: Schemas::of(&[(1, TRANSACTION_SCHEMA), (2, ALERT_SCHEMA)]),
-        framing: Framing::Confluent(2),
-        delivery: Delivery::AtLeastOnce,
+        schemas: Schemas::of(&[(TRANSACTION_ID, TRANSACTION_SCHEMA), (ALERT_ID, ALERT_SCHEMA)]),
+        framing: Framing::Confluent(ALERT_ID),
+        delivery: match is_exactly_once {
+            true => Delivery::ExactlyOnce { transactional_id: seat.to_string() },
+            false => Delivery::AtLeastOnce,
+        },
         model,
-        batch_records: 64,
-        batch_wait: Duration::ZERO,
-        commit_interval: Duration::ZERO,
-        snapshots: None,
-        memory: Duration::ZERO,
-        patience: Duration::ZERO,
-        shutdown_deadline: Duration::ZERO,
+        batch_records: 32,
+        batch_wait: Duration::from_millis(200),
+        commit_interval: Duration::from_millis(500),
+        snapshots,
+        memory: Duration::from_secs(30 * 86_400),
+        patience: Duration::from_secs(10),
+        shutdown_deadline: Duration::from_secs(20),
     }
 }
 
-/// One partition's snapshot in a process.
-#[derive(Default)]
-pub struct Part {
-    pub holder: Option<Holder>,
-    pub saving: Option<Saving>,
-    /// The last batch of a save is handed on and not answered.
-    pub is_awaited: bool,
-    /// It is not known who is stored from here on.
-    pub unlisted: Option<Place>,
-    /// What is left of the scan that has begun.
-    pub scan: Option<Scan>,
-    /// Who was read ahead and has not returned: applied offset and state.
-    pub shelf: BTreeMap<String, (i64, Vec<u8>)>,
-    /// A page that was read and is not taken in.
-    pub page: Option<Page>,
+fn snapshots(shared: &Arc<Shared>, stay: Stay, bytes: usize, few_customers: usize) -> Snapshots {
+    let (opened, gate) = (Arc::clone(shared), Arc::clone(shared));
+    let portions = Portions { batch_customers: 2, chunk_bytes: 600, few_customers };
+    let often = SavePoint { after: Duration::from_millis(1_500), changed: 1 };
+    Snapshots {
+        open: Arc::new(move || {
+            let client = Client::open(Arc::clone(&opened), stay)?;
+            Ok(Box::new(client) as Box<dyn SnapshotStore>)
+        }),
+        complain: Arc::new(|_| ()),
+        owner: format!("process {}", stay.seat),
+        policy: Policy(vec![often]),
+        portions,
+        goes_on_incomplete: true,
+        budget: Budget::new(bytes),
+        in_turns: Some(Arc::new(move || gate.world().draw.chance(70))),
+    }
 }
 
-/// Customers as they were stored when it began.
-pub struct Scan {
-    /// Customers evicted by then.
-    pub evicted: u64,
-    pub rows: VecDeque<Row>,
+/// A process's time is the world's.
+struct Now(Arc<Shared>, Stay);
+
+impl Time for Now {
+    fn now(&self) -> Duration {
+        self.0.world().now
+    }
+
+    fn pass(&self, duration: Duration) {
+        self.0.pass(self.1, duration);
+    }
 }
 
-/// Id, applied offset and state of a customer.
-pub type Row = (String, i64, Vec<u8>);
-
-/// Customers that were read.
-pub struct Page {
-    pub rows: Vec<Row>,
-    /// Ids alone were asked for.
-    pub ids: Vec<String>,
-    pub next: Option<Place>,
+/// How a process has ended.
+pub enum End {
+    /// In order, or because it could not go on; and whom it remembered then.
+    Left(Result<(), worker::Error>, States),
+    /// It was killed.
+    Killed,
+    /// It broke.
+    Panicked(String),
 }
 
-/// A process.
-pub struct Process {
-    pub engine: Engine,
-    pub tasks: Tasks,
-    pub parts: BTreeMap<i32, Part>,
-    /// Where it reads on.
-    pub positions: BTreeMap<i32, i64>,
-    /// Alerts that the broker has not taken; without a place, if nobody waits to be told.
-    pub sent: VecDeque<(Option<(i32, i64)>, Alert)>,
-    /// Offsets whose alerts the broker has, which the process does not know yet.
-    pub taken: VecDeque<(i32, i64)>,
-    /// Batches on their way to the store.
-    pub orders: VecDeque<Batch>,
-}
+/// What unwinds a process that is killed.
+pub struct Kill;
 
-impl Process {
-    pub fn new() -> Self {
-        Self {
-            engine: engine(),
-            tasks: Tasks::default(),
-            parts: BTreeMap::new(),
-            positions: BTreeMap::new(),
-            sent: VecDeque::new(),
-            taken: VecDeque::new(),
-            orders: VecDeque::new(),
+/// Lives until it ends.
+pub fn live(shared: &Arc<Shared>, stay: Stay, stop: &AtomicBool) {
+    simulate(Rc::new(Now(Arc::clone(shared), stay)));
+    shared.begin(stay);
+    let lived = catch_unwind(AssertUnwindSafe(|| {
+        let (bug, is_exactly_once, bytes, few) = {
+            let world = shared.world();
+            (world.bug, world.is_exactly_once, world.memory_bytes, world.few_customers)
+        };
+        let snapshots = snapshots(shared, stay, bytes, few);
+        let settings = settings(stay.seat, is_exactly_once, Some(snapshots));
+        let mut scorer = Faulty { engine: engine(), bug };
+        let member = Member::join(Arc::clone(shared), stay);
+        let clock = || i64::MAX / 2;
+        let worked =
+            worker::work(&settings, member, &mut scorer, &clock, stop, &mut |_| (), &mut |event| {
+                shared.world().observe(stay, &event)
+            });
+        if std::env::var("DBG").is_ok() {
+            use synfinance::worker::Score;
+            eprintln!(
+                "DBG bytes {} customers {} evicted {}",
+                scorer.state_bytes(),
+                scorer.met().customers,
+                scorer.met().evicted
+            );
         }
-    }
-
-    /// Forgets a partition that is gone.
-    pub fn forget(&mut self, partition: i32) {
-        self.engine.forget(partition);
-        self.tasks.remove(&[partition]);
-        self.parts.remove(&partition);
-        self.positions.remove(&partition);
-        self.taken.retain(|(of, _)| *of != partition);
-        for (place, _) in &mut self.sent {
-            *place = place.filter(|(of, _)| *of != partition);
-        }
-    }
+        (worked.map(drop), states(&scorer.engine))
+    }));
+    shared.end(
+        stay,
+        match lived {
+            Ok((worked, states)) => End::Left(worked, states),
+            Err(panic) if panic.is::<Kill>() => End::Killed,
+            Err(panic) => End::Panicked(said(&*panic)),
+        },
+    );
 }
 
-/// Where a step's alerts go.
-pub struct Out<'a> {
-    pub tasks: &'a mut Tasks,
-    pub sent: &'a mut VecDeque<(Option<(i32, i64)>, Alert)>,
-}
-
-impl Publish for Out<'_> {
-    fn was_judged(&mut self, source: &impl Arrived) -> bool {
-        self.tasks.was_judged(source.partition(), source.offset())
-    }
-
-    fn publish(
-        &mut self,
-        source: &impl Arrived,
-        kind: Kind,
-        record: Outgoing<'_>,
-    ) -> Result<(), Error> {
-        assert_eq!(kind, Kind::Alert, "every record of the log can be scored");
-        let alert = read_alert(record.value.unwrap(), 2).unwrap();
-        let alert = (alert.transaction_id.to_owned(), alert.score.to_bits());
-        self.tasks.expect(source.partition(), source.offset())?;
-        self.sent.push_back((Some((source.partition(), source.offset())), alert));
-        Ok(())
-    }
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
 }

@@ -1,616 +1,547 @@
-//! The log, the store, the processes, and what happens to them.
+//! The simulated world: processes that take turns, the time that passes meanwhile, and what
+//! happens to them.
+//!
+//! Every process is a thread, and one thread runs at a time: whoever waits for something, for
+//! records, the brokers, the database or time to pass, hands the turn on, to whom a seed draws
+//! among those that have something to do. So the same seed is the same course of events.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound::{Excluded, Unbounded};
-use std::sync::{Arc, LazyLock};
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
-use synfinance::codec::{encode_transaction, frame_confluent};
-use synfinance::database::{Holder, SavedCustomer};
-use synfinance::generate::{self, Generator};
-use synfinance::snapshots::{Batch, Place, Saving};
-use synfinance::state::customers::Customers;
-use synfinance::state::hash::hash64;
-use synfinance::state::snapshot::{decode, encode};
-use synfinance::worker::Step;
-use synfinance::worker::tasks::Task;
+use synfinance::state::snapshot::check;
+use synfinance::worker::{Error, Event};
 
+use crate::bugs::Bug;
 use crate::draw::Draw;
-use crate::process::{Alert, Out, Page, Part, Process, Record, Row, Scan, settings};
+use crate::group::Group;
+use crate::plan::{Act, TIME};
+use crate::process::{End, Kill, live};
+use crate::store::Store;
+use crate::truth::{Alert, PARTITIONS, States, TRUTH};
 
-const PARTITIONS: i32 = 2;
-const PROCESSES: usize = 2;
-const RECORDS: usize = 400;
+/// Processes at a time.
+pub const SEATS: usize = 2;
 
-/// A mistake that the world makes on purpose.
+/// Who has the turn at the beginning and at the end.
+const DIRECTOR: usize = SEATS;
+
+/// From when everything has been read and committed until the processes are told to end. Longer
+/// than any time that a worker waits by itself before it tries something again.
+const REST: Duration = Duration::from_secs(12);
+
+/// By when a world in which nothing fails any more has to have read everything.
+const HEALING_TIME: Duration = Duration::from_secs(120);
+
+/// A process, from its beginning to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bug {
-    None,
-    /// Rows are stored before their records are committed.
-    SavesUncommitted,
-    /// Offsets are committed before their alerts are acknowledged.
-    CommitsUnacknowledged,
-    /// The saved offset moves before all that changed is stored.
-    PromisesEarly,
-    /// Who is stored and not in memory is scored as if nothing were known.
-    ForgetsStored,
-    /// What was read ahead is taken for what is stored, whatever has happened since.
-    TrustsOldPages,
-    /// Who lost a partition and does not know reads what the next owner has stored.
-    TrustsNextOwner,
-    /// Who was handed over is taken for stored.
-    TakesHandedOverForStored,
+pub struct Stay {
+    pub seat: usize,
+    pub number: u64,
 }
 
-impl Bug {
-    pub const PLANTED: [Self; 7] = [
-        Self::SavesUncommitted,
-        Self::CommitsUnacknowledged,
-        Self::PromisesEarly,
-        Self::ForgetsStored,
-        Self::TrustsOldPages,
-        Self::TrustsNextOwner,
-        Self::TakesHandedOverForStored,
-    ];
+/// A place for a process.
+struct Seat {
+    stay: Stay,
+    is_taken: bool,
+    is_killed: bool,
+    stop: Arc<AtomicBool>,
+    wakes_at: Duration,
+    stands_until: Duration,
+    /// When the next process begins.
+    begins_at: Duration,
 }
 
-/// A partition in the store.
-#[derive(Default)]
-struct Stored {
-    epoch: i64,
-    saved_offset: Option<i64>,
-    highest_offset: i64,
-    rows: BTreeMap<String, (i64, Vec<u8>)>,
-    /// Up to where, and who has changed since the saved offset.
-    handed_over: Option<(i64, Vec<Row>)>,
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Acting,
+    /// Nothing fails any more.
+    Healing,
+    /// Everything has been read, since then.
+    Resting(Duration),
+    Ending,
+    Over,
 }
 
-/// The log by partition, and what an undisturbed engine makes of it.
-struct Truth {
-    log: Vec<Vec<Record>>,
-    alerts: BTreeSet<Alert>,
-    states: BTreeMap<(i32, String), Vec<u8>>,
+pub struct World {
+    pub draw: Draw,
+    pub bug: Bug,
+    pub is_exactly_once: bool,
+    /// Memory of a process for customers.
+    pub memory_bytes: usize,
+    /// So many customers are saved when partitions leave; more are handed over.
+    pub few_customers: usize,
+    pub now: Duration,
+    pub group: Group,
+    pub store: Store,
+    pub trace: Vec<String>,
+    /// Who has had an acknowledgement twice.
+    pub repeated: Vec<Stay>,
+    /// Whom processes remembered that have ended last.
+    memory: States,
+    /// What is wrong.
+    pub fault: Option<String>,
+    acts: std::vec::IntoIter<(Duration, Act)>,
+    seats: Vec<Seat>,
+    phase: Phase,
+    cut_until: Duration,
+    slow_until: Duration,
+    has_turn: usize,
+    threads: Vec<JoinHandle<()>>,
 }
 
-static TRUTH: LazyLock<Truth> = LazyLock::new(|| {
-    let settings = generate::Settings {
-        transactions: RECORDS as u64,
-        customers: 12,
-        ..generate::Settings::default()
+/// The world, and those who wait for their turn.
+pub struct Shared {
+    world: Mutex<World>,
+    turns: Vec<Condvar>,
+}
+
+/// Who goes on.
+enum Next {
+    Process(usize),
+    Begins(Stay),
+    Nobody,
+}
+
+/// Runs these acts; the world at its end.
+pub fn run(seed: u64, bug: Bug, acts: Vec<(Duration, Act)>) -> (Option<String>, Vec<String>) {
+    // What is true takes a time of its own.
+    LazyLock::force(&TRUTH);
+    let mut draw = Draw::new(seed ^ 0x5eed);
+    let is_exactly_once =
+        bug == Bug::ShowsUncommitted || bug != Bug::TakesSentForAcknowledged && draw.chance(40);
+    // That bug shows only where memory is short.
+    let plenty = if bug == Bug::TrustsOldPages { 2 } else { 0 };
+    let memory_bytes = [1 << 30, 9_000, 4_000][draw.below(3).max(plenty)];
+    let few_customers = [0, 2, 1_000][draw.below(3)];
+    let seat = |seat| Seat {
+        stay: Stay { seat, number: 0 },
+        is_taken: false,
+        is_killed: false,
+        stop: Arc::default(),
+        wakes_at: Duration::ZERO,
+        stands_until: Duration::ZERO,
+        begins_at: Duration::ZERO,
     };
-    let mut payments: Vec<_> = Generator::new(&settings).unwrap().collect();
-    for index in (20..payments.len()).step_by(31) {
-        payments.swap(index - 9, index);
-    }
-    for index in (50..payments.len()).step_by(61) {
-        payments[index] = payments[index - 3].clone();
-    }
-    let mut log = vec![Vec::new(); PARTITIONS as usize];
-    for payment in &payments {
-        let raw = payment.raw();
-        let mut value = Vec::new();
-        frame_confluent(1, &mut value);
-        encode_transaction(&raw, &mut value);
-        let partition = (hash64(raw.customer_id) % PARTITIONS as u64) as usize;
-        let offset = log[partition].len() as i64;
-        let record = Record { partition: partition as i32, offset, value: Arc::from(value) };
-        log[partition].push(record);
-    }
-    let mut process = Process::new();
-    let all: Vec<Record> = log.iter().flatten().cloned().collect();
-    (0..PARTITIONS).for_each(|partition| process.tasks.assign(partition, 0, 0));
-    let (_, missing) = step(&mut process, &all);
-    assert!(missing.is_empty());
-    let alerts = process.sent.iter().map(|(_, alert)| alert.clone()).collect();
-    let mut states = BTreeMap::new();
-    for partition in 0..PARTITIONS {
-        let customers = process.engine.customers(partition).into_iter().flat_map(Customers::iter);
-        states.extend(customers.map(|customer| {
-            let mut bytes = Vec::new();
-            encode(&customer.state, &mut bytes);
-            ((partition, customer.id().to_owned()), bytes)
-        }));
-    }
-    Truth { log, alerts, states }
-});
-
-/// Runs a batch through a process; how many records of each partition were taken, and who is
-/// missing.
-fn step(process: &mut Process, records: &[Record]) -> (usize, BTreeSet<(i32, String)>) {
-    if records.is_empty() {
-        return (0, BTreeSet::new());
-    }
-    let settings = settings();
-    let mut step = Step::new(&settings, &mut process.engine);
-    let mut out = Out { tasks: &mut process.tasks, sent: &mut process.sent };
-    step.run(records, &|| i64::MAX / 2, &mut out).unwrap();
-    let held: BTreeSet<usize> = step.held.iter().map(|held| held.place).collect();
-    let missing = std::mem::take(&mut step.missing);
-    for (place, record) in records.iter().enumerate() {
-        if !held.contains(&place) {
-            process.tasks.receive(record.partition, record.offset, None).unwrap();
-            process.positions.insert(record.partition, record.offset + 1);
+    let world = World {
+        draw,
+        bug,
+        is_exactly_once,
+        memory_bytes,
+        few_customers,
+        now: Duration::ZERO,
+        group: Group::new(),
+        store: Store::new(),
+        trace: vec![format!(
+            "exactly once: {is_exactly_once}, memory {memory_bytes}, saved on leaving \
+             {few_customers}"
+        )],
+        repeated: Vec::new(),
+        memory: States::new(),
+        fault: None,
+        acts: acts.into_iter(),
+        seats: (0..SEATS).map(seat).collect(),
+        phase: Phase::Acting,
+        cut_until: Duration::ZERO,
+        slow_until: Duration::ZERO,
+        has_turn: DIRECTOR,
+        threads: Vec::new(),
+    };
+    let turns = (0..=SEATS).map(|_| Condvar::new()).collect();
+    let shared = Arc::new(Shared { world: Mutex::new(world), turns });
+    drop(shared.hand_on(shared.world(), DIRECTOR));
+    for seat in 0..SEATS {
+        let mut world = shared.world();
+        if world.seats[seat].is_taken {
+            world.seats[seat].is_killed = true;
+            drop(shared.give(world, seat, DIRECTOR));
         }
     }
-    (records.len() - held.len(), missing)
+    let threads = std::mem::take(&mut shared.world().threads);
+    threads.into_iter().for_each(|thread| thread.join().expect("a process catches its panics"));
+    let mut world = shared.world();
+    let fault = world.fault.take().or_else(|| world.find_fault());
+    (fault, std::mem::take(&mut world.trace))
 }
 
-/// The world of one seed.
-pub struct World {
-    draw: Draw,
-    bug: Bug,
-    processes: Vec<Option<Process>>,
-    /// Who has a partition, as the group knows it.
-    owners: Vec<Option<usize>>,
-    committed: Vec<Option<i64>>,
-    alerts: Vec<Alert>,
-    store: Vec<Stored>,
-    is_store_away: bool,
-    /// How much of the log has been produced.
-    produced: Vec<usize>,
-    /// What has happened.
-    pub trace: Vec<String>,
+impl Shared {
+    pub fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A process waits for its first turn.
+    pub fn begin(&self, stay: Stay) {
+        let mut world = self.world();
+        while world.has_turn != stay.seat {
+            world = self.wait(world, stay.seat);
+        }
+    }
+
+    /// A process waits until so much time has passed. One that is killed unwinds from here.
+    pub fn pass(self: &Arc<Self>, stay: Stay, duration: Duration) {
+        let mut world = self.world();
+        if !world.is_killed(stay) {
+            world.seats[stay.seat].wakes_at = world.now + duration;
+            world = self.hand_on(world, stay.seat);
+        }
+        let is_killed = world.is_killed(stay);
+        drop(world);
+        if is_killed && !std::thread::panicking() {
+            resume_unwind(Box::new(Kill));
+        }
+    }
+
+    /// A process has ended.
+    pub fn end(self: &Arc<Self>, stay: Stay, end: End) {
+        let mut world = self.world();
+        world.ended(stay, end);
+        let next = match world.phase {
+            Phase::Over => DIRECTOR,
+            _ => self.next(&mut world),
+        };
+        world.has_turn = next;
+        self.turns[next].notify_one();
+    }
+
+    /// Gives the turn to whoever is next, and has it back.
+    fn hand_on<'w>(
+        self: &'w Arc<Self>,
+        mut world: MutexGuard<'w, World>,
+        me: usize,
+    ) -> MutexGuard<'w, World> {
+        let next = self.next(&mut world);
+        self.give(world, next, me)
+    }
+
+    fn give<'w>(
+        &self,
+        mut world: MutexGuard<'w, World>,
+        to: usize,
+        me: usize,
+    ) -> MutexGuard<'w, World> {
+        world.has_turn = to;
+        if to != me {
+            self.turns[to].notify_one();
+        }
+        while world.has_turn != me {
+            world = self.wait(world, me);
+        }
+        world
+    }
+
+    fn wait<'w>(&self, world: MutexGuard<'w, World>, me: usize) -> MutexGuard<'w, World> {
+        self.turns[me].wait(world).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who is next; processes that begin are started.
+    fn next(self: &Arc<Self>, world: &mut World) -> usize {
+        loop {
+            let stay = match world.next() {
+                Next::Process(seat) => return seat,
+                Next::Nobody => return DIRECTOR,
+                Next::Begins(stay) => stay,
+            };
+            let (shared, stop) = (Arc::clone(self), Arc::clone(&world.seats[stay.seat].stop));
+            let process = std::thread::spawn(move || live(&shared, stay, &stop));
+            world.threads.push(process);
+        }
+    }
 }
 
 impl World {
-    pub fn new(seed: u64, bug: Bug) -> Self {
-        let count = PARTITIONS as usize;
-        Self {
-            draw: Draw::new(seed),
-            bug,
-            processes: (0..PROCESSES).map(|_| Some(Process::new())).collect(),
-            owners: vec![None; count],
-            committed: vec![None; count],
-            alerts: Vec::new(),
-            store: (0..count).map(|_| Stored::default()).collect(),
-            is_store_away: false,
-            produced: vec![0; count],
-            trace: Vec::new(),
-        }
+    pub fn tell(&mut self, what: String) {
+        self.trace.push(format!("{:>6.2} {what}", self.now.as_secs_f64()));
     }
 
-    /// Something happens.
-    pub fn act(&mut self) {
-        let process = self.draw.below(PROCESSES);
-        let partition = self.draw.below(PARTITIONS as usize);
-        match self.draw.below(100) {
-            0..14 => self.produce(partition),
-            14..40 => self.poll(process),
-            40..52 => self.deliver(process),
-            52..62 => self.commit(process),
-            62..76 => self.save(process),
-            76..80 => self.read_ahead(process, partition),
-            80..84 => self.evict(process),
-            84..90 => self.hand_over(partition, process),
-            90..94 => self.notice(process),
-            94..98 => self.crash(process),
-            _ => {
-                self.is_store_away = !self.is_store_away;
-                self.tell(format!("the store is away: {}", self.is_store_away));
-            }
-        }
+    /// `percent` times of a hundred, until everything heals.
+    pub fn chance(&mut self, percent: usize) -> bool {
+        self.draw.chance(percent) && !self.is_healthy()
     }
 
-    fn tell(&mut self, what: String) {
-        self.trace.push(what);
+    pub fn is_healthy(&self) -> bool {
+        self.phase != Phase::Acting
     }
 
-    fn produce(&mut self, partition: usize) {
-        let more = 1 + self.draw.below(40);
-        let all = TRUTH.log[partition].len();
-        self.produced[partition] = (self.produced[partition] + more).min(all);
-        self.tell(format!("partition {partition} has {} records", self.produced[partition]));
+    pub fn is_killed(&self, stay: Stay) -> bool {
+        self.seats[stay.seat].is_killed
     }
 
-    fn poll(&mut self, number: usize) {
-        let count = 1 + self.draw.below(48);
-        let Some(process) = &mut self.processes[number] else { return };
-        let mut records = Vec::new();
-        for (&partition, &position) in &process.positions {
-            let end = self.produced[partition as usize];
-            let start = (position as usize).min(end);
-            let log = &TRUTH.log[partition as usize];
-            records.extend_from_slice(&log[start..end.min(start + count)]);
-        }
-        let (mut taken, missing) = step(process, &records);
-        if !missing.is_empty() {
-            for (partition, id) in &missing {
-                let part = process.parts.get_mut(partition);
-                let stored = match part.and_then(|part| part.shelf.remove(id)) {
-                    None if self.is_store_away => continue,
-                    None => self.store[*partition as usize].rows.get(id).cloned(),
-                    shelved => shelved,
-                };
-                let task = process.tasks.iter().find(|task| task.partition == *partition).unwrap();
-                let is_ahead = |(applied, _): &(i64, _)| task.is_behind(*applied);
-                if self.bug != Bug::TrustsNextOwner && stored.as_ref().is_some_and(is_ahead) {
-                    continue;
-                }
-                if let Some((applied, state)) = stored {
-                    process.engine.admit(*partition, id, applied, decode(&state).unwrap());
-                }
-                process.engine.met_in_store(*partition, id);
-            }
-            let positions = process.positions.clone();
-            records.retain(|record| record.offset >= positions[&record.partition]);
-            taken += step(process, &records).0;
-        }
-        self.tell(format!(
-            "process {number} takes {taken} records, {} were missing",
-            missing.len()
-        ));
+    /// Whether a process has something to read or to answer.
+    pub fn has_news(&self, seat: usize) -> bool {
+        let Some(member) = self.group.members.get(&seat) else { return false };
+        let has_more = |(partition, position): (&usize, &i64)| {
+            let end = self.group.partitions[*partition].produced as i64;
+            *position < end && !member.paused.contains(partition)
+        };
+        !member.requests.is_empty() || member.positions.iter().any(has_more)
     }
 
-    /// The broker takes some alerts, and the process learns of some.
-    fn deliver(&mut self, number: usize) {
-        let (taken, known) = (self.draw.below(30), self.draw.below(30));
-        let Some(process) = &mut self.processes[number] else { return };
-        for _ in 0..taken.min(process.sent.len()) {
-            let (place, alert) = process.sent.pop_front().unwrap();
-            self.alerts.push(alert);
-            process.taken.extend(place);
-        }
-        for _ in 0..known.min(process.taken.len()) {
-            let (partition, offset) = process.taken.pop_front().unwrap();
-            process.tasks.acknowledge(partition, offset).unwrap();
-        }
-        let (sent, taken) = (process.sent.len(), process.taken.len());
-        self.tell(format!("process {number} has {sent} alerts to deliver, {taken} to be told of"));
-    }
-
-    fn commit(&mut self, number: usize) {
-        let is_told = self.draw.chance(80);
-        let Some(process) = &mut self.processes[number] else { return };
-        let mut due = process.tasks.due();
-        if self.bug == Bug::CommitsUnacknowledged {
-            let judged =
-                |task: &Task| (!task.is_restoring()).then_some((task.partition, task.next));
-            due = process.tasks.iter().filter_map(judged).collect();
-        }
-        due.retain(|(partition, _)| self.owners[*partition as usize] == Some(number));
-        for &(partition, offset) in &due {
-            self.committed[partition as usize] = Some(offset);
-        }
-        if is_told {
-            process.tasks.commit(&due);
-        }
-        self.tell(format!("process {number} commits {due:?}, told: {is_told}"));
-    }
-
-    /// One turn of saving, and one order of the process to the store.
-    fn save(&mut self, number: usize) {
-        let may_begin = self.draw.chance(50);
-        let bug = self.bug;
-        let Some(process) = &mut self.processes[number] else { return };
-        for task in process.tasks.iter() {
-            let partition = task.partition;
-            let Some(part) = process.parts.get_mut(&partition) else { continue };
-            let Some(holder) = part.holder else { continue };
-            if part.saving.is_none() && !part.is_awaited && may_begin {
-                part.saving = Some(Saving::begin(holder, task.next, process.engine.cut(partition)));
-            }
-            let Some(saving) = &mut part.saving else { continue };
-            let nobody = Customers::default();
-            saving.encode(process.engine.customers(partition).unwrap_or(&nobody));
-            let committed =
-                if bug == Bug::SavesUncommitted { i64::MAX } else { task.committed_offset() };
-            process.orders.extend(saving.ready(committed));
-            if saving.is_done() {
-                (part.saving, part.is_awaited) = (None, true);
-            }
-        }
-        if self.is_store_away {
-            return self.tell(format!("process {number} waits for the store"));
-        }
-        let Some(batch) = process.orders.pop_front() else { return };
-        let (holder, offset) = (batch.holder, batch.saved_offset);
-        let is_stored = self.store(&batch);
-        self.tell(format!(
-            "process {number} stores {} customers of partition {}, saved {offset:?}: {is_stored}",
-            batch.len(),
-            holder.partition
-        ));
-        self.answer(number, holder, offset, is_stored);
-    }
-
-    /// Whether the store takes a batch.
-    fn store(&mut self, batch: &Batch) -> bool {
-        let stored = &mut self.store[batch.holder.partition as usize];
-        if stored.epoch != batch.holder.epoch {
-            return false;
-        }
-        for row in batch.customers() {
-            stored.highest_offset = stored.highest_offset.max(row.applied_offset);
-            let old = stored.rows.get(row.customer_id);
-            if old.is_none_or(|(applied, _)| *applied <= row.applied_offset) {
-                let new = (row.applied_offset, row.state.to_vec());
-                stored.rows.insert(row.customer_id.to_owned(), new);
-            }
-        }
-        stored.saved_offset = batch.saved_offset.or(stored.saved_offset);
-        stored.handed_over.take_if(|(offset, _)| batch.saved_offset >= Some(*offset));
-        if self.bug == Bug::PromisesEarly {
-            stored.saved_offset = self.committed[batch.holder.partition as usize];
-        }
-        true
-    }
-
-    fn answer(&mut self, number: usize, holder: Holder, offset: Option<i64>, is_stored: bool) {
-        let Some(process) = &mut self.processes[number] else { return };
-        let part = process.parts.get_mut(&holder.partition);
-        let Some(part) = part.filter(|part| part.holder == Some(holder)) else { return };
-        if !is_stored {
-            // Somebody else has it. The process stops saving; the group will tell.
-            (part.holder, part.saving, part.is_awaited) = (None, None, false);
-            process.engine.settle(holder.partition, false);
-        } else if offset.is_some() {
-            part.is_awaited = false;
-            process.engine.settle(holder.partition, true);
-        }
-    }
-
-    fn evict(&mut self, number: usize) {
-        let bytes = self.draw.below(20_000);
-        let Some(process) = &mut self.processes[number] else { return };
-        let evicted = process.engine.evict(bytes);
-        self.tell(format!("process {number} evicts {evicted} customers"));
-    }
-
-    /// A process reads a page of who is stored, or takes in the one that it has read.
-    fn read_ahead(&mut self, number: usize, partition: usize) {
-        let (count, is_crowded) = (1 + self.draw.below(4), self.draw.chance(20));
-        let Some(process) = &mut self.processes[number] else { return };
-        let Some(part) = process.parts.get_mut(&(partition as i32)) else { return };
-        let evicted = process.engine.counts().evicted;
-        if let Some(Page { rows, ids, next }) = part.page.take() {
-            let at_scan = part.scan.as_ref().map(|scan| scan.evicted);
-            let is_fresh = at_scan == Some(evicted) || self.bug == Bug::TrustsOldPages;
-            let number = partition as i32;
-            match &next {
-                Some(Place::Ids(after)) => process.engine.list(number, Some(after)),
-                Some(Place::Scan | Place::ScanOn) => {}
-                None => process.engine.list(number, None),
-            }
-            for (id, applied, state) in rows {
-                process.engine.expect(number, &id);
-                if is_fresh && !is_crowded && process.engine.is_missing(number, &id) {
-                    part.shelf.entry(id).or_insert((applied, state));
+    /// A process tells what it does.
+    pub fn observe(&mut self, stay: Stay, event: &Event<'_>) {
+        let seat = stay.seat;
+        match event {
+            Event::Leaving => {
+                if let Some(member) = self.group.members.get_mut(&seat) {
+                    member.is_leaving = true;
                 }
             }
-            ids.iter().for_each(|id| process.engine.expect(number, id));
-            part.unlisted = next;
-        } else if let Some(from) = part.unlisted.clone().filter(|_| !self.is_store_away) {
-            let stored = &self.store[partition].rows;
-            let from = match from {
-                Place::Scan | Place::ScanOn if is_crowded => Place::Ids(String::new()),
-                from => from,
-            };
-            let (mut rows, mut ids) = (Vec::new(), Vec::new());
-            let next = if let Place::Ids(after) = &from {
-                let behind = stored.range::<String, _>((Excluded(after), Unbounded));
-                ids.extend(behind.take(count).map(|(id, _)| id.clone()));
-                ids.last().filter(|_| ids.len() == count).cloned().map(Place::Ids)
-            } else {
-                let row =
-                    |(id, row): (&String, &(i64, Vec<u8>))| (id.clone(), row.0, row.1.clone());
-                let all = || Scan { evicted, rows: stored.iter().rev().map(row).collect() };
-                let begun = part.scan.take().filter(|_| from == Place::ScanOn);
-                let scan = part.scan.insert(begun.unwrap_or_else(all));
-                rows.extend(scan.rows.drain(..count.min(scan.rows.len())));
-                (!scan.rows.is_empty()).then_some(Place::ScanOn)
-            };
-            part.page = Some(Page { rows, ids, next });
+            Event::Restored { partition, .. } => {
+                self.tell(format!("process {seat} has restored {partition}"));
+            }
+            Event::Lost { partition, records, .. } => {
+                let fault = format!("{records} records of {partition} are said to be lost");
+                self.fault.get_or_insert(fault);
+            }
+            _ => {}
         }
-        self.tell(format!("process {number} reads ahead in partition {partition}"));
     }
 
-    /// The group gives a partition to a process. Who had it may not know for a while.
-    fn hand_over(&mut self, partition: usize, to: usize) {
-        let is_orderly = self.draw.chance(60);
-        if self.owners[partition] == Some(to) || self.processes[to].is_none() {
+    /// Decides who goes on. Between two turns something may happen, and time passes.
+    fn next(&mut self) -> Next {
+        loop {
+            if let Some(seat) = self.seats.iter().position(|seat| seat.is_taken && seat.is_killed) {
+                return Next::Process(seat);
+            }
+            self.go_on();
+            if self.fault.is_some() {
+                self.phase = Phase::Over;
+            }
+            if self.phase == Phase::Over {
+                return Next::Nobody;
+            }
+            if self.seats.iter().any(|seat| seat.is_taken && seat.is_killed) {
+                continue;
+            }
+            let now = self.now;
+            let begins = |seat: &&mut Seat| !seat.is_taken && seat.begins_at <= now;
+            if self.phase != Phase::Ending
+                && let Some(seat) = self.seats.iter_mut().find(begins)
+            {
+                seat.stay.number += 1;
+                (seat.is_taken, seat.is_killed, seat.stop) = (true, false, Arc::default());
+                (seat.wakes_at, seat.stands_until) = (now, now);
+                return Next::Begins(seat.stay);
+            }
+            let is_ready = |seat: &&Seat| seat.is_taken && seat.ready_at() <= now;
+            let ready: Vec<usize> =
+                self.seats.iter().filter(is_ready).map(|seat| seat.stay.seat).collect();
+            if !ready.is_empty() {
+                self.now += Duration::from_micros(self.draw.below(1_000) as u64);
+                return Next::Process(ready[self.draw.below(ready.len())]);
+            }
+            self.skip();
+        }
+    }
+
+    /// Time passes until something happens.
+    fn skip(&mut self) {
+        let seat = |seat: &Seat| if seat.is_taken { seat.ready_at() } else { seat.begins_at };
+        let seats = self.seats.iter().map(seat);
+        let act = self.acts.as_slice().first().map(|(at, _)| *at);
+        let heals = (self.phase == Phase::Acting).then_some(TIME);
+        let next = seats.chain(act).chain(heals).filter(|at| *at > self.now).min();
+        self.now = next.unwrap_or(self.now + Duration::from_millis(100));
+    }
+
+    /// What happens by now.
+    fn go_on(&mut self) {
+        while self.acts.as_slice().first().is_some_and(|(at, _)| *at <= self.now) {
+            let Some((_, act)) = self.acts.next() else { break };
+            self.tell(format!("{act:?}"));
+            self.act(act);
+        }
+        self.store.is_away = self.cut_until > self.now;
+        self.store.is_slow = self.slow_until > self.now;
+        self.go_on_brokers();
+        match self.phase {
+            Phase::Acting if self.now >= TIME => self.heal(),
+            Phase::Healing if self.is_done() => self.phase = Phase::Resting(self.now),
+            Phase::Healing if self.now > TIME + HEALING_TIME => {
+                let committed: Vec<_> =
+                    self.group.partitions.iter().map(|partition| partition.committed).collect();
+                self.fault = Some(format!("it does not come to its end, committed {committed:?}"));
+            }
+            Phase::Resting(since) if self.now > since + REST => {
+                self.phase = Phase::Ending;
+                self.tell("everybody is told to end".to_owned());
+                self.seats.iter().for_each(|seat| seat.stop.store(true, Ordering::Release));
+            }
+            Phase::Ending if self.seats.iter().all(|seat| !seat.is_taken) => {
+                self.phase = Phase::Over;
+            }
+            _ => {}
+        }
+    }
+
+    /// Some of what is on its way to and from the brokers arrives.
+    fn go_on_brokers(&mut self) {
+        if self.now < self.group.silent_until {
             return;
         }
-        if let Some(from) = self.owners[partition].filter(|_| is_orderly) {
-            self.leave(partition as i32, from);
-        }
-        self.tell(format!("partition {partition} goes to process {to}, orderly: {is_orderly}"));
-        self.assign(partition, to);
-    }
-
-    /// A process drains and commits a partition that leaves, saves some of it, and forgets it.
-    fn leave(&mut self, partition: i32, number: usize) {
-        let Some(process) = &mut self.processes[number] else { return };
-        for (place, alert) in process.sent.drain(..) {
-            self.alerts.push(alert);
-            process.taken.extend(place);
-        }
-        while let Some((of, offset)) = process.taken.pop_front() {
-            process.tasks.acknowledge(of, offset).unwrap();
-        }
-        let due: Vec<(i32, i64)> = process.tasks.due();
-        for &(of, offset) in due.iter().filter(|(of, _)| self.owners[*of as usize] == Some(number))
-        {
-            self.committed[of as usize] = Some(offset);
-            process.tasks.commit(&[(of, offset)]);
-        }
-        if self.draw.chance(40) {
-            self.put_aside(partition, number);
-        } else {
-            for _ in 0..self.draw.below(4) {
-                self.save(number);
+        for seat in 0..SEATS {
+            if self.is_healthy() || self.draw.chance(30) {
+                let count = if self.is_healthy() { usize::MAX } else { self.draw.below(20) };
+                self.group.take_alerts(seat, count);
+                self.group.carry_out(seat);
             }
         }
-        if let Some(process) = &mut self.processes[number] {
-            process.forget(partition);
-        }
-    }
-
-    /// A process hands over what is not saved of a partition.
-    fn put_aside(&mut self, partition: i32, number: usize) {
-        let Some(process) = &mut self.processes[number] else { return };
-        let holder = process.parts.get(&partition).and_then(|part| part.holder);
-        let task = process.tasks.iter().find(|task| task.partition == partition);
-        let (Some(holder), Some(task)) = (holder, task) else { return };
-        process.engine.settle(partition, false);
-        let slots = process.engine.cut(partition);
-        let nobody = Customers::default();
-        let mut saving = Saving::hand_over(holder, task.next, slots, false);
-        saving.encode(process.engine.customers(partition).unwrap_or(&nobody));
-        let Some(batch) = saving.ready(task.committed_offset()) else { return };
-        let stored = &mut self.store[partition as usize];
-        if self.is_store_away || stored.epoch != holder.epoch {
+        if self.phase == Phase::Ending {
             return;
         }
-        let row = |row: SavedCustomer<'_>| {
-            (row.customer_id.to_owned(), row.applied_offset, row.state.to_vec())
-        };
-        let rows = batch.customers().into_iter().map(row).collect();
-        stored.handed_over = batch.saved_offset.map(|offset| (offset, rows));
-        self.tell(format!("process {number} hands {} customers over", batch.len()));
+        for (seat, partitions) in self.group.assign(self.now, &mut self.draw) {
+            self.wake(seat);
+            self.tell(format!("the group gives {partitions:?} to process {seat}"));
+        }
     }
 
-    /// As the worker does: claim, decide where to begin, know who is stored.
-    fn assign(&mut self, partition: usize, to: usize) {
-        self.owners[partition] = Some(to);
-        let (committed, is_away) = (self.committed[partition].unwrap_or(0), self.is_store_away);
-        let stored = &mut self.store[partition];
-        let Some(process) = &mut self.processes[to] else { return };
-        let number = partition as i32;
-        process.forget(number);
-        let (mut from, mut holder, mut unlisted) = (0, None, None);
-        if !is_away {
-            stored.epoch += 1;
-            let aside = stored.handed_over.as_ref().map(|(offset, _)| *offset);
-            let newest = stored.saved_offset.max(aside).unwrap_or(0).max(stored.highest_offset);
-            if newest > committed {
-                *stored = Stored { epoch: stored.epoch, ..Stored::default() };
-            } else if self.bug != Bug::ForgetsStored {
-                process.engine.expect_all(number);
-                unlisted = Some(Place::Scan);
+    fn act(&mut self, act: Act) {
+        let now = self.now;
+        match act {
+            Act::Produce { partition, records } => {
+                let produced = &mut self.group.partitions[partition].produced;
+                *produced = (*produced + records).min(TRUTH.log[partition].len());
+                (0..SEATS).for_each(|seat| self.wake(seat));
             }
-            from = stored.saved_offset.unwrap_or(0);
-            if let Some((offset, rows)) = &stored.handed_over {
-                from = *offset;
-                for (id, applied, state) in rows {
-                    let state = decode(state).unwrap();
-                    match self.bug {
-                        Bug::TakesHandedOverForStored => {
-                            process.engine.admit(number, id, *applied, state)
-                        }
-                        _ => process.engine.admit_changed(number, id, *applied, state),
-                    };
+            Act::Move { partition, to } => drop(self.group.ask_to_move(partition, to)),
+            Act::Expel { seat, stands_for } => {
+                self.seats[seat].stands_until = now + stands_for;
+                let lost = self.group.expel(seat, now);
+                self.tell(format!("process {seat} does not know that it has lost {lost:?}"));
+            }
+            Act::Freeze { seat, stands_for } => self.seats[seat].stands_until = now + stands_for,
+            Act::Kill { seat } => self.kill(seat),
+            Act::Stop { seat } => self.seats[seat].stop.store(true, Ordering::Release),
+            Act::CutDatabase { for_time } => self.cut_until = now + for_time,
+            Act::RestartDatabase => self.store.restart(),
+            Act::SlowDatabase { for_time } => self.slow_until = now + for_time,
+            Act::Damage { partition, place } => {
+                if let Some(id) = self.store.damage(partition, place) {
+                    self.tell(format!("the state of {id} is damaged"));
                 }
             }
-            holder = Some(Holder { partition: number, epoch: stored.epoch });
+            Act::CutBrokers { for_time } => self.group.silent_until = now + for_time,
+            Act::Reorder { seat } => {
+                if let Some(member) = self.group.members.get_mut(&seat) {
+                    member.commits.make_contiguous().reverse();
+                }
+            }
+            Act::Repeat { seat } => {
+                if let Some(member) = self.group.members.get_mut(&seat) {
+                    member.repeats = !self.is_exactly_once;
+                }
+            }
         }
-        let part = Part { holder, saving: None, is_awaited: false, unlisted, ..Part::default() };
-        process.parts.insert(number, part);
-        process.tasks.assign(number, from, committed);
-        process.positions.insert(number, from);
     }
 
-    /// A process learns which partitions it does not have any more.
-    fn notice(&mut self, number: usize) {
-        let Some(process) = &mut self.processes[number] else { return };
-        let gone = |(partition, owner): (usize, &Option<usize>)| {
-            (*owner != Some(number)).then_some(partition as i32)
+    /// A process ends at once. Some of what it has sent arrives all the same.
+    fn kill(&mut self, seat: usize) {
+        if !self.seats[seat].is_taken {
+            return;
+        }
+        let (alerts, commits) = (self.draw.below(8), self.draw.below(3));
+        self.group.take_alerts(seat, alerts);
+        (0..commits).for_each(|_| self.group.carry_out(seat));
+        let free_at = self.now + Duration::from_millis(self.draw.below(3_000) as u64);
+        self.group.remove(seat, free_at);
+        self.seats[seat].is_killed = true;
+    }
+
+    /// Whoever waits for records or for the group has something.
+    fn wake(&mut self, seat: usize) {
+        if self.has_news(seat) && self.group.members[&seat].transaction.is_none() {
+            self.seats[seat].wakes_at = self.seats[seat].wakes_at.min(self.now);
+        }
+    }
+
+    fn ended(&mut self, stay: Stay, end: End) {
+        let number = stay.seat;
+        let had_repeated = self.repeated.contains(&stay);
+        let what = match end {
+            End::Left(Ok(()), states) => {
+                if self.phase == Phase::Ending {
+                    self.memory.extend(states);
+                }
+                "ends".to_owned()
+            }
+            End::Left(Err(Error::Kafka(error)), _) => format!("gives up, {error}"),
+            End::Left(Err(error), _) => {
+                if !had_repeated {
+                    self.fault.get_or_insert_with(|| format!("a worker stops: {error}"));
+                }
+                format!("stops, {error}")
+            }
+            End::Killed => "is gone".to_owned(),
+            End::Panicked(said) => {
+                self.fault.get_or_insert_with(|| format!("it panicked: {said}"));
+                "panics".to_owned()
+            }
         };
-        let gone: Vec<i32> = self.owners.iter().enumerate().filter_map(gone).collect();
-        gone.iter().for_each(|&partition| process.forget(partition));
-        self.tell(format!("process {number} notices that it has none of {gone:?}"));
+        self.tell(format!("process {number} {what}"));
+        let begins_at = self.now + Duration::from_millis(self.draw.below(2_000) as u64);
+        let seat = &mut self.seats[number];
+        (seat.is_taken, seat.is_killed, seat.begins_at) = (false, false, begins_at);
     }
 
-    /// A process ends in the middle of everything; another one begins in its place.
-    fn crash(&mut self, number: usize) {
-        let Some(mut process) = self.processes[number].take() else { return };
-        // Some of what was on its way arrives all the same.
-        let arrives = self.draw.below(process.sent.len() + 1);
-        self.alerts.extend(process.sent.drain(..arrives).map(|(_, alert)| alert));
-        if !self.is_store_away && self.draw.chance(50) {
-            process.orders.pop_front().map(|batch| self.store(&batch));
+    /// All faults end, and everything that is there can be read.
+    fn heal(&mut self) {
+        self.tell("everything heals".to_owned());
+        self.phase = Phase::Healing;
+        (self.cut_until, self.slow_until) = (self.now, self.now);
+        self.group.silent_until = self.now;
+        self.seats.iter_mut().for_each(|seat| seat.stands_until = self.now);
+        for (partition, log) in self.group.partitions.iter_mut().zip(&TRUTH.log) {
+            partition.produced = log.len();
         }
-        self.processes[number] = Some(Process::new());
-        self.tell(format!("process {number} crashes, {arrives} alerts arrive"));
-        for partition in 0..PARTITIONS as usize {
-            if self.owners[partition] == Some(number) {
-                let to = self.draw.below(PROCESSES);
-                self.tell(format!("partition {partition} goes to process {to}"));
-                self.assign(partition, to);
-            }
-        }
+        (0..SEATS).for_each(|seat| self.wake(seat));
     }
 
-    /// All faults end, and everything that is there is done.
-    pub fn heal(&mut self) {
-        self.trace.push("everything heals".to_owned());
-        let length = self.trace.len();
-        self.is_store_away = false;
-        for partition in 0..PARTITIONS as usize {
-            self.produced[partition] = TRUTH.log[partition].len();
-            if self.owners[partition].is_none() {
-                self.assign(partition, 0);
-            }
-        }
-        for number in 0..PROCESSES {
-            self.notice(number);
-        }
-        for _ in 0..1_000 {
-            if (0..PARTITIONS as usize).all(|partition| self.is_done(partition)) {
-                break;
-            }
-            for number in 0..PROCESSES {
-                self.poll(number);
-                (0..PARTITIONS as usize).for_each(|partition| self.read_ahead(number, partition));
-                self.deliver(number);
-                self.commit(number);
-            }
-        }
-        self.trace.truncate(length);
-    }
-
-    fn is_done(&self, partition: usize) -> bool {
-        let is_restored = |process: &Process| {
-            let position = process.positions.get(&(partition as i32));
-            position == Some(&(TRUTH.log[partition].len() as i64))
+    fn is_done(&self) -> bool {
+        let is_done = |(partition, log): (&crate::group::Partition, &Vec<_>)| {
+            partition.committed == Some(log.len() as i64) && partition.owner.is_some()
         };
-        let owner = self.owners[partition].and_then(|owner| self.processes[owner].as_ref());
-        self.committed[partition] == Some(TRUTH.log[partition].len() as i64)
-            && owner.is_some_and(is_restored)
+        self.group.partitions.iter().zip(&TRUTH.log).all(is_done)
+            && self.group.members.values().all(|member| member.requests.is_empty())
     }
 
     /// What differs from an undisturbed run.
-    pub fn fault(&self) -> Option<String> {
-        for (partition, log) in TRUTH.log.iter().enumerate() {
-            if self.committed[partition] != Some(log.len() as i64) {
-                let committed = self.committed[partition];
-                return Some(format!("partition {partition} stands at {committed:?}"));
-            }
+    fn find_fault(&self) -> Option<String> {
+        let mut alerts = self.group.alerts.clone();
+        alerts.sort_unstable();
+        let count = alerts.len();
+        alerts.dedup();
+        if self.is_exactly_once && alerts.len() < count {
+            return Some(format!("{} alerts came twice", count - alerts.len()));
         }
-        let came: BTreeSet<Alert> = self.alerts.iter().cloned().collect();
-        if let Some((id, _)) = TRUTH.alerts.difference(&came).next() {
+        let missing = |alert: &&Alert| alerts.binary_search(alert).is_err();
+        if let Some((id, _)) = TRUTH.alerts.iter().find(missing) {
             return Some(format!("the alert of {id} is missing, or says something else"));
         }
-        if let Some((id, _)) = came.difference(&TRUTH.alerts).next() {
+        if let Some((id, _)) = alerts.iter().find(|alert| !TRUTH.alerts.contains(*alert)) {
             return Some(format!("the alert of {id} is not what it had to be"));
         }
-        TRUTH.states.iter().find_map(|((partition, id), expected)| {
-            let found = self.state(*partition, id);
-            let offset = self.owners[*partition as usize];
-            (found.as_ref() != Some(expected)).then(|| {
-                format!("the state of {id} in partition {partition} of {offset:?} differs")
+        TRUTH.states.iter().find_map(|(of, expected)| {
+            let (partition, id) = of;
+            let found = self.store.partitions[*partition].rows.get(id);
+            let is_damaged = found.is_some_and(|(_, state)| check(state).is_err());
+            let found = match self.memory.get(of).filter(|_| is_damaged) {
+                Some(remembered) => Some(remembered.as_slice()),
+                // Nobody has come to read it since it was damaged.
+                None if is_damaged => return None,
+                None => found.map(|(_, state)| &**state),
+            };
+            (found != Some(expected)).then(|| {
+                format!("the state of {id} in partition {partition} is not what it had to be")
             })
         })
     }
+}
 
-    /// A customer's state, in its owner's memory or stored.
-    fn state(&self, partition: i32, id: &str) -> Option<Vec<u8>> {
-        let owner = self.owners[partition as usize]?;
-        let process = self.processes[owner].as_ref()?;
-        let mut customers = process.engine.customers(partition)?.iter();
-        if let Some(customer) = customers.find(|customer| customer.id() == id) {
-            let mut bytes = Vec::new();
-            encode(&customer.state, &mut bytes);
-            return Some(bytes);
-        }
-        self.store[partition as usize].rows.get(id).map(|(_, state)| state.clone())
+impl Seat {
+    fn ready_at(&self) -> Duration {
+        self.wakes_at.max(self.stands_until)
     }
 }
+
+const _: () = assert!(PARTITIONS > SEATS, "some process has two of them");

@@ -1,11 +1,10 @@
 //! A keeper over a store that fails when it is told to.
 
-use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard};
 
 use super::pages::PAGE;
 use super::*;
-use crate::database::{Chunk, SavedCustomer, Scan};
+use crate::database::{Chunk, Progress, SavedCustomer, Scan, SnapshotStore, StoreError};
 use crate::snapshots::Saving;
 use crate::state::customers::Customers;
 use crate::state::hash::hash64;
@@ -225,6 +224,25 @@ fn batch() -> Batch {
 fn claim(partition: i32) -> Order {
     let is_wanted = Arc::new(AtomicBool::new(true));
     Order::Claim { partition, owner: "me".to_owned(), is_wanted }
+}
+
+#[test]
+fn in_turns_nothing_is_done_before_the_gate_opens() {
+    let (desk, is_open) = (Desk::default(), Arc::new(AtomicBool::new(false)));
+    let (of_keeper, gate) = (desk.clone(), Arc::clone(&is_open));
+    let open: Open = Box::new(move || Ok(Box::new(of_keeper.clone()) as Box<dyn SnapshotStore>));
+    let gate = Arc::new(move || gate.load(Ordering::Acquire));
+    let keeper = Keeper::in_turns(open, Box::new(|_| ()), gate);
+    desk.away(1);
+    for _ in 0..=WAITING_ORDERS {
+        keeper.order(Order::Release(HOLDER)).unwrap();
+    }
+    assert!(keeper.order(Order::Look).is_err(), "no more wait than with a thread");
+    assert!(keeper.answer().is_none() && desk.state().done.is_empty());
+    is_open.store(true, Ordering::Release);
+    assert!(keeper.answer().is_none() && keeper.is_away(), "the first try fails");
+    assert!(matches!(keeper.wait(SOON), Some(Answer::Released(HOLDER))));
+    assert!(!keeper.is_away());
 }
 
 #[test]

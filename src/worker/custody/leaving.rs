@@ -24,9 +24,6 @@ const AWAY_PATIENCE: Duration = Duration::from_millis(500);
 /// What can be saved in this time when a partition leaves is; more is handed over.
 const SAVE_TIME: Duration = Duration::from_millis(250);
 
-/// So many customers are saved in any case.
-pub(super) const FEW_CUSTOMERS: usize = 1_024;
-
 impl Custody {
     /// Saves or hands over all that is not saved of these partitions, and lets them go; what is not
     /// done within `limit`, whoever has them next reads from the topic. All that was judged is
@@ -44,7 +41,7 @@ impl Custody {
             self.take(answer, scorer, observe);
         }
         let quick = self.pace.map_or(0.0, |pace| pace * SAVE_TIME.as_secs_f64());
-        let most = (quick as usize).max(FEW_CUSTOMERS);
+        let most = (quick as usize).max(self.portions.few_customers);
         self.hand_over_what_takes_long(partitions, scorer, tasks, most);
         let left = self.save(partitions, scorer, tasks, &|| waited.elapsed() > limit, observe);
         if !left.is_empty() {

@@ -8,7 +8,7 @@ use super::shelf::Shelf;
 use crate::clock::Stopwatch;
 use crate::database::{Claim, Holder};
 use crate::kafka::Beginning;
-use crate::snapshots::{Keeper, Order, Place, Returned, Saving};
+use crate::snapshots::{Keeper, Order, Place, Portions, Returned, Saving};
 use crate::worker::score::Score;
 use crate::worker::tasks::{Task, Tasks};
 
@@ -70,6 +70,7 @@ pub(super) struct Part {
     /// It has left, and is saved if nobody else claims it.
     pub has_left: bool,
     saving: Option<Saving>,
+    portions: Portions,
     /// Who is in the save that is under way, and how many of them, from the front, are stored.
     cut: Vec<u32>,
     pub stored: usize,
@@ -97,6 +98,8 @@ pub(super) struct Part {
     pub refused: Vec<String>,
     /// They are remembered from the log, which is read again from as far back as it matters.
     pub is_rebuilding: bool,
+    /// Customers evicted when that began.
+    rebuilt_after: u64,
     /// Their rows are to be removed first.
     pub forgetting: Option<Forgetting>,
 }
@@ -110,7 +113,7 @@ pub(super) struct Forgetting {
 }
 
 impl Part {
-    pub(super) fn new(partition: i32, adoption: u64) -> Self {
+    pub(super) fn new(partition: i32, adoption: u64, portions: Portions) -> Self {
         Self {
             partition,
             adoption,
@@ -125,6 +128,7 @@ impl Part {
             is_handed_over: false,
             has_left: false,
             saving: None,
+            portions,
             cut: Vec::new(),
             stored: 0,
             is_awaited: false,
@@ -139,6 +143,7 @@ impl Part {
             is_to_mark: false,
             refused: Vec::new(),
             is_rebuilding: false,
+            rebuilt_after: 0,
             forgetting: None,
         }
     }
@@ -267,15 +272,19 @@ impl Part {
     /// `from` on. Until then what is stored does not count any further.
     pub(super) fn rebuild<S: Score>(&mut self, from: i64, scorer: &mut S) {
         (self.is_rebuilding, self.has_skipped) = (true, true);
+        self.rebuilt_after = scorer.met().evicted;
         let customer_ids = std::mem::take(&mut self.refused);
         customer_ids.iter().for_each(|id| scorer.met_in_store(self.partition, id));
         self.forgetting = Some(Forgetting { customer_ids, saved_offset: Some(from) });
     }
 
     /// Rows of these customers cannot be read.
-    pub(super) fn refuse(&mut self, customer_ids: Vec<String>) {
-        if self.is_rebuilding {
-            // Each is met before its first record: whoever had one has been asked for.
+    pub(super) fn refuse(&mut self, customer_ids: Vec<String>, evicted: u64) {
+        // Who was read ahead before the row was damaged would count as stored, and the row goes.
+        customer_ids.iter().for_each(|id| drop(self.shelf.take(id)));
+        if self.is_rebuilding && self.rebuilt_after == evicted {
+            // Each is met before its first record: whoever had one has been asked for, and is in
+            // memory. Where somebody was evicted that is not so, and the log is read once more.
             self.forgetting.get_or_insert_default().customer_ids.extend(customer_ids);
         } else {
             self.refused.extend(customer_ids);
@@ -382,7 +391,8 @@ impl Part {
         scorer.settle_some(self.partition, stored);
         let (slots, goes_on) = (scorer.cut(self.partition), !stored.is_empty());
         (self.is_handed_over, self.is_awaited) = (true, false);
-        self.saving = Some(Saving::hand_over(holder, next, slots, goes_on));
+        self.saving =
+            Some(Saving::hand_over(holder, next, slots, goes_on).in_portions(self.portions));
         true
     }
 
@@ -400,7 +410,8 @@ impl Part {
         let (Some(holder), Some(task)) = (self.holder, self.task(tasks)) else { return };
         self.since_begin = Stopwatch::start();
         (self.cut, self.stored) = (scorer.cut(self.partition), 0);
-        self.saving = Some(Saving::begin(holder, task.next, self.cut.clone()));
+        self.saving =
+            Some(Saving::begin(holder, task.next, self.cut.clone()).in_portions(self.portions));
     }
 
     /// Encodes some customers, if it may, and hands on what is committed. Whether it encoded any.

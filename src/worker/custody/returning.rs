@@ -171,6 +171,7 @@ impl Part {
             error = error as &dyn std::error::Error,
             "stored customers cannot be read, they are remembered from the topic"
         );
-        self.refuse(refused.into_iter().map(|(id, _)| id).collect());
+        let refused = refused.into_iter().map(|(id, _)| id).collect();
+        self.refuse(refused, scorer.met().evicted);
     }
 }

@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::leaving::FEW_CUSTOMERS as FEW;
 use super::part::{Base, Part, ReadFrom};
 use super::*;
-use crate::database::{Claim, Location, Opened, SavedCustomer, Stream};
+use crate::database::{Claim, Location, Opened, SavedCustomer, StoredCustomer, Stream};
 use crate::engine::{self, Decision, EngineError};
 use crate::snapshots::{Page, Place, Returned};
 use crate::state::customer::CustomerState;
@@ -17,6 +16,9 @@ use crate::state::snapshot::{decode, encode};
 use crate::transaction::{Label, Transaction};
 use crate::worker::Met;
 use crate::worker::budget::Budget;
+
+/// As [`Portions`] has it.
+const FEW: usize = 1_024;
 
 const PARTITION: i32 = 4;
 const HOLDER: Holder = Holder { partition: PARTITION, epoch: 2 };
@@ -125,7 +127,7 @@ fn claim(saved_offset: Option<i64>) -> Claim {
 
 /// A partition whose snapshot is taken up, with all stored customers known.
 fn taken_up(memory: &mut Memory) -> Part {
-    let mut part = Part::new(PARTITION, 1);
+    let mut part = Part::new(PARTITION, 1, Portions::default());
     part.hold(claim(Some(50)), Vec::new(), memory);
     let from = part.take_up(&BEGINS, 2, memory);
     assert_eq!((from, part.adoption), (Some(ReadFrom::Offset(50)), 2));
@@ -187,6 +189,29 @@ fn the_log_is_read_again_once_all_such_rows_are_known() {
 }
 
 #[test]
+fn a_row_that_is_damaged_after_it_was_read_ahead_is_not_taken_from_the_shelf() {
+    let mut memory = Memory::default();
+    let mut part = taken_up(&mut memory);
+    let (customer_id, state) = ("a".to_owned(), Vec::new());
+    part.shelf.put(StoredCustomer { customer_id, applied_offset: 60, state, erased_at_ms: None });
+    part.admit(vec![damaged("a")], &mut memory);
+    assert_eq!((part.shelf.take("a"), &*part.refused), (None, &["a".to_owned()][..]));
+}
+
+#[test]
+fn a_row_that_is_damaged_after_its_customer_was_evicted_has_the_log_read_once_more() {
+    let mut memory = Memory::default();
+    let mut part = taken_up(&mut memory);
+    part.admit(vec![damaged("a")], &mut memory);
+    part.rebuild(10, &mut memory);
+    part.forgetting = None;
+    // Whoever of them left memory may have been remembered in part.
+    memory.1 += 1;
+    part.admit(vec![damaged("b")], &mut memory);
+    assert!(part.forgetting.is_none() && part.refused == ["b"]);
+}
+
+#[test]
 fn a_row_whose_customer_is_in_memory_is_of_no_interest() {
     let mut memory = Memory::default();
     let mut part = taken_up(&mut memory);
@@ -198,7 +223,7 @@ fn a_row_whose_customer_is_in_memory_is_of_no_interest() {
 #[test]
 fn what_is_ahead_of_the_committed_offset_is_forgotten() {
     let mut memory = Memory::default();
-    let mut part = Part::new(PARTITION, 1);
+    let mut part = Part::new(PARTITION, 1, Portions::default());
     part.hold(claim(Some(91)), Vec::new(), &mut memory);
     assert_eq!(part.take_up(&BEGINS, 2, &mut memory), Some(ReadFrom::Memory));
     assert!(matches!(part.base, Base::Useless(HOLDER)) && !part.may_save());
@@ -221,7 +246,7 @@ fn after_somebody_else_had_it_memory_is_read_anew_even_from_nothing() {
 #[test]
 fn records_that_left_the_topic_unsaved_are_told_of_once() {
     let mut memory = Memory::default();
-    let mut part = Part::new(PARTITION, 1);
+    let mut part = Part::new(PARTITION, 1, Portions::default());
     part.hold(claim(Some(50)), Vec::new(), &mut memory);
     let begins = Beginning { first: 70, from: 70, ..BEGINS };
     assert_eq!(part.take_up(&begins, 2, &mut memory), Some(ReadFrom::Offset(70)));
@@ -259,8 +284,10 @@ fn adopted(directory: &std::path::Path, memory: &mut Memory) -> (Custody, ReadFr
         complain: Arc::new(|said| assert_eq!(said, None)),
         owner: "me".to_owned(),
         policy: Policy::default(),
+        portions: Portions::default(),
         goes_on_incomplete: true,
         budget: Budget::new(1 << 30),
+        in_turns: None,
     };
     let mut custody = Custody::start(&settings).unwrap();
     let from = custody.adopt(&BEGINS, &mut Stopwatch::start(), memory);
@@ -456,7 +483,7 @@ fn what_is_handed_over_counts_if_it_can_be_read_and_is_committed() {
     ];
     for (saved, handed_over, customer, from, taken) in cases {
         let mut memory = Memory::default();
-        let mut part = Part::new(PARTITION, 1);
+        let mut part = Part::new(PARTITION, 1, Portions::default());
         part.hold(Claim { handed_over, ..claim(saved) }, vec![customer()], &mut memory);
         assert_eq!(part.take_up(&BEGINS, 2, &mut memory), Some(from), "{saved:?} {handed_over:?}");
         assert_eq!((memory.0.customers(), memory.changed(PARTITION)), (taken, taken));
@@ -579,7 +606,7 @@ fn the_largest_of_what_takes_long_are_given_up_if_nobody_can_take_them_over() {
         let mut memory = Memory::default();
         let mut custody = custody(directory.path(), &mut memory);
         for (partition, customers) in [(13, 9), (11, 1), (12, 3)] {
-            custody.parts.push(Part::new(partition, 0));
+            custody.parts.push(Part::new(partition, 0, Portions::default()));
             pay(&mut memory, partition, customers);
         }
         custody.hand_over_what_takes_long(&[11, 12, 13], &mut memory, &tasks(90), most);
