@@ -9,7 +9,9 @@ use super::output;
 use super::snapshots::open;
 use crate::clock::rfc3339;
 use crate::config::Settings;
-use crate::database::{Progress, SnapshotStore, StoredCustomer, Stream};
+use crate::database::{
+    Progress, SnapshotStore, StoreError, StoredCustomer, Stream, each_handed_over,
+};
 use crate::kafka::{committed_offsets, partitions_of};
 use crate::service::connection;
 use crate::snapshots::erasure;
@@ -105,13 +107,10 @@ fn rows(
     let partition = progress.partition;
     let stored = store.load(partition, &[id])?.into_iter().map(|row| (row, false));
     let mut rows: Vec<_> = stored.collect();
-    let mut next = progress.handed_over.map(|_| 0);
-    while let Some(chunk) = next {
-        let found = store.handed_over(partition, chunk)?;
-        let of_id = found.customers.into_iter().filter(|row| row.customer_id == id);
-        rows.extend(of_id.map(|row| (row, true)));
-        next = found.next;
-    }
+    each_handed_over(store, (partition, progress.handed_over), &mut |row| {
+        rows.extend(Some(row).filter(|row| row.customer_id == id).map(|row| (row, true)));
+        Ok::<_, StoreError>(())
+    })?;
     Ok(rows)
 }
 

@@ -21,6 +21,7 @@ mod runtime;
 mod sqlite;
 mod statements;
 mod store;
+mod walk;
 
 use std::path::PathBuf;
 
@@ -31,6 +32,7 @@ pub use sqlite::Sqlite;
 pub use store::{
     Chunk, Claim, Holder, Progress, SavedCustomer, Scan, SnapshotStore, StoredCustomer,
 };
+pub use walk::{each_customer, each_handed_over};
 
 /// What opening a store comes to.
 pub type Opened = Result<Box<dyn SnapshotStore>, StoreError>;

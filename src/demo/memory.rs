@@ -14,7 +14,7 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::database::{Location, Progress, SnapshotStore, StoreError, Stream};
+use crate::database::{Location, Progress, SnapshotStore, StoreError, Stream, each_customer};
 use crate::generate;
 use crate::snapshots::Policy;
 use crate::state::snapshot::decode;
@@ -165,27 +165,19 @@ fn look(store: &mut dyn SnapshotStore, world: &generate::Settings) -> Result<Fou
     if !ended_in_order(store, &partitions)? {
         return Ok(Found::Useless);
     }
-    let mut newest = None;
+    let (mut newest, mut is_useless) = (None, false);
     for progress in partitions {
-        let mut after = String::new();
-        loop {
-            let page = store.page(progress.partition, &after, PAGE)?;
-            let Some(last) = page.last() else { break };
-            after.clone_from(&last.customer_id);
-            for customer in &page {
-                let Ok(state) = decode(&customer.state) else { return Ok(Found::Useless) };
-                newest = newest.max(state.columns.newest());
+        let of = (progress.partition, progress.handed_over);
+        each_customer(store, of, PAGE, &mut |row| {
+            match decode(&row.state) {
+                Ok(state) => newest = newest.max(state.columns.newest()),
+                Err(_) => is_useless = true,
             }
-        }
-        let mut next = progress.handed_over.map(|_| 0);
-        while let Some(chunk) = next {
-            let found = store.handed_over(progress.partition, chunk)?;
-            for customer in &found.customers {
-                let Ok(state) = decode(&customer.state) else { return Ok(Found::Useless) };
-                newest = newest.max(state.columns.newest());
-            }
-            next = found.next;
-        }
+            Ok::<_, StoreError>(())
+        })?;
+    }
+    if is_useless {
+        return Ok(Found::Useless);
     }
     let Some(until_ms) = newest else { return Ok(Found::Nothing) };
     // A world ends some time, too.

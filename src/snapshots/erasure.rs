@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::clock::pause;
-use crate::database::{Problem, SnapshotStore, StoreError};
+use crate::database::{Problem, SnapshotStore, StoreError, each_handed_over};
 use crate::kafka;
 use crate::state::customer::CustomerState;
 use crate::state::snapshot::encode;
@@ -144,13 +144,10 @@ fn try_in(
         // No topic brings anybody back: who is neither stored nor handed over is not known.
         None => {
             let mut ids: BTreeSet<&str> = stored.iter().map(|row| &*row.customer_id).collect();
-            let mut next = claim.handed_over.map(|_| 0);
-            while let Some(chunk) = next {
-                let found = store.handed_over(partition, chunk)?;
-                let is_there = |id: &str| found.customers.iter().any(|row| row.customer_id == id);
-                ids.extend(customer_ids.iter().copied().filter(|id| is_there(id)));
-                next = found.next;
-            }
+            each_handed_over(store, (partition, claim.handed_over), &mut |row| {
+                ids.extend(customer_ids.iter().copied().filter(|id| row.customer_id == *id));
+                Ok::<_, StoreError>(())
+            })?;
             let ids: Vec<&str> = ids.into_iter().collect();
             store.erase(claim.holder, &ids, claim.highest_offset, &nothing)?;
         }

@@ -13,7 +13,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use crate::database::{Holder, Progress, SnapshotStore, StoreError, StoredCustomer, Stream};
+use crate::database::{
+    Holder, Progress, SnapshotStore, StoreError, StoredCustomer, Stream, each_customer,
+};
 use crate::state::snapshot::{SnapshotError, decode};
 
 /// Customers that are read or written at once.
@@ -403,37 +405,15 @@ fn each(
     stop: &AtomicBool,
     take: &mut dyn FnMut(StoredCustomer) -> Result<(), TransferError>,
 ) -> Result<u64, TransferError> {
-    let partition = progress.partition;
-    let (mut after, mut chunk, mut count) = (String::new(), None, 0);
-    loop {
-        let customers = match chunk {
-            None => {
-                let page = store.page(partition, &after, PAGE)?;
-                match page.last() {
-                    Some(last) => after.clone_from(&last.customer_id),
-                    // Without a promise they are an owner's that was not done.
-                    None if progress.handed_over.is_none() => return Ok(count),
-                    None => chunk = Some(0),
-                }
-                page
-            }
-            Some(number) => {
-                let found = store.handed_over(partition, number)?;
-                if found.next.is_none() {
-                    return Ok(count);
-                }
-                chunk = found.next;
-                found.customers
-            }
-        };
-        for customer in customers {
-            count += 1;
-            take(customer)?;
-        }
+    let mut count = 0;
+    each_customer(store, (progress.partition, progress.handed_over), PAGE, &mut |customer| {
         if stop.load(Ordering::Relaxed) {
             return Err(TransferError::Interrupted);
         }
-    }
+        count += 1;
+        take(customer)
+    })?;
+    Ok(count)
 }
 
 fn write_line(out: &mut dyn Write, line: &Line) -> std::io::Result<()> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Answer, Returned};
 use crate::clock::Stopwatch;
-use crate::database::{Progress, SnapshotStore, StoreError};
+use crate::database::{Progress, SnapshotStore, StoreError, each_handed_over};
 use crate::snapshots::Batch;
 
 /// Whether all of a save until this batch went through one connection. Rows are taken before they
@@ -40,12 +40,10 @@ pub(super) fn claim(
     let mut claim = store.claim(partition, owner)?;
     let mut customers = Vec::new();
     if claim.handed_over.is_some() {
-        let mut next = Some(0);
-        while let Some(chunk) = next {
-            let found = store.handed_over(partition, chunk)?;
-            customers.extend(found.customers.into_iter().map(Returned::from));
-            next = found.next;
-        }
+        each_handed_over(store, (partition, claim.handed_over), &mut |row| {
+            customers.push(Returned::from(row));
+            Ok::<_, StoreError>(())
+        })?;
         // Who has claimed the partition since may have dropped some of it: that is seen soon.
         let is_ours = |progress: &Progress| {
             (progress.partition, progress.epoch) == (partition, claim.holder.epoch)
