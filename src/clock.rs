@@ -28,7 +28,7 @@ pub fn now_micros() -> i64 {
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// Time of a simulation: a thread that has it is told of no other ([`simulate`]).
+/// Time of a simulation ([`simulate`]). Calendars go on telling the system's.
 pub trait Time {
     /// Since whenever the simulation likes; never goes backwards.
     fn now(&self) -> Duration;
@@ -41,7 +41,8 @@ thread_local! {
     static SIMULATED: RefCell<Option<Rc<dyn Time>>> = const { RefCell::new(None) };
 }
 
-/// Has stopwatches and pauses of this thread follow `time`, until it ends.
+/// Has stopwatches and pauses of this thread follow `time`, until the thread ends. Stopwatches that
+/// were started before mean nothing any more.
 pub fn simulate(time: Rc<dyn Time>) {
     SIMULATED.set(Some(time));
 }
@@ -66,7 +67,7 @@ impl Stopwatch {
         Self::now().saturating_sub(self.0)
     }
 
-    /// Since the first stopwatch of all.
+    /// Since the first stopwatch of all, or as the simulation has it.
     #[expect(clippy::disallowed_methods, reason = "the clock itself")]
     fn now() -> Duration {
         static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);

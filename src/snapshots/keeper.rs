@@ -327,7 +327,7 @@ impl Turns {
             self.waiting.pop_front();
             self.trial = None;
         }
-        self.answers.pop_front()
+        self.answers.pop_front_if(|_| (self.gate)())
     }
 }
 

@@ -16,9 +16,8 @@ use crate::kafka::{
 /// alert. Under load batches form by themselves while the one before is on its way.
 const LINGER: Duration = Duration::ZERO;
 
-/// Kafka, as a worker sees it. Dropping it leaves the group. Every method is as the one of its name
-/// of [`Consumer`] or [`Producer`]; an error means that this worker cannot go on, unless the method
-/// says otherwise.
+/// Kafka, as a worker sees it. Dropping it leaves the group. Every method is as the one that it
+/// names; an error means that this worker cannot go on, unless the method says otherwise.
 #[expect(clippy::missing_errors_doc, reason = "they are those of the methods they are named after")]
 pub trait Brokers {
     /// A record that has arrived.
@@ -78,10 +77,11 @@ pub trait Brokers {
     /// See [`Consumer::commits`].
     fn commits(&self) -> Commits;
 
-    /// See [`Producer::send`].
+    /// See [`Producer::send`]. In a transaction an error only means that this one cannot be
+    /// committed.
     fn send(&self, record: Outgoing<'_>, sequence: usize, patience: Duration) -> Result<(), Error>;
 
-    /// See [`Producer::acknowledged`].
+    /// See [`Producer::acknowledged`]. In a transaction as for [`Self::send`].
     fn acknowledged(&self, sequences: &mut Vec<usize>) -> Result<(), Error>;
 
     /// See [`Producer::oversized`].

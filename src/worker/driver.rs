@@ -219,14 +219,20 @@ impl<'a, S: Score, B: Brokers> Worker<'a, S, B> {
     ) -> Result<(), Error> {
         self.since_end = Some(Stopwatch::start());
         // Nothing may come between what is in hand and its commit.
-        if let Err(error) = self.rebalance(records, stop, observe) {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, "a rebalance is not answered any more");
+        match self.rebalance(records, stop, observe) {
+            Err(error) if !error.forbids_committing() => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "a rebalance is not answered any more");
+            }
+            answered => answered?,
         }
         // What was acknowledged is committed even if not everything was.
-        let drained = self.drain(self.settings.shutdown_deadline, observe);
+        let patience = self.settings.shutdown_deadline;
+        let is_drained = self.drain(patience, observe)?;
         self.commit_last(observe)?;
-        drained?;
+        if !is_drained {
+            return Err(self.outbox.unacknowledged(patience));
+        }
         let partitions = self.outbox.tasks.partitions();
         let limit = time_for(HAND_OVER_SHARE, self.settings, self.since_end.as_ref());
         let limit = limit.min(HAND_OVER_TIME);
@@ -359,12 +365,12 @@ impl<'a, S: Score, B: Brokers> Worker<'a, S, B> {
         self.outbox.settle(&mut |flight| acknowledged(counts, flight.timestamp_ms, now(), observe))
     }
 
-    /// Waits for all acknowledgements, if nothing is in a transaction.
+    /// Waits for all acknowledgements, if nothing is in a transaction; whether they have come.
     pub(super) fn drain(
         &mut self,
         patience: Duration,
         observe: &mut dyn FnMut(Event<'_>),
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let now = self.clock;
         let counts = &mut self.step.counts;
         let mut arrived = |flight: super::flights::Flight| {

@@ -314,3 +314,16 @@ pub enum Error {
     #[error("the worker stopped because of an impossible state: {0}; report this as a bug")]
     Impossible(String),
 }
+
+impl Error {
+    /// Whether what was read may not be as published as it seems.
+    fn forbids_committing(&self) -> bool {
+        match self {
+            Self::Impossible(_) => true,
+            Self::Kafka(error) => {
+                matches!(error, KafkaError::Undelivered { .. } | KafkaError::Produce { .. })
+            }
+            Self::Engine(_) | Self::Incomplete { .. } | Self::Thread(_) => false,
+        }
+    }
+}

@@ -39,6 +39,8 @@ const MAX_FAILING: Duration = Duration::from_secs(300);
 /// Where a step publishes to.
 pub(super) struct Outbox<'a, B> {
     brokers: &'a B,
+    /// As configured, for people.
+    named: String,
     /// The worker's partitions.
     pub tasks: Tasks,
     flights: Flights,
@@ -76,6 +78,7 @@ impl<'a, B: Brokers> Outbox<'a, B> {
         let is_transactional = matches!(settings.delivery, Delivery::ExactlyOnce { .. });
         Self {
             brokers,
+            named: settings.connection.brokers().to_owned(),
             tasks: Tasks::default(),
             flights: Flights::default(),
             transaction: is_transactional.then(Transaction::default),
@@ -87,6 +90,12 @@ impl<'a, B: Brokers> Outbox<'a, B> {
     /// Whether offsets are committed with the records, in transactions.
     pub(super) fn is_transactional(&self) -> bool {
         self.transaction.is_some()
+    }
+
+    /// That so many records were not acknowledged in time.
+    pub(super) fn unacknowledged(&self, patience: Duration) -> Error {
+        let (waiting, brokers) = (self.in_flight(), self.named.clone());
+        crate::kafka::Error::Unacknowledged { waiting, brokers, seconds: patience.as_secs() }.into()
     }
 
     /// Records that nobody has acknowledged yet.
@@ -173,19 +182,29 @@ impl<'a, B: Brokers> Outbox<'a, B> {
         })
     }
 
-    /// Waits for all acknowledgements, at least once; up to `patience`.
+    /// Waits for all acknowledgements, at least once; up to `patience`. Whether they have come.
+    ///
+    /// # Errors
+    /// [`Error`] if something contradicts what was sent, or was not delivered: nothing may be
+    /// committed.
     pub(super) fn drain(
         &mut self,
         patience: Duration,
         arrived: &mut dyn FnMut(Flight),
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let waited = Stopwatch::start();
         while self.transaction.is_none() && !self.flights.is_empty() {
             let flushed = self.brokers.flush(patience.saturating_sub(waited.elapsed()));
             self.settle(arrived)?;
-            flushed?;
+            match flushed {
+                Ok(()) if waited.elapsed() <= patience => {}
+                Ok(()) | Err(crate::kafka::Error::Unacknowledged { .. }) => {
+                    return Ok(self.flights.is_empty());
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Commits the transaction with all offsets that may move; tells of each alert in it. `false`

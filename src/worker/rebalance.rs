@@ -51,7 +51,7 @@ impl<S: Score, B: Brokers> Worker<'_, S, B> {
                 Rebalance::Revoke(partitions) => {
                     let since = Stopwatch::start();
                     tracing::info!(?partitions, "partitions revoked");
-                    self.drain_or_warn(observe);
+                    self.drain_or_warn(observe)?;
                     self.commit_last(observe)?;
                     let committed = since.elapsed();
                     let limit = LET_GO_TIME.min(self.settings.patience);
@@ -65,7 +65,7 @@ impl<S: Score, B: Brokers> Worker<'_, S, B> {
                         ?partitions,
                         "partitions lost, their records will be read again"
                     );
-                    self.drain_or_warn(observe);
+                    self.drain_or_warn(observe)?;
                     self.give_up(&partitions, held, observe)?;
                 }
             }
@@ -77,11 +77,12 @@ impl<S: Score, B: Brokers> Worker<'_, S, B> {
 
     /// Waits for acknowledgements, but not for ever: what is not acknowledged is not committed, and
     /// whoever has the partition next reads it again.
-    fn drain_or_warn(&mut self, observe: &mut dyn FnMut(Event<'_>)) {
-        if let Err(error) = self.drain(self.settings.patience, observe) {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, "partitions go before everything was acknowledged");
+    fn drain_or_warn(&mut self, observe: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
+        if !self.drain(self.settings.patience, observe)? {
+            let waiting = self.outbox.in_flight();
+            tracing::warn!(waiting, "partitions go before everything was acknowledged");
         }
+        Ok(())
     }
 
     fn assign(

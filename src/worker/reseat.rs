@@ -28,8 +28,7 @@ impl<S: Score, B: Brokers> Worker<'_, S, B> {
         let Some(custody) = &self.custody else { return Ok(()) };
         let Some((partition, why)) = custody.to_reseat() else { return Ok(()) };
         // What is judged and not committed would come again, be known already, and give no alert.
-        let drained = self.drain(self.settings.patience, observe);
-        if drained.is_err() || !self.commit_last(observe)? {
+        if !self.drain(self.settings.patience, observe)? || !self.commit_last(observe)? {
             tracing::warn!(partition, ?why, "the partition cannot be read again now");
             if let Some(custody) = &mut self.custody {
                 custody.put_off(partition);

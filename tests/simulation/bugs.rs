@@ -18,6 +18,8 @@ pub enum Bug {
     TrustsOldPages,
     /// What is sent is taken for acknowledged.
     TakesSentForAcknowledged,
+    /// A commit that is on its way is taken for one that has arrived.
+    SavesUncommitted,
     /// The saved offset moves before all that changed is stored.
     PromisesEarly,
     /// Whoever had a partition before may go on writing.
@@ -29,11 +31,12 @@ pub enum Bug {
 }
 
 impl Bug {
-    pub const PLANTED: [Self; 8] = [
+    pub const PLANTED: [Self; 9] = [
         Self::ForgetsStored,
         Self::TakesHandedOverForStored,
         Self::TrustsOldPages,
         Self::TakesSentForAcknowledged,
+        Self::SavesUncommitted,
         Self::PromisesEarly,
         Self::IsNotFenced,
         Self::OverlooksRestarts,

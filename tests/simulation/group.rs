@@ -6,7 +6,7 @@ use std::time::Duration;
 use synfinance::kafka::{Commits, Rebalance};
 
 use crate::draw::Draw;
-use crate::truth::{Alert, PARTITIONS};
+use crate::truth::{Alert, PARTITIONS, TRUTH};
 use crate::world::Stay;
 
 /// How long a transaction may be open.
@@ -25,6 +25,8 @@ pub struct Partition {
     /// How much of its log there is.
     pub produced: usize,
     pub committed: Option<i64>,
+    /// The furthest that ever was: commits that arrive late may go back.
+    pub ever_committed: i64,
     pub owner: Option<Owner>,
     /// Who is to have it next.
     pub moves_to: Option<usize>,
@@ -35,11 +37,17 @@ pub struct Partition {
 /// Offsets on their way: partition, offset, and the tenure that the member believes in.
 pub type Offsets = Vec<(usize, i64, Option<u64>)>;
 
+/// What the group wants of a member, the tenures that it gets, and when it hears of it.
+pub struct Request {
+    pub what: Rebalance,
+    tenures: Vec<(usize, u64)>,
+    pub heard_at: Duration,
+}
+
 /// A member as the brokers, and its own client, see it.
 pub struct Membership {
     pub stay: Stay,
-    /// What the group wants of it, with the tenures that it gets.
-    pub requests: VecDeque<(Rebalance, Vec<(usize, u64)>)>,
+    pub requests: VecDeque<Request>,
     /// What it believes to have.
     pub tenures: BTreeMap<usize, u64>,
     pub positions: BTreeMap<usize, i64>,
@@ -48,8 +56,8 @@ pub struct Membership {
     pub commits: VecDeque<Offsets>,
     /// What has become of those that have.
     pub answers: Commits,
-    /// Alerts that have not arrived, by the member's number.
-    pub sent: VecDeque<(usize, Alert)>,
+    /// Alerts that have not arrived, and the member's number of each, if it is to hear of it.
+    pub sent: Vec<(Option<usize>, Alert)>,
     /// Numbers of those that have, of which the member has not heard.
     pub taken: VecDeque<usize>,
     /// The next acknowledgement comes twice.
@@ -69,12 +77,18 @@ impl Membership {
             paused: BTreeSet::new(),
             commits: VecDeque::new(),
             answers: Commits::default(),
-            sent: VecDeque::new(),
+            sent: Vec::new(),
             taken: VecDeque::new(),
             repeats: false,
             transaction: None,
             is_leaving: false,
         }
+    }
+
+    /// What the group wants of it, as far as it has heard.
+    pub fn request(&self, now: Duration) -> Option<&Rebalance> {
+        let heard = self.requests.front().filter(|request| request.heard_at <= now);
+        heard.map(|request| &request.what)
     }
 
     /// Offsets with the tenures that it believes in.
@@ -93,6 +107,10 @@ pub struct Group {
     pub members: BTreeMap<usize, Membership>,
     /// What subscribers see.
     pub alerts: Vec<Alert>,
+    /// Of which transactions and what they say.
+    published: BTreeSet<Alert>,
+    /// What must not have been asked of the brokers.
+    pub complaint: Option<String>,
     /// The brokers do not answer before.
     pub silent_until: Duration,
     tenures: u64,
@@ -104,64 +122,106 @@ impl Group {
             partitions: vec![Partition::default(); PARTITIONS],
             members: BTreeMap::new(),
             alerts: Vec::new(),
+            published: BTreeSet::new(),
+            complaint: None,
             silent_until: Duration::ZERO,
             tenures: 0,
         }
     }
 
-    /// A commit arrives: all of it is taken, or none.
-    pub fn commit(&mut self, offsets: &Offsets) -> bool {
-        let is_owner = |&(partition, _, tenure): &(usize, i64, Option<u64>)| {
+    /// Alerts are visible.
+    pub fn publish(&mut self, alerts: Vec<Alert>) {
+        self.published.extend(alerts.iter().cloned());
+        self.alerts.extend(alerts);
+    }
+
+    /// Whether whoever names these tenures has all of the partitions.
+    pub fn is_owner(&self, offsets: &Offsets) -> bool {
+        offsets.iter().all(|&(partition, _, tenure)| {
             let owner = self.partitions[partition].owner;
             tenure.is_some() && owner.map(|owner| owner.tenure) == tenure
-        };
-        let is_taken = offsets.iter().all(is_owner);
-        for &(partition, offset, _) in offsets.iter().filter(|_| is_taken) {
-            self.partitions[partition].committed = Some(offset);
+        })
+    }
+
+    /// A commit arrives: all of it is taken, or none.
+    pub fn commit(&mut self, offsets: &Offsets) -> bool {
+        let is_taken = self.is_owner(offsets);
+        for &(partition, offset, tenure) in offsets {
+            if tenure.is_none() {
+                let complaint = format!("{partition} is committed by who has given it up");
+                self.complaint.get_or_insert(complaint);
+            }
+            if is_taken {
+                self.expect_published(partition, offset);
+                let of = &mut self.partitions[partition];
+                of.committed = Some(offset);
+                of.ever_committed = of.ever_committed.max(offset);
+            }
         }
         is_taken
     }
 
-    /// The next commit of a member that is on its way arrives.
-    pub fn carry_out(&mut self, seat: usize) {
-        let Some(offsets) = self.members.get_mut(&seat).and_then(|one| one.commits.pop_front())
-        else {
-            return;
-        };
-        let is_taken = self.commit(&offsets);
-        let Some(member) = self.members.get_mut(&seat) else { return };
-        if is_taken {
-            member.answers.succeeded += 1;
-            let confirmed =
-                offsets.iter().map(|(partition, offset, _)| (*partition as i32, *offset));
-            member.answers.confirmed.extend(confirmed);
-        } else {
-            member.answers.failed += 1;
+    /// Nobody reads again what is committed, so its alerts have to be there.
+    fn expect_published(&mut self, partition: usize, offset: i64) {
+        let from = self.partitions[partition].committed.unwrap_or(0).min(offset);
+        let mut alerts = TRUTH.alerts.range((partition, from)..(partition, offset));
+        let missing = alerts.find(|(_, alert)| !self.published.contains(*alert));
+        if let Some(((_, at), _)) = missing {
+            let complaint = format!(
+                "partition {partition} is committed up to {offset} without the alert of {at}"
+            );
+            self.complaint.get_or_insert(complaint);
         }
     }
 
-    /// So many alerts of a member arrive.
-    pub fn take_alerts(&mut self, seat: usize, count: usize) {
+    /// A commit of a member that is on its way arrives, or fails to; mostly the first one.
+    pub fn carry_out(&mut self, seat: usize, draw: &mut Draw, is_healthy: bool) {
         let Some(member) = self.members.get_mut(&seat) else { return };
-        for (number, alert) in member.sent.drain(..count.min(member.sent.len())) {
-            self.alerts.push(alert);
-            member.taken.push_back(number);
+        let place =
+            if is_healthy || draw.chance(70) { 0 } else { draw.below(member.commits.len()) };
+        let Some(offsets) = member.commits.remove(place) else { return };
+        let course = if is_healthy { 99 } else { draw.below(100) };
+        let is_taken = course >= 8 && self.commit(&offsets);
+        let Some(member) = self.members.get_mut(&seat) else { return };
+        match course {
+            // Nobody hears of it any more, done or not.
+            0..4 | 8..12 => {}
+            _ if is_taken => {
+                member.answers.succeeded += 1;
+                let confirmed = offsets.iter().map(|(of, offset, _)| (*of as i32, *offset));
+                member.answers.confirmed.extend(confirmed);
+            }
+            _ => member.answers.failed += 1,
         }
     }
 
-    /// A member's session is over: the group gives its partitions to others, and it will hear.
-    pub fn expel(&mut self, seat: usize, now: Duration) -> Vec<usize> {
+    /// So many alerts of a member arrive, in any order.
+    pub fn take_alerts(&mut self, seat: usize, count: usize, draw: &mut Draw) {
+        let Some(member) = self.members.get_mut(&seat) else { return };
+        let mut arrived = Vec::new();
+        for _ in 0..count.min(member.sent.len()) {
+            let (number, alert) = member.sent.remove(draw.below(member.sent.len()));
+            arrived.push(alert);
+            member.taken.extend(number);
+        }
+        self.publish(arrived);
+    }
+
+    /// A member's session is over: the group gives its partitions to others, and it hears of it
+    /// later.
+    pub fn expel(&mut self, seat: usize, now: Duration, heard_at: Duration) -> Vec<usize> {
         let lost = self.free(seat, now);
         let Some(member) = self.members.get_mut(&seat) else { return lost };
         let mut all: Vec<i32> = lost.iter().map(|partition| *partition as i32).collect();
-        for (request, _) in &mut member.requests {
-            if let Rebalance::Revoke(partitions) = request {
+        for request in &mut member.requests {
+            if let Rebalance::Revoke(partitions) = &mut request.what {
                 all.retain(|partition| !partitions.contains(partition));
-                *request = Rebalance::Lose(std::mem::take(partitions));
+                request.what = Rebalance::Lose(std::mem::take(partitions));
             }
         }
         if !all.is_empty() {
-            member.requests.push_back((Rebalance::Lose(all), Vec::new()));
+            let what = Rebalance::Lose(all);
+            member.requests.push_back(Request { what, tenures: Vec::new(), heard_at });
         }
         lost
     }
@@ -185,17 +245,16 @@ impl Group {
     }
 
     /// The group decides that a partition moves: whoever has it is asked to give it up.
-    pub fn ask_to_move(&mut self, partition: usize, to: usize) -> bool {
+    pub fn ask_to_move(&mut self, partition: usize, to: usize, now: Duration) {
         let Partition { owner, moves_to, .. } = &mut self.partitions[partition];
-        let Some(Owner { stay, .. }) = *owner else { return false };
-        let Some(member) = self.members.get_mut(&stay.seat) else { return false };
+        let Some(Owner { stay, .. }) = *owner else { return };
+        let Some(member) = self.members.get_mut(&stay.seat) else { return };
         if stay.seat == to || moves_to.is_some() || member.is_leaving {
-            return false;
+            return;
         }
         *moves_to = Some(to);
-        let revoked = Rebalance::Revoke(vec![partition as i32]);
-        member.requests.push_back((revoked, Vec::new()));
-        true
+        let (what, tenures) = (Rebalance::Revoke(vec![partition as i32]), Vec::new());
+        member.requests.push_back(Request { what, tenures, heard_at: now });
     }
 
     /// Partitions that nobody has are given to somebody; who has got what.
@@ -221,9 +280,9 @@ impl Group {
         let mut told = Vec::new();
         for (seat, partitions) in given {
             let numbers: Vec<usize> = partitions.iter().map(|(number, _)| *number).collect();
-            let request = Rebalance::Assign(numbers.iter().map(|one| *one as i32).collect());
+            let what = Rebalance::Assign(numbers.iter().map(|one| *one as i32).collect());
             let member = self.members.get_mut(&seat).expect("it is ready");
-            member.requests.push_back((request, partitions));
+            member.requests.push_back(Request { what, tenures: partitions, heard_at: now });
             told.push((seat, numbers));
         }
         told
@@ -237,7 +296,7 @@ impl Group {
         now: Duration,
     ) -> Option<Rebalance> {
         let member = self.members.get_mut(&seat)?;
-        let (request, tenures) = member.requests.pop_front()?;
+        let Request { what: request, tenures, .. } = member.requests.pop_front()?;
         let gone: &[i32] = match &request {
             Rebalance::Assign(_) => &[],
             Rebalance::Revoke(gone) | Rebalance::Lose(gone) => gone,

@@ -8,6 +8,13 @@
 //! same log undisturbed: no alert is missing, none is other than it had to be, exactly once none
 //! came twice, and every customer is stored with the same state byte for byte.
 //!
+//! What it cannot find: anything about what is not in it, such as dead letters, schemas that are
+//! waited for, records that are too large, verdicts, workers that share a process, a topic that
+//! does not reach back as far as it has to, and what takes thousands of customers. The worker does
+//! its keepers' work itself ([`Snapshots::in_turns`]), so a statement that hangs holds it up.
+//!
+//! [`Snapshots::in_turns`]: synfinance::worker::Snapshots::in_turns
+//!
 //! `SEED=n` replays one seed and prints what happened. A world with a planted bug must be found out
 //! (`planted_bugs_are_found`): a simulation that finds nothing proves nothing.
 
@@ -28,34 +35,34 @@ use std::time::Duration;
 
 use bugs::Bug;
 use plan::{Act, plan};
+use world::{Fault, Kind};
 
 /// Seeds of one run of the tests; `SEEDS=n` tries more or fewer.
-const SEEDS: u64 = 3_000;
+const SEEDS: u64 = 4_000;
 
 /// Seeds in which a planted bug is looked for.
 const MOST_SEEDS: u64 = 12_000;
 
 /// What is wrong with a seed and these acts, with what happened until then.
-fn fault(seed: u64, bug: Bug, acts: &[(Duration, Act)]) -> Option<String> {
+fn fault(seed: u64, bug: Bug, acts: &[(Duration, Act)]) -> Option<Fault> {
     let (fault, trace) = world::run(seed, bug, acts.to_vec());
-    Some(format!("{}\nseed {seed}, {} acts:\n{}", fault?, acts.len(), trace.join("\n")))
+    let (kind, what) = fault?;
+    Some((kind, format!("{what}\nseed {seed}, {} acts:\n{}", acts.len(), trace.join("\n"))))
 }
 
-/// The same with as few acts as it takes: any that can be left out is.
+/// A fault of the same kind with as few acts as it takes: any that can be left out is.
 fn shortest(seed: u64, bug: Bug) -> Option<String> {
     let mut acts = plan(seed);
-    let mut found = fault(seed, bug, &acts)?;
-    // A world that stands still, or a panic, is another fault than an alert that is not right.
-    let kind = |text: &str| text.chars().take(4).collect::<String>();
+    let (kind, mut found) = fault(seed, bug, &acts)?;
     let mut size = acts.len().div_ceil(2);
     while size > 0 {
         let (mut start, before) = (0, acts.len());
         while start < acts.len() {
             let end = acts.len().min(start + size);
             let fewer = [&acts[..start], &acts[end..]].concat();
-            match fault(seed, bug, &fewer).filter(|text| kind(text) == kind(&found)) {
-                Some(text) => (acts, found) = (fewer, text),
-                None => start = end,
+            match fault(seed, bug, &fewer) {
+                Some((other, text)) if other == kind => (acts, found) = (fewer, text),
+                _ => start = end,
             }
         }
         // What was needed beside others may not be without them.
@@ -107,7 +114,9 @@ fn planted_bugs_are_found() {
     for bug in Bug::PLANTED {
         let found = search(MOST_SEEDS, bug);
         let seed = found.unwrap_or_else(|| panic!("no seed finds {bug:?}"));
-        println!("seed {seed} finds {bug:?}");
+        let (kind, what) = world::run(seed, bug, plan(seed)).0.expect("it was found");
+        println!("seed {seed} finds {bug:?}: {what}");
+        assert!(matches!(kind, Kind::Wrong | Kind::Early), "{bug:?} is found by chance: {what}");
     }
 }
 

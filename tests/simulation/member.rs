@@ -64,7 +64,7 @@ impl Drop for Member {
         }
         let (seat, now) = (self.stay.seat, world.now);
         let arrive = world.draw.below(4);
-        world.group.take_alerts(seat, arrive);
+        world.take_alerts(seat, arrive);
         world.group.remove(seat, now);
         world.tell(format!("process {seat} leaves the group"));
     }
@@ -84,9 +84,11 @@ impl Brokers for Member {
             let late = 1 + world.draw.below(6) as u32;
             if world.has_news(self.stay.seat) { TRIP / 3 } else { patience * late }
         };
+        self.shared.world().waits_for_records[self.stay.seat] = true;
         self.shared.pass(self.stay, wait);
         self.with(|world, member| {
-            if !member.requests.is_empty() || world.now < world.group.silent_until {
+            world.waits_for_records[self.stay.seat] = false;
+            if member.request(world.now).is_some() || world.now < world.group.silent_until {
                 return;
             }
             let mut partitions: Vec<usize> = member.positions.keys().copied().collect();
@@ -111,7 +113,7 @@ impl Brokers for Member {
     fn nudge(&self) {}
 
     fn rebalance(&self) -> Option<Rebalance> {
-        self.with(|_, member| member.requests.front().map(|(request, _)| request.clone()))
+        self.with(|world, member| member.request(world.now).cloned())
     }
 
     fn complete(&self, starts: &[(i32, i64)]) -> Result<(), Error> {
@@ -172,21 +174,23 @@ impl Brokers for Member {
     }
 
     fn is_at_end(&self, partition: i32) -> bool {
-        self.unread(partition, i64::MAX).is_none()
-    }
-
-    fn unread(&self, partition: i32, next: i64) -> Option<i64> {
-        let partition = partition as usize;
         self.with(|world, member| {
+            let partition = partition as usize;
             let end = world.group.partitions[partition].produced as i64;
-            let is_at_end =
-                member.positions.get(&partition).is_some_and(|position| *position >= end);
-            (!is_at_end).then_some((end - next).max(0))
+            member.positions.get(&partition).is_some_and(|position| *position >= end)
         })
     }
 
+    fn unread(&self, partition: i32, next: i64) -> Option<i64> {
+        let end = self.shared.world().group.partitions[partition as usize].produced as i64;
+        Some((end - next).max(0))
+    }
+
     fn commit(&self, offsets: &[(i32, i64)]) -> Result<(), Error> {
-        self.with(|_, member| {
+        self.with(|world, member| {
+            if world.bug == Bug::SavesUncommitted {
+                member.answers.confirmed.extend(offsets);
+            }
             let offsets = member.name(offsets);
             member.commits.push_back(offsets);
         });
@@ -194,6 +198,9 @@ impl Brokers for Member {
     }
 
     fn commit_now(&self, offsets: &[(i32, i64)]) -> Result<(), Error> {
+        if offsets.is_empty() {
+            return Ok(());
+        }
         if !self.ask(Duration::from_secs(1)) {
             return Err(silence(0));
         }
@@ -202,7 +209,7 @@ impl Brokers for Member {
         let outcome = {
             let world = &mut *self.shared.world();
             while !world.group.members[&seat].commits.is_empty() {
-                world.group.carry_out(seat);
+                world.carry_out(seat);
             }
             let (is_refused, is_lost) = (world.chance(4), world.chance(4));
             let is_committed = !is_refused && world.group.commit(&offsets);
@@ -219,13 +226,13 @@ impl Brokers for Member {
     fn send(&self, record: Outgoing<'_>, sequence: usize, _: Duration) -> Result<(), Error> {
         let alert = alert(&record);
         self.with(|world, member| match &mut member.transaction {
-            Some(_) if world.bug == Bug::ShowsUncommitted => world.group.alerts.push(alert),
+            Some(_) if world.bug == Bug::ShowsUncommitted => world.group.publish(vec![alert]),
             Some((_, alerts)) => alerts.push(alert),
             None => {
-                if world.bug == Bug::TakesSentForAcknowledged {
-                    member.taken.push_back(sequence);
-                }
-                member.sent.push_back((sequence, alert));
+                assert!(!world.is_exactly_once, "no transaction is open");
+                let is_early = world.bug == Bug::TakesSentForAcknowledged;
+                member.taken.extend(is_early.then_some(sequence));
+                member.sent.push((Some(sequence).filter(|_| !is_early), alert));
             }
         });
         Ok(())
@@ -254,7 +261,7 @@ impl Brokers for Member {
         if !answers {
             return Err(silence(world.group.members[&self.stay.seat].sent.len()));
         }
-        world.group.take_alerts(self.stay.seat, usize::MAX);
+        world.take_alerts(self.stay.seat, usize::MAX);
         Ok(())
     }
 
@@ -277,12 +284,13 @@ impl Brokers for Member {
         let is_committed = self.with(|world, member| {
             let (since, alerts) = member.transaction.take().expect("it was begun");
             let is_over = world.now > since + TRANSACTION_TIME || world.chance(4);
-            if is_over || !world.group.commit(&member.name(offsets)) {
+            let offsets = member.name(offsets);
+            if is_over || !world.group.is_owner(&offsets) {
                 member.transaction = Some((since, Vec::new()));
                 return false;
             }
-            world.group.alerts.extend(alerts);
-            true
+            world.group.publish(alerts);
+            world.group.commit(&offsets)
         });
         // What is committed is so although the process may not live to hear of it.
         self.shared.pass(self.stay, TRIP);

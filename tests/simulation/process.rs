@@ -110,15 +110,6 @@ pub fn live(shared: &Arc<Shared>, stay: Stay, stop: &AtomicBool) {
             worker::work(&settings, member, &mut scorer, &clock, stop, &mut |_| (), &mut |event| {
                 shared.world().observe(stay, &event)
             });
-        if std::env::var("DBG").is_ok() {
-            use synfinance::worker::Score;
-            eprintln!(
-                "DBG bytes {} customers {} evicted {}",
-                scorer.state_bytes(),
-                scorer.met().customers,
-                scorer.met().evicted
-            );
-        }
         (worked.map(drop), states(&scorer.engine))
     }));
     shared.end(

@@ -1,6 +1,6 @@
 //! The database: what it has, what would be left of it after a power cut, and who asks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +9,9 @@ use synfinance::database::{
 };
 
 use crate::bugs::Bug;
+use crate::draw::Draw;
 use crate::truth::PARTITIONS;
-use crate::world::{Shared, Stay, World};
+use crate::world::{Kind, Shared, Stay, World};
 
 /// Applied offset and state of a customer.
 pub type Row = (i64, Arc<[u8]>);
@@ -36,8 +37,11 @@ impl Stored {
 
 pub struct Store {
     pub partitions: Vec<Stored>,
-    /// What is on the disk.
+    /// What is on the disk, and what else would be after each change since.
     durable: Vec<Stored>,
+    unflushed: Vec<Vec<Stored>>,
+    /// Whose rows are damaged.
+    pub damaged: BTreeSet<(usize, String)>,
     pub is_away: bool,
     pub is_slow: bool,
     /// How often it was started.
@@ -48,28 +52,39 @@ impl Store {
     pub fn new() -> Self {
         let partitions = vec![Stored::default(); PARTITIONS];
         let durable = partitions.clone();
-        Self { partitions, durable, is_away: false, is_slow: false, starts: 0 }
+        let (unflushed, damaged) = (Vec::new(), BTreeSet::new());
+        Self { partitions, durable, unflushed, damaged, is_away: false, is_slow: false, starts: 0 }
     }
 
-    /// It starts again, without what was not on the disk.
-    pub fn restart(&mut self) {
-        self.partitions = self.durable.clone();
+    /// It starts again, with what was on the disk: some of what it did not wait for is.
+    pub fn restart(&mut self, draw: &mut Draw) {
+        let kept = draw.below(self.unflushed.len() + 1);
+        let kept = kept.checked_sub(1).map(|last| self.unflushed.swap_remove(last));
+        self.partitions = kept.unwrap_or_else(|| std::mem::take(&mut self.durable));
+        self.flush();
         self.starts += 1;
+    }
+
+    /// Everything is on the disk.
+    fn flush(&mut self) {
+        self.durable = self.partitions.clone();
+        self.unflushed.clear();
     }
 
     /// A stored state is damaged, on the disk too; whose.
     pub fn damage(&mut self, partition: usize, place: usize) -> Option<String> {
-        let Self { partitions, durable, .. } = self;
-        let rows = &mut partitions[partition].rows;
-        let id = rows.keys().nth(place % rows.len().max(1))?.clone();
-        for one in [&mut partitions[partition], &mut durable[partition]] {
-            if let Some((_, state)) = one.rows.get_mut(&id) {
-                let mut bytes = state.to_vec();
-                let middle = bytes.len() / 2;
-                bytes[middle] ^= 0x40;
-                *state = Arc::from(bytes);
-            }
-        }
+        let Stored { rows, chunks, .. } = &mut self.partitions[partition];
+        let handed_over = chunks.values_mut().flatten().map(|(id, row)| (&*id, row));
+        let mut all: Vec<(&String, &mut Row)> = rows.iter_mut().chain(handed_over).collect();
+        let count = all.len().max(1);
+        let (id, (_, state)) = all.get_mut(place % count)?;
+        let mut bytes = state.to_vec();
+        let middle = bytes.len() / 2;
+        bytes[middle] = !bytes[middle];
+        *state = Arc::from(bytes);
+        let id = (*id).clone();
+        self.damaged.insert((partition, id.clone()));
+        self.flush();
         Some(id)
     }
 }
@@ -118,6 +133,25 @@ impl Client {
         ask(&self.shared, self.stay, self.start, what)
     }
 
+    /// Nothing is stored or promised that might be judged again: it would count as known then.
+    fn expect_committed(
+        &self,
+        holder: Holder,
+        customers: &[SavedCustomer<'_>],
+        promise: Option<i64>,
+    ) {
+        let newest = customers.iter().map(|row| row.applied_offset).max().max(promise);
+        let world = &mut *self.shared.world();
+        let committed = world.group.partitions[holder.partition as usize].ever_committed;
+        if newest > Some(committed) {
+            let partition = holder.partition;
+            world.complain(
+                Kind::Early,
+                format!("{newest:?} of partition {partition} is stored, committed is {committed}"),
+            );
+        }
+    }
+
     /// Changes something of a partition, as its holder.
     fn change(
         &self,
@@ -132,8 +166,9 @@ impl Client {
             }
             let mut said = Vec::new();
             what(stored, &mut said, world.bug);
-            if is_durable {
-                world.store.durable = world.store.partitions.clone();
+            match is_durable {
+                true => world.store.flush(),
+                false => world.store.unflushed.push(world.store.partitions.clone()),
             }
             for said in said {
                 world.tell(format!("process {} {said} of {}", self.stay.seat, holder.partition));
@@ -177,12 +212,12 @@ impl SnapshotStore for Client {
             stored.epoch += 1;
             let previous = stored.owner.replace(owner.to_owned());
             let Stored { epoch, saved_offset, highest_offset, handed_over, .. } = *stored;
-            world.store.durable = world.store.partitions.clone();
+            world.store.flush();
             world.tell(format!(
                 "{owner} claims {partition}, saved {saved_offset:?}, handed over {handed_over:?}"
             ));
             let holder = Holder { partition, epoch };
-            let saved_at_ms = saved_offset;
+            let saved_at_ms = saved_offset.map(|_| 1);
             Ok(Claim { holder, saved_offset, highest_offset, handed_over, saved_at_ms, previous })
         })
     }
@@ -193,6 +228,7 @@ impl SnapshotStore for Client {
         customers: &[SavedCustomer<'_>],
         saved_offset: Option<i64>,
     ) -> Result<(), StoreError> {
+        self.expect_committed(holder, customers, saved_offset);
         let is_durable = saved_offset.is_some();
         self.change(holder, is_durable, |stored, said, bug| {
             said.push(format!("saves {} customers, up to {saved_offset:?},", customers.len()));
@@ -222,6 +258,7 @@ impl SnapshotStore for Client {
         customers: &[SavedCustomer<'_>],
         offset: Option<i64>,
     ) -> Result<(), StoreError> {
+        self.expect_committed(holder, customers, offset);
         self.change(holder, true, |stored, said, _| {
             let count = customers.len();
             said.push(format!("hands {count} customers over, chunk {chunk}, up to {offset:?},"));
@@ -267,9 +304,17 @@ impl SnapshotStore for Client {
     fn discard(&mut self, holder: Holder) -> Result<(), StoreError> {
         self.change(holder, true, |stored, said, _| {
             said.push("discards what is stored".to_owned());
-            let (epoch, owner) = (stored.epoch, stored.owner.take());
-            *stored = Stored { epoch, owner, ..Stored::default() };
-        })
+            stored.saved_offset = None;
+            stored.withdraw();
+        })?;
+        let mut is_empty = false;
+        while !is_empty {
+            self.change(holder, true, |stored, _, _| {
+                (0..3).for_each(|_| drop(stored.rows.pop_first()));
+                is_empty = stored.rows.is_empty();
+            })?;
+        }
+        self.change(holder, true, |stored, _, _| stored.highest_offset = 0)
     }
 
     fn load(
@@ -310,7 +355,7 @@ impl SnapshotStore for Client {
             let row = |(partition, stored): (usize, &Stored)| Progress {
                 partition: partition as i32,
                 saved_offset: stored.saved_offset,
-                saved_at_ms: stored.saved_offset,
+                saved_at_ms: stored.saved_offset.map(|_| 1),
                 epoch: stored.epoch,
                 owner: stored.owner.clone(),
                 handed_over: stored.handed_over,

@@ -1,6 +1,7 @@
 //! The log of transactions, and what one engine makes of it that reads it undisturbed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, LazyLock};
 
 use synfinance::codec::{encode_transaction, frame_confluent, read_alert};
@@ -25,7 +26,7 @@ const CUSTOMERS: u32 = 15;
 pub const TRANSACTION_ID: u32 = 1;
 pub const ALERT_ID: u32 = 2;
 
-/// An alert: of which transaction, and what it says.
+/// An alert: of which transaction, and all that it says, as a hash.
 pub type Alert = (String, u64);
 
 /// Customers' states by partition and id.
@@ -68,7 +69,8 @@ impl Arrived for Record {
 /// The log by partition, and what has to come of it.
 pub struct Truth {
     pub log: Vec<Vec<Record>>,
-    pub alerts: BTreeSet<Alert>,
+    /// By partition and offset of the transaction.
+    pub alerts: BTreeMap<(usize, i64), Alert>,
     pub states: States,
 }
 
@@ -135,21 +137,29 @@ pub fn states(engine: &Engine) -> States {
 /// The alert in a record that is published.
 pub fn alert(record: &Outgoing<'_>) -> Alert {
     let alert = read_alert(record.value.unwrap(), ALERT_ID).unwrap();
-    (alert.transaction_id.to_owned(), alert.score.to_bits())
+    let mut hasher = DefaultHasher::new();
+    (record.topic, record.key, record.value).hash(&mut hasher);
+    (alert.transaction_id.to_owned(), hasher.finish())
 }
 
 /// Takes every alert, and has judged nothing before.
 #[derive(Default)]
-struct Alerts(BTreeSet<Alert>);
+struct Alerts(BTreeMap<(usize, i64), Alert>);
 
 impl Publish for Alerts {
     fn was_judged(&mut self, _: &impl Arrived) -> bool {
         false
     }
 
-    fn publish(&mut self, _: &impl Arrived, kind: Kind, record: Outgoing<'_>) -> Result<(), Error> {
+    fn publish(
+        &mut self,
+        source: &impl Arrived,
+        kind: Kind,
+        record: Outgoing<'_>,
+    ) -> Result<(), Error> {
         assert_eq!(kind, Kind::Alert, "every record of the log can be scored");
-        self.0.insert(alert(&record));
+        let place = (source.partition() as usize, source.offset());
+        self.0.insert(place, alert(&record));
         Ok(())
     }
 }

@@ -5,6 +5,7 @@
 //! records, the brokers, the database or time to pass, hands the turn on, to whom a seed draws
 //! among those that have something to do. So the same seed is the same course of events.
 
+use std::collections::BTreeSet;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -29,11 +30,17 @@ pub const SEATS: usize = 2;
 const DIRECTOR: usize = SEATS;
 
 /// From when everything has been read and committed until the processes are told to end. Longer
-/// than any time that a worker waits by itself before it tries something again.
+/// than a worker waits before it claims or reads a partition again.
 const REST: Duration = Duration::from_secs(12);
 
-/// By when a world in which nothing fails any more has to have read everything.
+/// By when a world in which nothing fails any more has to have read everything, and to have ended;
+/// and for how long a worker may still give up because of what had failed before.
 const HEALING_TIME: Duration = Duration::from_secs(120);
+const ENDING_TIME: Duration = Duration::from_secs(40);
+const GRACE: Duration = Duration::from_secs(15);
+
+/// After this time a process that stands still is missed.
+const SESSION_TIME: Duration = Duration::from_secs(10);
 
 /// A process, from its beginning to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +61,22 @@ struct Seat {
     begins_at: Duration,
 }
 
+/// What kind of a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// An alert, or what is stored at the end, is not what it had to be.
+    Wrong,
+    /// Something was committed or stored before it may be.
+    Early,
+    /// A worker does not come to an end of something.
+    Stuck,
+    /// A worker stops, or does not where it has to.
+    Stops,
+}
+
+/// A fault, and what it is.
+pub type Fault = (Kind, String);
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Acting,
@@ -61,7 +84,8 @@ enum Phase {
     Healing,
     /// Everything has been read, since then.
     Resting(Duration),
-    Ending,
+    /// Everybody is told to end, since then.
+    Ending(Duration),
     Over,
 }
 
@@ -76,13 +100,15 @@ pub struct World {
     pub now: Duration,
     pub group: Group,
     pub store: Store,
-    pub trace: Vec<String>,
+    trace: Vec<String>,
     /// Who has had an acknowledgement twice.
     pub repeated: Vec<Stay>,
     /// Whom processes remembered that have ended last.
     memory: States,
+    /// Who waits for records, and may have them sooner.
+    pub waits_for_records: [bool; SEATS],
     /// What is wrong.
-    pub fault: Option<String>,
+    fault: Option<Fault>,
     acts: std::vec::IntoIter<(Duration, Act)>,
     seats: Vec<Seat>,
     phase: Phase,
@@ -106,7 +132,7 @@ enum Next {
 }
 
 /// Runs these acts; the world at its end.
-pub fn run(seed: u64, bug: Bug, acts: Vec<(Duration, Act)>) -> (Option<String>, Vec<String>) {
+pub fn run(seed: u64, bug: Bug, acts: Vec<(Duration, Act)>) -> (Option<Fault>, Vec<String>) {
     // What is true takes a time of its own.
     LazyLock::force(&TRUTH);
     let mut draw = Draw::new(seed ^ 0x5eed);
@@ -140,6 +166,7 @@ pub fn run(seed: u64, bug: Bug, acts: Vec<(Duration, Act)>) -> (Option<String>, 
         )],
         repeated: Vec::new(),
         memory: States::new(),
+        waits_for_records: [false; SEATS],
         fault: None,
         acts: acts.into_iter(),
         seats: (0..SEATS).map(seat).collect(),
@@ -162,7 +189,7 @@ pub fn run(seed: u64, bug: Bug, acts: Vec<(Duration, Act)>) -> (Option<String>, 
     let threads = std::mem::take(&mut shared.world().threads);
     threads.into_iter().for_each(|thread| thread.join().expect("a process catches its panics"));
     let mut world = shared.world();
-    let fault = world.fault.take().or_else(|| world.find_fault());
+    let fault = world.fault.take().or_else(|| Some((Kind::Wrong, world.find_fault()?)));
     (fault, std::mem::take(&mut world.trace))
 }
 
@@ -264,6 +291,39 @@ impl World {
         self.phase != Phase::Acting
     }
 
+    fn is_ending(&self) -> bool {
+        matches!(self.phase, Phase::Ending(_))
+    }
+
+    /// Something is wrong; the first thing counts.
+    pub fn complain(&mut self, kind: Kind, what: String) {
+        self.fault.get_or_insert((kind, what));
+    }
+
+    /// See [`Group::take_alerts`].
+    pub fn take_alerts(&mut self, seat: usize, count: usize) {
+        self.group.take_alerts(seat, count, &mut self.draw);
+    }
+
+    /// See [`Group::carry_out`].
+    pub fn carry_out(&mut self, seat: usize) {
+        let is_healthy = self.is_healthy();
+        self.group.carry_out(seat, &mut self.draw, is_healthy);
+    }
+
+    fn stand(&mut self, seat: usize, until: Duration) {
+        let stands_until = &mut self.seats[seat].stands_until;
+        *stands_until = until.max(*stands_until);
+    }
+
+    /// The group does without a process, which hears of it sometime.
+    fn expel(&mut self, seat: usize) {
+        let late = if self.draw.chance(50) { 0 } else { self.draw.below(5_000) };
+        let heard_at = self.now + Duration::from_millis(late as u64);
+        let lost = self.group.expel(seat, self.now, heard_at);
+        self.tell(format!("process {seat} does not know that it has lost {lost:?}"));
+    }
+
     pub fn is_killed(&self, stay: Stay) -> bool {
         self.seats[stay.seat].is_killed
     }
@@ -275,7 +335,7 @@ impl World {
             let end = self.group.partitions[*partition].produced as i64;
             *position < end && !member.paused.contains(partition)
         };
-        !member.requests.is_empty() || member.positions.iter().any(has_more)
+        member.request(self.now).is_some() || member.positions.iter().any(has_more)
     }
 
     /// A process tells what it does.
@@ -292,7 +352,7 @@ impl World {
             }
             Event::Lost { partition, records, .. } => {
                 let fault = format!("{records} records of {partition} are said to be lost");
-                self.fault.get_or_insert(fault);
+                self.complain(Kind::Wrong, fault);
             }
             _ => {}
         }
@@ -305,6 +365,9 @@ impl World {
                 return Next::Process(seat);
             }
             self.go_on();
+            if let Some(complaint) = self.group.complaint.take() {
+                self.complain(Kind::Early, complaint);
+            }
             if self.fault.is_some() {
                 self.phase = Phase::Over;
             }
@@ -316,7 +379,7 @@ impl World {
             }
             let now = self.now;
             let begins = |seat: &&mut Seat| !seat.is_taken && seat.begins_at <= now;
-            if self.phase != Phase::Ending
+            if !self.is_ending()
                 && let Some(seat) = self.seats.iter_mut().find(begins)
             {
                 seat.stay.number += 1;
@@ -361,15 +424,18 @@ impl World {
             Phase::Healing if self.now > TIME + HEALING_TIME => {
                 let committed: Vec<_> =
                     self.group.partitions.iter().map(|partition| partition.committed).collect();
-                self.fault = Some(format!("it does not come to its end, committed {committed:?}"));
+                self.complain(Kind::Stuck, format!("not everything is read, {committed:?}"));
             }
             Phase::Resting(since) if self.now > since + REST => {
-                self.phase = Phase::Ending;
+                self.phase = Phase::Ending(self.now);
                 self.tell("everybody is told to end".to_owned());
                 self.seats.iter().for_each(|seat| seat.stop.store(true, Ordering::Release));
             }
-            Phase::Ending if self.seats.iter().all(|seat| !seat.is_taken) => {
+            Phase::Ending(_) if self.seats.iter().all(|seat| !seat.is_taken) => {
                 self.phase = Phase::Over;
+            }
+            Phase::Ending(since) if self.now > since + ENDING_TIME => {
+                self.complain(Kind::Stuck, "a process does not end".to_owned());
             }
             _ => {}
         }
@@ -383,11 +449,11 @@ impl World {
         for seat in 0..SEATS {
             if self.is_healthy() || self.draw.chance(30) {
                 let count = if self.is_healthy() { usize::MAX } else { self.draw.below(20) };
-                self.group.take_alerts(seat, count);
-                self.group.carry_out(seat);
+                self.take_alerts(seat, count);
+                self.carry_out(seat);
             }
         }
-        if self.phase == Phase::Ending {
+        if self.is_ending() {
             return;
         }
         for (seat, partitions) in self.group.assign(self.now, &mut self.draw) {
@@ -404,24 +470,30 @@ impl World {
                 *produced = (*produced + records).min(TRUTH.log[partition].len());
                 (0..SEATS).for_each(|seat| self.wake(seat));
             }
-            Act::Move { partition, to } => drop(self.group.ask_to_move(partition, to)),
+            Act::Move { partition, to } => self.group.ask_to_move(partition, to, now),
             Act::Expel { seat, stands_for } => {
-                self.seats[seat].stands_until = now + stands_for;
-                let lost = self.group.expel(seat, now);
-                self.tell(format!("process {seat} does not know that it has lost {lost:?}"));
+                self.stand(seat, now + stands_for);
+                self.expel(seat);
             }
-            Act::Freeze { seat, stands_for } => self.seats[seat].stands_until = now + stands_for,
+            Act::Freeze { seat, stands_for } => {
+                self.stand(seat, now + stands_for);
+                if stands_for >= SESSION_TIME {
+                    self.expel(seat);
+                }
+            }
             Act::Kill { seat } => self.kill(seat),
             Act::Stop { seat } => self.seats[seat].stop.store(true, Ordering::Release),
-            Act::CutDatabase { for_time } => self.cut_until = now + for_time,
-            Act::RestartDatabase => self.store.restart(),
-            Act::SlowDatabase { for_time } => self.slow_until = now + for_time,
+            Act::CutDatabase { for_time } => self.cut_until = self.cut_until.max(now + for_time),
+            Act::RestartDatabase => self.store.restart(&mut self.draw),
+            Act::SlowDatabase { for_time } => self.slow_until = self.slow_until.max(now + for_time),
             Act::Damage { partition, place } => {
                 if let Some(id) = self.store.damage(partition, place) {
                     self.tell(format!("the state of {id} is damaged"));
                 }
             }
-            Act::CutBrokers { for_time } => self.group.silent_until = now + for_time,
+            Act::CutBrokers { for_time } => {
+                self.group.silent_until = self.group.silent_until.max(now + for_time);
+            }
             Act::Reorder { seat } => {
                 if let Some(member) = self.group.members.get_mut(&seat) {
                     member.commits.make_contiguous().reverse();
@@ -441,8 +513,8 @@ impl World {
             return;
         }
         let (alerts, commits) = (self.draw.below(8), self.draw.below(3));
-        self.group.take_alerts(seat, alerts);
-        (0..commits).for_each(|_| self.group.carry_out(seat));
+        self.take_alerts(seat, alerts);
+        (0..commits).for_each(|_| self.carry_out(seat));
         let free_at = self.now + Duration::from_millis(self.draw.below(3_000) as u64);
         self.group.remove(seat, free_at);
         self.seats[seat].is_killed = true;
@@ -450,7 +522,7 @@ impl World {
 
     /// Whoever waits for records or for the group has something.
     fn wake(&mut self, seat: usize) {
-        if self.has_news(seat) && self.group.members[&seat].transaction.is_none() {
+        if self.waits_for_records[seat] && self.has_news(seat) {
             self.seats[seat].wakes_at = self.seats[seat].wakes_at.min(self.now);
         }
     }
@@ -458,26 +530,26 @@ impl World {
     fn ended(&mut self, stay: Stay, end: End) {
         let number = stay.seat;
         let had_repeated = self.repeated.contains(&stay);
-        let what = match end {
+        let (is_in_order, what) = match end {
             End::Left(Ok(()), states) => {
-                if self.phase == Phase::Ending {
+                if self.is_ending() {
                     self.memory.extend(states);
                 }
-                "ends".to_owned()
+                (!had_repeated, "ends".to_owned())
             }
-            End::Left(Err(Error::Kafka(error)), _) => format!("gives up, {error}"),
+            End::Left(Err(Error::Kafka(error)), _) => {
+                let may_fail = !self.is_healthy() || self.now < TIME + GRACE;
+                (may_fail && !had_repeated, format!("gives up, {error}"))
+            }
             End::Left(Err(error), _) => {
-                if !had_repeated {
-                    self.fault.get_or_insert_with(|| format!("a worker stops: {error}"));
-                }
-                format!("stops, {error}")
+                (had_repeated && matches!(error, Error::Impossible(_)), format!("stops, {error}"))
             }
-            End::Killed => "is gone".to_owned(),
-            End::Panicked(said) => {
-                self.fault.get_or_insert_with(|| format!("it panicked: {said}"));
-                "panics".to_owned()
-            }
+            End::Killed => (true, "is gone".to_owned()),
+            End::Panicked(said) => (false, format!("panics, {said}")),
         };
+        if !is_in_order {
+            self.complain(Kind::Stops, format!("a process {what}"));
+        }
         self.tell(format!("process {number} {what}"));
         let begins_at = self.now + Duration::from_millis(self.draw.below(2_000) as u64);
         let seat = &mut self.seats[number];
@@ -493,6 +565,9 @@ impl World {
         self.seats.iter_mut().for_each(|seat| seat.stands_until = self.now);
         for (partition, log) in self.group.partitions.iter_mut().zip(&TRUTH.log) {
             partition.produced = log.len();
+        }
+        for member in self.group.members.values_mut() {
+            member.requests.iter_mut().for_each(|request| request.heard_at = self.now);
         }
         (0..SEATS).for_each(|seat| self.wake(seat));
     }
@@ -515,16 +590,18 @@ impl World {
             return Some(format!("{} alerts came twice", count - alerts.len()));
         }
         let missing = |alert: &&Alert| alerts.binary_search(alert).is_err();
-        if let Some((id, _)) = TRUTH.alerts.iter().find(missing) {
+        if let Some((id, _)) = TRUTH.alerts.values().find(missing) {
             return Some(format!("the alert of {id} is missing, or says something else"));
         }
-        if let Some((id, _)) = alerts.iter().find(|alert| !TRUTH.alerts.contains(*alert)) {
+        let right: BTreeSet<&Alert> = TRUTH.alerts.values().collect();
+        if let Some((id, _)) = alerts.iter().find(|alert| !right.contains(alert)) {
             return Some(format!("the alert of {id} is not what it had to be"));
         }
         TRUTH.states.iter().find_map(|(of, expected)| {
             let (partition, id) = of;
             let found = self.store.partitions[*partition].rows.get(id);
-            let is_damaged = found.is_some_and(|(_, state)| check(state).is_err());
+            let is_damaged = self.store.damaged.contains(of)
+                && found.is_some_and(|(_, state)| check(state).is_err());
             let found = match self.memory.get(of).filter(|_| is_damaged) {
                 Some(remembered) => Some(remembered.as_slice()),
                 // Nobody has come to read it since it was damaged.

@@ -275,7 +275,11 @@ impl Part {
         self.rebuilt_after = scorer.met().evicted;
         let customer_ids = std::mem::take(&mut self.refused);
         customer_ids.iter().for_each(|id| scorer.met_in_store(self.partition, id));
-        self.forgetting = Some(Forgetting { customer_ids, saved_offset: Some(from) });
+        // Of those who were met before, some may not have been ordered to be removed yet.
+        let forgetting = self.forgetting.get_or_insert_default();
+        forgetting.customer_ids.extend(customer_ids);
+        let offset = forgetting.saved_offset.map_or(from, |offset| offset.min(from));
+        forgetting.saved_offset = Some(offset);
     }
 
     /// Rows of these customers cannot be read.
