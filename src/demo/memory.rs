@@ -160,24 +160,36 @@ enum Found {
     Useless,
 }
 
+/// Why not everybody was looked at.
+enum Stopped {
+    Unreadable,
+    Store(StoreError),
+}
+
+impl From<StoreError> for Stopped {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
 fn look(store: &mut dyn SnapshotStore, world: &generate::Settings) -> Result<Found, StoreError> {
     let partitions = store.progress()?;
     if !ended_in_order(store, &partitions)? {
         return Ok(Found::Useless);
     }
-    let (mut newest, mut is_useless) = (None, false);
+    let mut newest = None;
     for progress in partitions {
         let of = (progress.partition, progress.handed_over);
-        each_customer(store, of, PAGE, &mut |row| {
-            match decode(&row.state) {
-                Ok(state) => newest = newest.max(state.columns.newest()),
-                Err(_) => is_useless = true,
-            }
-            Ok::<_, StoreError>(())
-        })?;
-    }
-    if is_useless {
-        return Ok(Found::Useless);
+        let seen = each_customer(store, of, PAGE, &mut |row| {
+            let state = decode(&row.state).map_err(|_| Stopped::Unreadable)?;
+            newest = newest.max(state.columns.newest());
+            Ok(())
+        });
+        match seen {
+            Ok(()) => {}
+            Err(Stopped::Unreadable) => return Ok(Found::Useless),
+            Err(Stopped::Store(error)) => return Err(error),
+        }
     }
     let Some(until_ms) = newest else { return Ok(Found::Nothing) };
     // A world ends some time, too.

@@ -200,7 +200,7 @@ impl Producer {
     ///
     /// # Errors
     /// [`Error::Undelivered`] once a record could not be delivered: it would be lost if the caller
-    /// went on.
+    /// went on. [`Error::Produce`] if this producer cannot go on.
     pub fn acknowledged(&self, sequences: &mut Vec<usize>) -> Result<(), Error> {
         loop {
             self.inner.poll(Duration::ZERO);
@@ -233,7 +233,8 @@ impl Producer {
     /// from [`Self::acknowledged`].
     ///
     /// # Errors
-    /// [`Error::Unacknowledged`] if that takes longer than `patience`.
+    /// [`Error::Unacknowledged`] if that takes longer than `patience`, and [`Error::Produce`] if
+    /// this producer cannot go on.
     pub fn flush(&self, patience: Duration) -> Result<(), Error> {
         let waited = Stopwatch::start();
         while self.inner.flush(Duration::ZERO).is_err() {

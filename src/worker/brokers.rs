@@ -87,7 +87,7 @@ pub trait Brokers {
     /// See [`Producer::oversized`].
     fn oversized(&self) -> Vec<Oversized>;
 
-    /// See [`Producer::flush`]; may be tried again after an error.
+    /// See [`Producer::flush`]; may be tried again after [`Error::Unacknowledged`].
     fn flush(&self, patience: Duration) -> Result<(), Error>;
 
     /// See [`Producer::begin`].

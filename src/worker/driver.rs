@@ -55,7 +55,8 @@ const HAND_OVER_TIME: Duration = Duration::from_secs(10);
 /// `observe` is called between batches and must be quick.
 ///
 /// # Errors
-/// [`Error`] if it cannot go on. It leaves the group then as well, without committing.
+/// [`Error`] if it cannot go on. It leaves the group then as well, without committing; only if
+/// acknowledgements did not come in time at the end, what was acknowledged is committed.
 pub fn run<S: Score>(
     settings: &Settings,
     scorer: &mut S,

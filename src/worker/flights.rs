@@ -66,6 +66,11 @@ impl Flights {
         self.ring.len()
     }
 
+    /// How many have not arrived; looks at all of them.
+    pub fn waiting(&self) -> usize {
+        self.ring.iter().flatten().count()
+    }
+
     /// Whether everything has arrived.
     pub fn is_empty(&self) -> bool {
         self.ring.is_empty()
@@ -93,6 +98,11 @@ mod tests {
         }
         assert!(flights.is_empty());
         assert_eq!(flights.arrive(99), None);
+        let oldest = flights.depart(flight(4));
+        let next = flights.depart(flight(4));
+        flights.arrive(next);
+        assert_eq!((flights.len(), flights.waiting()), (2, 1));
+        flights.arrive(oldest);
         flights.depart(flight(5));
         let kept = flights.depart(Flight { partition: 2, ..flight(6) });
         flights.orphan(&[1]);

@@ -321,7 +321,8 @@ impl Error {
         match self {
             Self::Impossible(_) => true,
             Self::Kafka(error) => {
-                matches!(error, KafkaError::Undelivered { .. } | KafkaError::Produce { .. })
+                use KafkaError::{Oversized, Produce, Undelivered};
+                matches!(error, Oversized { .. } | Produce { .. } | Undelivered { .. })
             }
             Self::Engine(_) | Self::Incomplete { .. } | Self::Thread(_) => false,
         }

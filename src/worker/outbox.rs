@@ -94,11 +94,17 @@ impl<'a, B: Brokers> Outbox<'a, B> {
 
     /// That so many records were not acknowledged in time.
     pub(super) fn unacknowledged(&self, patience: Duration) -> Error {
-        let (waiting, brokers) = (self.in_flight(), self.named.clone());
+        let (waiting, brokers) = (self.waiting(), self.named.clone());
         crate::kafka::Error::Unacknowledged { waiting, brokers, seconds: patience.as_secs() }.into()
     }
 
-    /// Records that nobody has acknowledged yet.
+    /// How many records have not been acknowledged, at least once.
+    pub(super) fn waiting(&self) -> usize {
+        self.flights.waiting()
+    }
+
+    /// How much room is taken by records that have not been acknowledged: from the oldest such one
+    /// on all are counted, or those of the open transaction.
     pub(super) fn in_flight(&self) -> usize {
         self.transaction.as_ref().map_or(self.flights.len(), |transaction| transaction.sent.len())
     }

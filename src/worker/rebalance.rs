@@ -79,7 +79,7 @@ impl<S: Score, B: Brokers> Worker<'_, S, B> {
     /// whoever has the partition next reads it again.
     fn drain_or_warn(&mut self, observe: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
         if !self.drain(self.settings.patience, observe)? {
-            let waiting = self.outbox.in_flight();
+            let waiting = self.outbox.waiting();
             tracing::warn!(waiting, "partitions go before everything was acknowledged");
         }
         Ok(())

@@ -98,7 +98,7 @@ pub(super) struct Part {
     pub refused: Vec<String>,
     /// They are remembered from the log, which is read again from as far back as it matters.
     pub is_rebuilding: bool,
-    /// Customers evicted when that began.
+    /// Customers evicted when that began, of all partitions.
     rebuilt_after: u64,
     /// Their rows are to be removed first.
     pub forgetting: Option<Forgetting>,
