@@ -13,6 +13,7 @@ use super::score::Score;
 use super::step::{Arrived, Cause, Held, Step, latency};
 use super::{Error, Event, Settings, Verdicts};
 use crate::clock::Stopwatch;
+use crate::kafka::Error as KafkaError;
 use crate::limits::LOAD_TIME;
 
 /// How long a worker with acknowledgements or schemas to come waits for a record.
@@ -232,7 +233,9 @@ impl<'a, S: Score, B: Brokers> Worker<'a, S, B> {
         let is_drained = self.drain(patience, observe)?;
         self.commit_last(observe)?;
         if !is_drained {
-            return Err(self.outbox.unacknowledged(patience));
+            let (waiting, seconds) = (self.outbox.waiting(), patience.as_secs());
+            let brokers = self.settings.connection.brokers().to_owned();
+            return Err(KafkaError::Unacknowledged { waiting, brokers, seconds }.into());
         }
         let partitions = self.outbox.tasks.partitions();
         let limit = time_for(HAND_OVER_SHARE, self.settings, self.since_end.as_ref());

@@ -39,8 +39,6 @@ const MAX_FAILING: Duration = Duration::from_secs(300);
 /// Where a step publishes to.
 pub(super) struct Outbox<'a, B> {
     brokers: &'a B,
-    /// As configured, for people.
-    named: String,
     /// The worker's partitions.
     pub tasks: Tasks,
     flights: Flights,
@@ -78,7 +76,6 @@ impl<'a, B: Brokers> Outbox<'a, B> {
         let is_transactional = matches!(settings.delivery, Delivery::ExactlyOnce { .. });
         Self {
             brokers,
-            named: settings.connection.brokers().to_owned(),
             tasks: Tasks::default(),
             flights: Flights::default(),
             transaction: is_transactional.then(Transaction::default),
@@ -90,12 +87,6 @@ impl<'a, B: Brokers> Outbox<'a, B> {
     /// Whether offsets are committed with the records, in transactions.
     pub(super) fn is_transactional(&self) -> bool {
         self.transaction.is_some()
-    }
-
-    /// That so many records were not acknowledged in time.
-    pub(super) fn unacknowledged(&self, patience: Duration) -> Error {
-        let (waiting, brokers) = (self.waiting(), self.named.clone());
-        crate::kafka::Error::Unacknowledged { waiting, brokers, seconds: patience.as_secs() }.into()
     }
 
     /// How many records have not been acknowledged, at least once.
