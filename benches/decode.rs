@@ -8,10 +8,10 @@ use std::time::Duration;
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use synfinance::codec::{
+use synfinance::core::codec::{
     Decoded, Decoder, TRANSACTION_SCHEMA, encode_transaction, frame_confluent,
 };
-use synfinance::transaction::RawTransaction;
+use synfinance::core::transaction::RawTransaction;
 
 const ID: u32 = 1;
 const HEADER_BYTES: usize = 5;

@@ -8,18 +8,18 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use synfinance::codec::{
+use synfinance::core::codec::{
     Decoded, Decoder, TRANSACTION_SCHEMA, encode_transaction, frame_confluent,
 };
-use synfinance::engine::{Context, Engine};
-use synfinance::features::calendar::Calendar;
-use synfinance::features::catalog::{CATALOG, FeatureId};
-use synfinance::features::cities::Cities;
-use synfinance::features::feature::{Feature, STANDARD};
-use synfinance::generate::{Generated, Generator, Settings};
-use synfinance::model::Model;
-use synfinance::state::Bounds;
-use synfinance::transaction::Transaction;
+use synfinance::core::engine::{Context, Engine};
+use synfinance::core::features::calendar::Calendar;
+use synfinance::core::features::catalog::{CATALOG, FeatureId};
+use synfinance::core::features::cities::Cities;
+use synfinance::core::features::feature::{Feature, STANDARD};
+use synfinance::core::model::Model;
+use synfinance::core::state::Bounds;
+use synfinance::core::transaction::Transaction;
+use synfinance::tools::generate::{Generated, Generator, Settings};
 
 /// The binary's allocator.
 #[global_allocator]

@@ -7,12 +7,12 @@
 
 use std::sync::Arc;
 
-use synfinance::engine::{Context, Engine, WHOLE};
-use synfinance::features::calendar::Calendar;
-use synfinance::features::catalog::FeatureId;
-use synfinance::features::cities::Cities;
-use synfinance::state::Bounds;
-use synfinance::transaction::{DAY_MS, HOUR_MS, RawTransaction};
+use synfinance::core::engine::{Context, Engine, WHOLE};
+use synfinance::core::features::calendar::Calendar;
+use synfinance::core::features::catalog::FeatureId;
+use synfinance::core::features::cities::Cities;
+use synfinance::core::state::Bounds;
+use synfinance::core::transaction::{DAY_MS, HOUR_MS, RawTransaction};
 
 /// The binary's allocator: what it wastes counts too.
 #[global_allocator]
@@ -50,7 +50,7 @@ fn main() {
     println!("  of it on their heaps {} bytes", heap as u64 / CUSTOMERS);
     println!(
         "  of it in the state   {} bytes",
-        size_of::<synfinance::state::customers::Customer>()
+        size_of::<synfinance::core::state::customers::Customer>()
     );
 }
 

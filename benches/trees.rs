@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use synfinance::model::{Model, Scorer};
+use synfinance::core::model::{Model, Scorer};
 
 const MODELS: [&str; 2] = ["lightgbm_200x31", "lightgbm_100x15"];
 const BATCHES: [usize; 5] = [1, 16, 64, 256, 1024];

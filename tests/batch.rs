@@ -16,13 +16,15 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::Value;
-use synfinance::batch::{
+use synfinance::core::decision::{Reason, Severity};
+use synfinance::core::engine::{Decision, EngineError, Seen};
+use synfinance::core::transaction::{
+    DAY_MS, Label, MINUTE_MS, RawTransaction, Status, Transaction,
+};
+use synfinance::files::{
     self, Cell, ColumnMap, Error, ErrorKind, Format, Job, Scorer, Shape, Source, Summary, Table,
     Target, TransactionWriter,
 };
-use synfinance::decision::{Reason, Severity};
-use synfinance::engine::{Decision, EngineError, Seen};
-use synfinance::transaction::{DAY_MS, Label, MINUTE_MS, RawTransaction, Status, Transaction};
 use xxhash_rust::xxh3::xxh3_64;
 
 const NOW: i64 = 1_767_225_600_000;
@@ -154,7 +156,7 @@ impl Bench {
         let output = Target::from_argument(&self.path(output), None)?;
         let rejected = Target::from_argument(&self.path("rejected.jsonl"), None)?;
         let columns = ColumnMap::parse(columns)?;
-        batch::score(input, self.job(&output, Some(&rejected), &columns, shards), StandIn::default)
+        files::score(input, self.job(&output, Some(&rejected), &columns, shards), StandIn::default)
     }
 
     fn features(
@@ -169,7 +171,7 @@ impl Bench {
         let names = ["count", "known", "hash"].map(str::to_owned);
         let table = Table { names: &names, label_column, label_delay_ms: DAY_MS };
         let job = self.job(&output, None, &columns, shards);
-        batch::features(Source::from_argument(input, None)?, job, table, StandIn::default)
+        files::features(Source::from_argument(input, None)?, job, table, StandIn::default)
     }
 
     fn job<'a>(
@@ -584,7 +586,7 @@ fn long_ids_keep_every_digit() {
     let wanted = [("transaction_id", Shape::Text), ("customer_id", Shape::Text)];
     let mut ids = Vec::new();
     bench.score(&bench.put("in.jsonl", text), "out.parquet").unwrap();
-    batch::read_records(source(&bench.path("out.parquet")), &wanted, &mut |record| {
+    files::read_records(source(&bench.path("out.parquet")), &wanted, &mut |record| {
         let (Cell::Text(id), Cell::Text(customer)) = (record.unwrap().1[0], record.unwrap().1[1])
         else {
             panic!("no ids")
@@ -771,7 +773,7 @@ fn a_panicking_engine_is_a_failure_and_not_a_hang() {
     let output = Target::from_argument(&bench.path("out.csv"), None).unwrap();
     let columns = ColumnMap::default();
     let job = bench.job(&output, None, &columns, 2);
-    let result = batch::score(source(&bench.path("in.parquet")), job, || Panicking);
+    let result = files::score(source(&bench.path("in.parquet")), job, || Panicking);
     assert_eq!(result.unwrap_err().kind(), ErrorKind::Failed);
     assert_eq!(bench.names(), ["in.parquet"]);
 }
@@ -833,7 +835,7 @@ fn features_know_verdicts_from_their_time_on() {
         assert_eq!(line["count"], count as f64);
         assert_eq!(line["is_fraud"], row % 29 == 3);
         let time = line["event_time"].as_str().unwrap();
-        assert_eq!(batch::parse_time(time), Some(transaction.event_time.millis()));
+        assert_eq!(files::parse_time(time), Some(transaction.event_time.millis()));
         assert!(time.ends_with('Z'), "{time}");
         known_somewhere += known;
     }
@@ -904,7 +906,7 @@ fn other_commands_read_columns_in_the_shape_they_ask_for() {
     let sample = Sample::new(300);
     let expected = sample.expected(300);
     let mut rows = 0;
-    batch::read_records(source(&bench.path("scored.csv")), &wanted, &mut |record| {
+    files::read_records(source(&bench.path("scored.csv")), &wanted, &mut |record| {
         let (_, cells) = record.unwrap();
         if rows < 96 {
             let raw = sample.transaction(rows);
@@ -919,7 +921,7 @@ fn other_commands_read_columns_in_the_shape_they_ask_for() {
     })
     .unwrap();
     assert_eq!(rows, expected.len());
-    let missing = batch::read_records(
+    let missing = files::read_records(
         source(&bench.path("scored.csv")),
         &[("fraud_probabilty", Shape::Number)],
         &mut |_| Ok(()),
@@ -928,7 +930,7 @@ fn other_commands_read_columns_in_the_shape_they_ask_for() {
     let mut engine = StandIn::default();
     let mut scores = Vec::new();
     let columns = ColumnMap::default();
-    batch::read_transactions(source(&bench.path("in.parquet")), &columns, NOW, &mut |row| {
+    files::read_transactions(source(&bench.path("in.parquet")), &columns, NOW, &mut |row| {
         let transaction = row.unwrap();
         scores.extend(engine.remember(transaction).map(|count| hashed(transaction, count)));
         Ok(())
@@ -948,7 +950,7 @@ fn the_summary_is_json() {
     let progress = |rows| told.set(rows);
     let job = bench.job(&output, None, &columns, 2);
     let job = Job { clock: &clock, progress: &progress, ..job };
-    let summary = batch::score(source(&bench.path("in.csv")), job, StandIn::default).unwrap();
+    let summary = files::score(source(&bench.path("in.csv")), job, StandIn::default).unwrap();
     assert_eq!((told.get(), summary.rows_per_second()), (200, 100.0));
     let json = serde_json::to_value(summary.json()).unwrap();
     for name in ["rows", "scored", "rejected", "alerts", "seconds", "rows_per_second"] {

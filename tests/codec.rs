@@ -14,14 +14,14 @@ use codec_support::reference;
 use codec_support::{NOW, allocated_by, full, raw_of};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
-use synfinance::codec::{
+use synfinance::base::limits::MAX_RECORD_BYTES;
+use synfinance::core::codec::{
     ALERT_SCHEMA, Decoded, DecodedLabel, Decoder, LABEL_SCHEMA, MAX_SKIP_DEPTH, Outcome, Reason,
     SchemaError, TRANSACTION_SCHEMA, encode_alert, encode_label, encode_transaction, fingerprint,
     frame_confluent, frame_single_object, schema_report,
 };
-use synfinance::decision::{self, Alert, Severity, alert_id};
-use synfinance::limits::MAX_RECORD_BYTES;
-use synfinance::transaction::{EventTime, Label, RawTransaction, Status};
+use synfinance::core::decision::{self, Alert, Severity, alert_id};
+use synfinance::core::transaction::{EventTime, Label, RawTransaction, Status};
 
 const ID: u32 = 7;
 
@@ -505,7 +505,7 @@ fn fixtures_of_fastavro_are_read() {
     }
 }
 
-type Outcomes = (Json, Option<synfinance::codec::Rejected>);
+type Outcomes = (Json, Option<synfinance::core::codec::Rejected>);
 
 fn transaction_json(decoded: Decoded<'_>) -> Outcomes {
     let transaction = match decoded {

@@ -10,25 +10,25 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use synfinance::clock::now_millis;
-use synfinance::codec::{
+use synfinance::base::clock::now_millis;
+use synfinance::core::codec::{
     ALERT_SCHEMA, Framing, Reason, TRANSACTION_SCHEMA, encode_transaction, frame_confluent,
     read_alert,
 };
-use synfinance::decision::{Severity, alert_id};
-use synfinance::demo;
-use synfinance::engine::{Decision, EngineError, Place};
-use synfinance::generate;
-use synfinance::kafka::committed_offsets;
-use synfinance::kafka::{
+use synfinance::core::decision::{Severity, alert_id};
+use synfinance::core::engine::{Decision, EngineError, Place};
+use synfinance::core::state::customer::CustomerState;
+use synfinance::core::state::customers::Customers;
+use synfinance::core::transaction::{Label, RawTransaction, Transaction};
+use synfinance::edges::kafka::committed_offsets;
+use synfinance::edges::kafka::{
     Assignment, Connection, Consumer, Headers, MockCluster, Outgoing, Producer,
 };
-use synfinance::state::customer::CustomerState;
-use synfinance::state::customers::Customers;
-use synfinance::transaction::{Label, RawTransaction, Transaction};
-use synfinance::worker::{
+use synfinance::stream::worker::{
     self, Counts, Delivery, Event, Met, ModelName, Schemas, Score, Settings, Topics,
 };
+use synfinance::tools::demo;
+use synfinance::tools::generate;
 
 #[path = "embedded_support/bounded.rs"]
 mod bounded;
@@ -228,7 +228,7 @@ fn read<T>(
     connection: &Connection,
     topic: &str,
     count: usize,
-    mut take: impl FnMut(&synfinance::kafka::Record<'_>) -> T,
+    mut take: impl FnMut(&synfinance::edges::kafka::Record<'_>) -> T,
 ) -> Vec<T> {
     let group = format!("reader-{topic}");
     let consumer = Consumer::join(connection, &group, topic, Assignment::Eager).unwrap();

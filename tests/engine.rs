@@ -4,15 +4,15 @@
 
 use std::sync::Arc;
 
-use synfinance::engine::{Context, Counts, Decision, Engine, Seen, WHOLE};
-use synfinance::features::calendar::Calendar;
-use synfinance::features::catalog::{CATALOG, FeatureId};
-use synfinance::features::cities::Cities;
-use synfinance::features::feature::{Feature, STANDARD};
-use synfinance::generate::{Generated, Generator, Settings};
-use synfinance::model::Model;
-use synfinance::state::{Bounds, snapshot};
-use synfinance::transaction::{DAY_MS, EventTime, Label, RawTransaction, Transaction};
+use synfinance::core::engine::{Context, Counts, Decision, Engine, Seen, WHOLE};
+use synfinance::core::features::calendar::Calendar;
+use synfinance::core::features::catalog::{CATALOG, FeatureId};
+use synfinance::core::features::cities::Cities;
+use synfinance::core::features::feature::{Feature, STANDARD};
+use synfinance::core::model::Model;
+use synfinance::core::state::{Bounds, snapshot};
+use synfinance::core::transaction::{DAY_MS, EventTime, Label, RawTransaction, Transaction};
+use synfinance::tools::generate::{Generated, Generator, Settings};
 
 fn model(bytes: &[u8]) -> Arc<Model> {
     Arc::new(Model::from_bytes(bytes, &|name| Feature::named(name).map(|_| ())).unwrap())
@@ -65,7 +65,7 @@ fn play(transactions: &[Transaction<'_>], bounds: Bounds, batch: usize) -> Outco
         engine.score(batch, &mut decisions).unwrap();
         all.append(&mut decisions);
     }
-    let bytes = |customer: &synfinance::state::customers::Customer| {
+    let bytes = |customer: &synfinance::core::state::customers::Customer| {
         let mut bytes = customer.id().as_bytes().to_vec();
         snapshot::encode(&customer.state, &mut bytes);
         bytes

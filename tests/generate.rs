@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use synfinance::generate::{FraudKind, Generated, Generator, Settings};
-use synfinance::transaction::{DAY_MS, HOUR_MS, MINUTE_MS, Status};
+use synfinance::core::transaction::{DAY_MS, HOUR_MS, MINUTE_MS, Status};
+use synfinance::tools::generate::{FraudKind, Generated, Generator, Settings};
 use xxhash_rust::xxh3::Xxh3;
 
 fn generate(settings: &Settings) -> Vec<Generated> {

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use synfinance::model::{Model, ModelKind, ScoreError, Scorer, contributions};
+use synfinance::core::model::{Model, ModelKind, ScoreError, Scorer, contributions};
 
 const WIDTH: usize = 8;
 

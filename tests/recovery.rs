@@ -10,11 +10,11 @@ mod engine_support;
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use synfinance::engine::{Decision, Engine, Place};
-use synfinance::generate::{Generated, Generator, Settings};
-use synfinance::state::customers::Customers;
-use synfinance::state::{Bounds, snapshot};
-use synfinance::transaction::Transaction;
+use synfinance::core::engine::{Decision, Engine, Place};
+use synfinance::core::state::customers::Customers;
+use synfinance::core::state::{Bounds, snapshot};
+use synfinance::core::transaction::Transaction;
+use synfinance::tools::generate::{Generated, Generator, Settings};
 
 const PARTITION: i32 = 5;
 

@@ -18,12 +18,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use synfinance::engine::{Context, Engine, Seen};
-use synfinance::features::calendar::Calendar;
-use synfinance::features::catalog::{CATALOG, FeatureId};
-use synfinance::features::cities::Cities;
-use synfinance::state::Bounds;
-use synfinance::transaction::Transaction;
+use synfinance::core::engine::{Context, Engine, Seen};
+use synfinance::core::features::calendar::Calendar;
+use synfinance::core::features::catalog::{CATALOG, FeatureId};
+use synfinance::core::features::cities::Cities;
+use synfinance::core::state::Bounds;
+use synfinance::core::transaction::Transaction;
 
 #[path = "reference/hard_cases.rs"]
 mod hard_cases;

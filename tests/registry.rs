@@ -15,10 +15,11 @@ use std::time::Duration;
 
 use registry_support::{Fake, Reply, Request, error, logged, record_logs, schema, until};
 use serde_json::{Value, json};
-use synfinance::codec::{ALERT_SCHEMA, Framing, LABEL_SCHEMA, TRANSACTION_SCHEMA, fingerprint};
-use synfinance::config::{SchemaRegistry, Secret};
-use synfinance::health::{Check, Finding, Health};
-use synfinance::registry::{Error, Lookup, Pace, Schemas};
+use synfinance::base::config::{SchemaRegistry, Secret};
+use synfinance::core::codec::{
+    ALERT_SCHEMA, Framing, LABEL_SCHEMA, TRANSACTION_SCHEMA, fingerprint,
+};
+use synfinance::edges::registry::{Error, Lookup, Pace, Schemas, Standing};
 
 const FAR: Duration = Duration::from_secs(3_600);
 
@@ -43,14 +44,19 @@ fn settings(url: &str) -> SchemaRegistry {
 
 struct Asked {
     schemas: Schemas,
-    health: Arc<Health>,
+    told: Told,
 }
+
+/// What was told last of how the registry stands.
+type Told = Arc<Mutex<Option<Standing>>>;
 
 fn ask_at(settings: &SchemaRegistry, pace: Pace) -> Asked {
     record_logs();
-    let health = Arc::new(Health::new(0));
-    let schemas = Schemas::start_with(settings, Arc::clone(&health), pace).unwrap();
-    Asked { schemas, health }
+    let told = Told::default();
+    let last = Arc::clone(&told);
+    let tell = Arc::new(move |standing| *last.lock().unwrap() = Some(standing));
+    let schemas = Schemas::start_with(settings, tell, pace).unwrap();
+    Asked { schemas, told }
 }
 
 fn ask(fake: &Fake) -> Asked {
@@ -58,8 +64,8 @@ fn ask(fake: &Fake) -> Asked {
 }
 
 impl Asked {
-    fn finding(&self) -> Finding {
-        self.health.finding(Check::SchemaRegistry)
+    fn standing(&self) -> Option<Standing> {
+        self.told.lock().unwrap().clone()
     }
 
     /// What a look-up says once it is not pending.
@@ -88,20 +94,20 @@ fn free_address() -> SocketAddr {
 fn a_registry_that_is_away_is_asked_until_it_comes() {
     let address = free_address();
     let asked = ask_at(&settings(&format!("http://{address}/apis/ccompat/v7/")), HASTY);
-    assert_eq!((asked.schemas.trouble(), asked.finding()), (None, Finding::Unknown));
+    assert_eq!((asked.schemas.trouble(), asked.standing()), (None, None));
     assert_eq!(asked.schemas.lookup(7), Lookup::Pending);
     let trouble = asked.trouble();
     let start =
         format!("the schema registry http://{address}/apis/ccompat/v7 does not answer since ");
     assert!(trouble.starts_with(&start) && trouble.contains("Connection refused"), "{trouble}");
-    assert!(matches!(asked.finding(), Finding::Down(why) if why.starts_with(&start)));
+    assert!(matches!(asked.standing(), Some(Standing::Missed(why)) if why.starts_with(&start)));
 
     let fake = Fake::start_at(address, |request| match request.line.as_str() {
         "GET /apis/ccompat/v7/schemas/ids/7?deleted=true" => schema("\"int\""),
         _ => error(500, 1, "a wrong path"),
     });
     assert_eq!(asked.settled(7), known("\"int\""));
-    assert_eq!((asked.schemas.trouble(), asked.finding()), (None, Finding::Ok));
+    assert_eq!((asked.schemas.trouble(), asked.standing()), (None, Some(Standing::Answers)));
     assert_eq!(fake.requests().len(), 1);
     let (lines, name) = (logged(), address.to_string());
     let count = |words: &str| {
@@ -157,7 +163,7 @@ fn that_there_is_no_such_schema_is_believed_and_asked_again_later() {
     let fake = Fake::start(not_found);
     let asked = ask(&fake);
     assert_eq!(asked.settled(3), Lookup::Unknown);
-    assert_eq!((asked.schemas.trouble(), asked.finding()), (None, Finding::Ok));
+    assert_eq!((asked.schemas.trouble(), asked.standing()), (None, Some(Standing::Answers)));
     assert_eq!(asked.schemas.lookup(3), Lookup::Unknown);
     assert_eq!(fake.requests().len(), 1);
 
@@ -248,27 +254,27 @@ fn how_the_registry_is_becomes_known_without_anybody_asking() {
     let often = Duration::from_millis(2);
     let asked =
         ask_at(&settings(&fake.url()), Pace { probe: often, probe_in_trouble: often, ..HASTY });
-    until(|| (asked.finding() == Finding::Ok).then_some(()));
+    until(|| (asked.standing() == Some(Standing::Answers)).then_some(()));
     fake.becomes(|_| Reply::Html(502));
-    until(|| matches!(asked.finding(), Finding::Degraded(_)).then_some(()));
+    until(|| matches!(asked.standing(), Some(Standing::Silent(_))).then_some(()));
     assert!(asked.trouble().ends_with(": 502"));
     fake.becomes(|_| schema("\"int\""));
-    until(|| (asked.finding() == Finding::Ok).then_some(()));
+    until(|| (asked.standing() == Some(Standing::Answers)).then_some(()));
     assert_eq!(asked.schemas.trouble(), None);
 }
 
 #[test]
 fn the_thread_ends_with_the_last_clone() {
     let fake = Fake::start(|_| Reply::Silence);
-    let Asked { schemas, health } = ask(&fake);
+    let Asked { schemas, told } = ask(&fake);
     let clone = schemas.clone();
     assert_eq!(schemas.lookup(1), Lookup::Pending);
     until(|| (fake.requests().len() == 1).then_some(()));
     drop(schemas);
     assert_eq!(clone.lookup(1), Lookup::Pending);
-    assert!(Arc::strong_count(&health) > 1);
+    assert!(Arc::strong_count(&told) > 1);
     drop(clone);
-    until(|| (Arc::strong_count(&health) == 1).then_some(()));
+    until(|| (Arc::strong_count(&told) == 1).then_some(()));
 }
 
 #[test]
@@ -291,7 +297,7 @@ fn passwords_stay_out_of_everything_but_the_request() {
         let refused = asked.schemas.register("subject", "\"int\"").unwrap_err();
         let shown = format!(
             "{trouble} {away} {away:?} {refused} {refused:?} {:?} {:?}",
-            asked.schemas, asked.health
+            asked.schemas, asked.told
         );
         assert!(shown.contains("*** is incompatible"), "{shown}");
         assert!(!shown.contains("hunter2") && !shown.contains("reader"), "{shown}");
@@ -301,7 +307,7 @@ fn passwords_stay_out_of_everything_but_the_request() {
         }
     }
     for url in ["http://reader:hunter2@h:x", "http://reader:hunter2@h?x"] {
-        let error = Schemas::start(&settings(url), Arc::new(Health::new(0))).unwrap_err();
+        let error = Schemas::start(&settings(url), Arc::new(|_| ())).unwrap_err();
         let text = format!("{error} {error:?}");
         assert!(text.contains("schema_registry.url") && !text.contains("hunter2"), "{text}");
     }
@@ -337,12 +343,12 @@ fn the_alerts_schema_is_registered_once_the_registry_is_there() {
     let framing = thread::scope(|scope| {
         let waiting = scope.spawn(|| asked.schemas.alert_framing("fraud-alerts", &stop));
         assert!(asked.trouble().ends_with(": 503"));
-        until(|| matches!(asked.finding(), Finding::Down(_)).then_some(()));
+        until(|| matches!(asked.standing(), Some(Standing::Missed(_))).then_some(()));
         fake.becomes(taking());
         waiting.join().unwrap()
     });
     assert_eq!(framing.unwrap(), Some(Framing::Confluent(41)));
-    assert_eq!((asked.schemas.trouble(), asked.finding()), (None, Finding::Ok));
+    assert_eq!((asked.schemas.trouble(), asked.standing()), (None, Some(Standing::Answers)));
     let request = fake.requests().pop().unwrap();
     assert_eq!(request.line, "POST /subjects/fraud-alerts-value/versions");
     assert_eq!(posted(&request), ALERT_SCHEMA);
@@ -375,7 +381,7 @@ fn a_refused_schema_is_an_error_that_says_what_to_do() {
         for part in ["subject a-value", words, "another subject"] {
             assert!(text.contains(part), "{text}");
         }
-        assert_eq!((asked.schemas.trouble(), asked.finding()), (None, Finding::Ok));
+        assert_eq!((asked.schemas.trouble(), asked.standing()), (None, Some(Standing::Answers)));
     }
 }
 
@@ -427,7 +433,7 @@ fn without_a_registry_the_static_table_answers() {
         (2, file("a.avsc", ALERT_SCHEMA)),
     ]);
     let asked = ask_at(&table(fixed), HASTY);
-    assert_eq!(asked.finding(), Finding::Unused);
+    assert_eq!(asked.standing(), Some(Standing::Unused));
     assert_eq!(asked.schemas.lookup(1), known(TRANSACTION_SCHEMA));
     assert_eq!((asked.schemas.lookup(3), asked.schemas.trouble()), (Lookup::Unknown, None));
     let framing = asked.schemas.alert_framing("fraud-alerts", &AtomicBool::new(true)).unwrap();
@@ -435,7 +441,7 @@ fn without_a_registry_the_static_table_answers() {
     assert!(matches!(asked.schemas.register("a", "\"int\""), Err(Error::NoRegistry)));
 
     let broken = table(BTreeMap::from([(4, file("broken.avsc", "{"))]));
-    let error = Schemas::start(&broken, Arc::new(Health::new(0))).unwrap_err();
+    let error = Schemas::start(&broken, Arc::new(|_| ())).unwrap_err();
     let text = error.to_string();
     assert!(text.contains("schema_registry.static.4") && text.contains("broken.avsc"), "{text}");
 }

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use synfinance::config::Http;
-use synfinance::health::{Check, Finding, Health};
-use synfinance::http::{Error, Model, Server, State};
-use synfinance::limits::{MAX_HTTP_BODY_BYTES, MAX_HTTP_CONNECTIONS};
-use synfinance::telemetry::{Lag, Metrics, Outcome};
+use synfinance::api::http::{Error, Model, Server, State};
+use synfinance::base::config::Http;
+use synfinance::base::limits::{MAX_HTTP_BODY_BYTES, MAX_HTTP_CONNECTIONS};
+use synfinance::edges::telemetry::{Lag, Metrics, Outcome};
+use synfinance::stream::health::{Check, Finding, Health};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 

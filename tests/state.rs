@@ -5,13 +5,13 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use synfinance::limits::MAX_AMOUNT_MAJOR;
-use synfinance::state::customer::{CustomerState, Seen};
-use synfinance::state::observation::{Incoming, Observation};
-use synfinance::state::snapshot::{SnapshotError, decode, encode};
-use synfinance::state::totals::{Totals, Window};
-use synfinance::state::{Bounds, MEMORY_MS};
-use synfinance::transaction::{Amount, DAY_MS, HOUR_MS, Position, Status};
+use synfinance::base::limits::MAX_AMOUNT_MAJOR;
+use synfinance::core::state::customer::{CustomerState, Seen};
+use synfinance::core::state::observation::{Incoming, Observation};
+use synfinance::core::state::snapshot::{SnapshotError, decode, encode};
+use synfinance::core::state::totals::{Totals, Window};
+use synfinance::core::state::{Bounds, MEMORY_MS};
+use synfinance::core::transaction::{Amount, DAY_MS, HOUR_MS, Position, Status};
 
 const T0: i64 = 1_767_225_600_000;
 

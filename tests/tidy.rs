@@ -20,47 +20,52 @@ const MAX_COLUMNS: usize = 100;
 /// Outside crates and the one place of `src` each may be named in.
 const CRATE_HOMES: [(&str, &[&str]); 29] = [
     ("anyhow", &["src/commands/", "src/main.rs"]),
-    ("apache_avro", &["src/codec/"]),
-    ("arrow_array", &["src/batch/"]),
-    ("arrow_avro", &["src/batch/"]),
-    ("arrow_cast", &["src/batch/"]),
-    ("arrow_csv", &["src/batch/"]),
-    ("arrow_json", &["src/batch/"]),
-    ("arrow_schema", &["src/batch/"]),
-    ("arrow_select", &["src/batch/"]),
-    ("axum", &["src/http/"]),
-    ("axum_server", &["src/http/"]),
-    ("backoff", &["src/retry.rs"]),
+    ("apache_avro", &["src/core/codec/"]),
+    ("arrow_array", &["src/files/"]),
+    ("arrow_avro", &["src/files/"]),
+    ("arrow_cast", &["src/files/"]),
+    ("arrow_csv", &["src/files/"]),
+    ("arrow_json", &["src/files/"]),
+    ("arrow_schema", &["src/files/"]),
+    ("arrow_select", &["src/files/"]),
+    ("axum", &["src/api/http/"]),
+    ("axum_server", &["src/api/http/"]),
+    ("backoff", &["src/base/retry.rs"]),
     ("clap", &["src/commands/", "src/main.rs"]),
     ("indicatif", &["src/commands/"]),
-    ("moka", &["src/state/"]),
-    ("opentelemetry", &["src/telemetry/"]),
-    ("opentelemetry_otlp", &["src/telemetry/"]),
-    ("opentelemetry_sdk", &["src/telemetry/"]),
-    ("parquet", &["src/batch/"]),
-    ("prometheus", &["src/telemetry/"]),
-    ("rdkafka", &["src/kafka/"]),
-    ("schema_registry_converter", &["src/registry/"]),
+    ("moka", &["src/core/state/"]),
+    ("opentelemetry", &["src/edges/telemetry/"]),
+    ("opentelemetry_otlp", &["src/edges/telemetry/"]),
+    ("opentelemetry_sdk", &["src/edges/telemetry/"]),
+    ("parquet", &["src/files/"]),
+    ("prometheus", &["src/edges/telemetry/"]),
+    ("rdkafka", &["src/edges/kafka/"]),
+    ("schema_registry_converter", &["src/edges/registry/"]),
     ("signal_hook", &["src/commands/"]),
-    ("sqlx", &["src/database/"]),
-    ("tracing_appender", &["src/telemetry/"]),
-    ("tracing_opentelemetry", &["src/telemetry/"]),
-    ("tracing_subscriber", &["src/telemetry/"]),
-    ("tract_onnx", &["src/model/"]),
+    ("sqlx", &["src/edges/database/"]),
+    ("tracing_appender", &["src/edges/telemetry/"]),
+    ("tracing_opentelemetry", &["src/edges/telemetry/"]),
+    ("tracing_subscriber", &["src/edges/telemetry/"]),
+    ("tract_onnx", &["src/core/model/"]),
     ("ureq", &[]),
 ];
 
-/// The scoring path.
-const PURE: [&str; 8] = [
-    "src/transaction.rs",
-    "src/codec/",
-    "src/state/",
-    "src/features/",
-    "src/model/",
-    "src/decision/",
-    "src/engine.rs",
-    "src/engine/",
+/// The wings of `src`, lowest first, and the wings each may use besides itself. ARCHITECTURE.md has
+/// the same table.
+const WINGS: [(&str, &[&str]); 9] = [
+    ("base", &[]),
+    ("core", &["base"]),
+    ("edges", &["base", "core"]),
+    ("stream", &["base", "core", "edges"]),
+    ("files", &["base", "core"]),
+    ("api", &["base", "core", "edges", "stream", "files"]),
+    ("service", &["base", "core", "edges", "stream", "files", "api"]),
+    ("tools", &["base", "core", "edges", "stream", "files", "api", "service"]),
+    ("commands", &["base", "core", "edges", "stream", "files", "api", "service", "tools"]),
 ];
+
+/// The scoring path.
+const PURE: &str = "src/core/";
 
 /// What the scoring path does not do.
 const IMPURE: [(&str, &str); 13] = [
@@ -70,7 +75,7 @@ const IMPURE: [(&str, &str); 13] = [
     ("std::env", "read the environment"),
     ("Instant", "read a clock"),
     ("SystemTime", "read a clock"),
-    ("crate::clock", "read a clock"),
+    ("crate::base::clock", "read a clock"),
     ("tracing::", "log"),
     ("println!", "print"),
     ("rand::", "draw random numbers"),
@@ -81,7 +86,7 @@ const IMPURE: [(&str, &str); 13] = [
 
 /// Files of the scoring path that may do one of [`IMPURE`], once, before anything is scored.
 const EXCEPTIONS: [(&str, &str); 2] =
-    [("src/model/load.rs", "std::fs"), ("src/model/manifest.rs", "serde::")];
+    [("src/core/model/load.rs", "std::fs"), ("src/core/model/manifest.rs", "serde::")];
 
 /// What is not left behind, anywhere. Written in two parts, so that this file may be checked as
 /// well.
@@ -121,6 +126,7 @@ fn check(path: &str, text: &str) -> Vec<Breach> {
         lengths(&production, &mut found);
         unwraps(&code, &mut found);
         crates(path, &code, &mut found);
+        wings(path, &code, &mut found);
         purity(path, &code, &mut found);
     }
     found
@@ -256,8 +262,48 @@ fn names_crate(line: &str, name: &str) -> bool {
     })
 }
 
+/// The wing of a file of `src`; `None` for the crate's own root.
+fn wing_of(path: &str) -> Option<&str> {
+    path.strip_prefix("src/")?.split_once('/').map(|(wing, _)| wing)
+}
+
+/// What a file uses of other wings, and whether every file lies in one.
+fn wings(path: &str, code: &[&str], found: &mut Vec<Breach>) {
+    let Some(own) = wing_of(path) else {
+        if !["src/lib.rs", "src/main.rs"].contains(&path) {
+            push(found, 0, "wings", "a file of src lies in a wing");
+        }
+        return;
+    };
+    let Some((_, may_use)) = WINGS.iter().find(|(wing, _)| *wing == own) else {
+        return push(found, 0, "wings", format!("there is no wing {own}"));
+    };
+    for (index, line) in code.iter().enumerate() {
+        for used in used_wings(line) {
+            if used == "{" {
+                push(found, index, "wings", "one wing a use, so that it can be seen");
+            } else if used != own && !may_use.contains(&used) {
+                push(found, index, "wings", format!("{own} must not use {used}"));
+            }
+        }
+    }
+}
+
+/// What follows `crate::` in a line of code: a wing, or `{`.
+fn used_wings(line: &str) -> impl Iterator<Item = &str> {
+    line.match_indices("crate::").filter_map(|(at, word)| {
+        let in_name = |c: char| c.is_alphanumeric() || c == '_';
+        let is_start = !line[..at].ends_with(|c: char| in_name(c) || c == '$');
+        let rest = &line[at + word.len()..];
+        let end = rest.find(|c: char| !in_name(c)).unwrap_or(rest.len());
+        let used = if end == 0 { rest.get(..1)? } else { &rest[..end] };
+        let is_module = end == 0 || used.starts_with(|c: char| c.is_lowercase());
+        (is_start && is_module).then_some(used)
+    })
+}
+
 fn purity(path: &str, code: &[&str], found: &mut Vec<Breach>) {
-    if !PURE.iter().any(|place| path.starts_with(place)) {
+    if !path.starts_with(PURE) {
         return;
     }
     for (index, line) in code.iter().enumerate() {
@@ -411,6 +457,29 @@ fn the_code_map_names_what_is_there() {
     assert_none(missing.map(|place| format!("ARCHITECTURE.md: there is no {place}")).collect());
 }
 
+/// The wings and what each may use, as ARCHITECTURE.md's table has them.
+fn tabled_wings(text: &str) -> Vec<(&str, Vec<&str>)> {
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `src/"));
+    rows.filter_map(|row| {
+        let (wing, rest) = row.split_once("/` |")?;
+        let may_use = rest.trim_end_matches(['|', ' ']).rsplit('|').next()?.trim();
+        Some((wing, may_use.split(", ").filter(|used| *used != "nothing of ours").collect()))
+    })
+    .collect()
+}
+
+#[test]
+fn the_wings_are_as_the_page_says() {
+    let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
+    let wings: Vec<_> = WINGS.iter().map(|(wing, used)| (*wing, used.to_vec())).collect();
+    assert_eq!(tabled_wings(&text), wings);
+    for (wing, _) in WINGS {
+        let page = root().join("src").join(wing).join("mod.rs");
+        let page = std::fs::read_to_string(&page).expect("a wing has a page");
+        assert!(page.starts_with("//! "), "src/{wing}/mod.rs says what the wing is for");
+    }
+}
+
 #[test]
 fn benches_are_listed() {
     let manifest = std::fs::read_to_string(root().join("Cargo.toml")).expect("Cargo.toml");
@@ -440,28 +509,37 @@ fn planted_breaches_are_caught() {
     let long_line = format!("const A: &[u8] = &[{}];", "1, ".repeat(30));
     let long_comment = format!("/// \"{}\"", "long ".repeat(20));
     let cases = [
-        ("src/state/a.rs", "use std::fs::File;", "purity"),
-        ("src/codec/a.rs", "let socket = std::net::TcpStream::connect(x);", "purity"),
-        ("src/engine.rs", "std::thread::spawn(f);", "purity"),
-        ("src/engine/scoring.rs", "let now = Instant::now();", "purity"),
-        ("src/features/a.rs", "use crate::clock::now_millis;", "purity"),
-        ("src/decision/mod.rs", "tracing::info!(\"x\");", "purity"),
-        ("src/transaction.rs", "println!(\"x\");", "purity"),
-        ("src/transaction.rs", "use serde::Serialize;", "purity"),
-        ("src/model/a.rs", "let x = f().await;", "purity"),
-        ("src/model/score.rs", "std::fs::read(path)", "purity"),
-        ("src/worker/a.rs", "use rdkafka::consumer::Consumer;", "layers"),
-        ("src/batch/a.rs", "let m = tract_onnx::onnx();", "layers"),
-        ("src/engine.rs", "use arrow_array::RecordBatch;", "layers"),
-        ("src/batch/a.rs", "use anyhow::bail;", "layers"),
-        ("src/batch/a.rs", "fn f() -> anyhow::Result<()> {}", "layers"),
-        ("src/config/a.rs", "use clap::Parser;", "layers"),
-        ("src/kafka/a.rs", "use apache_avro;", "layers"),
-        ("src/batch/a.rs", "let x = f().unwrap();", "unwrap"),
-        ("src/batch/a.rs", "// let x = f();", "dead code"),
+        ("src/core/state/a.rs", "use std::fs::File;", "purity"),
+        ("src/core/codec/a.rs", "let socket = std::net::TcpStream::connect(x);", "purity"),
+        ("src/core/engine/mod.rs", "std::thread::spawn(f);", "purity"),
+        ("src/core/engine/scoring.rs", "let now = Instant::now();", "purity"),
+        ("src/core/features/a.rs", "use crate::base::clock::now_millis;", "purity"),
+        ("src/core/decision/mod.rs", "tracing::info!(\"x\");", "purity"),
+        ("src/core/transaction.rs", "println!(\"x\");", "purity"),
+        ("src/core/transaction.rs", "use serde::Serialize;", "purity"),
+        ("src/core/model/a.rs", "let x = f().await;", "purity"),
+        ("src/core/model/score.rs", "std::fs::read(path)", "purity"),
+        ("src/stream/worker/a.rs", "use rdkafka::consumer::Consumer;", "layers"),
+        ("src/files/a.rs", "let m = tract_onnx::onnx();", "layers"),
+        ("src/core/engine/mod.rs", "use arrow_array::RecordBatch;", "layers"),
+        ("src/files/a.rs", "use anyhow::bail;", "layers"),
+        ("src/files/a.rs", "fn f() -> anyhow::Result<()> {}", "layers"),
+        ("src/base/config/a.rs", "use clap::Parser;", "layers"),
+        ("src/edges/kafka/a.rs", "use apache_avro;", "layers"),
+        ("src/base/limits.rs", "use crate::core::state::Bounds;", "wings"),
+        ("src/core/engine/mod.rs", "let x = crate::edges::kafka::x();", "wings"),
+        ("src/edges/registry/mod.rs", "use crate::stream::health::Health;", "wings"),
+        ("src/files/mod.rs", "pub(in crate::stream::worker) fn f() {}", "wings"),
+        ("src/stream/worker/a.rs", "use crate::files::Format;", "wings"),
+        ("src/api/http/a.rs", "use crate::service::run;", "wings"),
+        ("src/service/mod.rs", "use crate::tools::demo;", "wings"),
+        ("src/tools/demo/a.rs", "use crate::commands::run;", "wings"),
+        ("src/stream/health.rs", "use crate::{base::clock, files};", "wings"),
+        ("src/files/a.rs", "let x = f().unwrap();", "unwrap"),
+        ("src/files/a.rs", "// let x = f();", "dead code"),
         ("tests/a.rs", "    // if x {", "dead code"),
-        ("src/batch/a.rs", &long_line, "columns"),
-        ("src/batch/a.rs", &long_comment, "columns"),
+        ("src/files/a.rs", &long_line, "columns"),
+        ("src/files/a.rs", &long_comment, "columns"),
         ("tests/a.rs", LEFTOVERS[3], "leftover"),
         ("README.md", LEFTOVERS[7], "leftover"),
         ("Cargo.toml", LEFTOVERS[5], "leftover"),
@@ -470,41 +548,49 @@ fn planted_breaches_are_caught() {
         assert_eq!(planted(path, line), [(3, rule)], "{path}: {line}");
     }
     for word in LEFTOVERS {
-        assert_eq!(planted("src/a.rs", &format!("const A: u8 = {word}")), [(3, "leftover")]);
+        assert_eq!(planted("src/base/a.rs", &format!("const A: u8 = {word}")), [(3, "leftover")]);
     }
-    assert_eq!(check("src/a.rs", "use a::b;\n")[0].rule, "header");
-    assert_eq!(check("src/a.rs", "\n//! Late.\n")[0].rule, "header");
+    for path in ["src/health.rs", "src/misc/a.rs"] {
+        let rules: Vec<_> = check(path, "//! A.\n").into_iter().map(|breach| breach.rule).collect();
+        assert_eq!(rules, ["wings"], "{path}");
+    }
+    assert_eq!(check("src/base/a.rs", "use a::b;\n")[0].rule, "header");
+    assert_eq!(check("src/base/a.rs", "\n//! Late.\n")[0].rule, "header");
 }
 
 #[test]
 fn what_is_allowed_is_not_caught() {
     let long_text = format!("const A: &str = \"{}\";", "x".repeat(90));
     let cases = [
-        ("src/model/load.rs", "std::fs::read(path)"),
-        ("src/worker/a.rs", "let now = Instant::now();"),
-        ("src/kafka/a.rs", "use rdkafka::consumer::Consumer;"),
-        ("src/state/a.rs", "// Where tract_onnx::onnx() would be slow, std::fs too."),
-        ("src/state/a.rs", "let instants = InstantList::new();"),
-        ("src/features/a.rs", "let brand = brand::of(x);"),
-        ("src/model/a.rs", "use crate::features::catalog;"),
-        ("src/batch/a.rs", "use crate::codec::apache_avro_like;"),
-        ("src/batch/a.rs", "// See http://example.org/let x; for the format"),
-        ("src/batch/a.rs", &long_text),
-        ("src/batch/a.rs", "const URL: &str = \"http://example.org\";"),
+        ("src/core/model/load.rs", "std::fs::read(path)"),
+        ("src/stream/worker/a.rs", "let now = Instant::now();"),
+        ("src/edges/kafka/a.rs", "use rdkafka::consumer::Consumer;"),
+        ("src/core/state/a.rs", "// Where tract_onnx::onnx() would be slow, std::fs too."),
+        ("src/core/state/a.rs", "let instants = InstantList::new();"),
+        ("src/core/features/a.rs", "let brand = brand::of(x);"),
+        ("src/core/model/a.rs", "use crate::core::features::catalog;"),
+        ("src/core/model/a.rs", "use crate::base::limits::MAX_ID_BYTES;"),
+        ("src/stream/worker/a.rs", "pub(in crate::stream::worker) fn f(x: &crate::core::X) {}"),
+        ("src/files/a.rs", "// As crate::stream::worker does."),
+        ("src/commands/a.rs", "use crate::tools::demo;"),
+        ("src/files/a.rs", "use crate::core::codec::apache_avro_like;"),
+        ("src/files/a.rs", "// See http://example.org/let x; for the format"),
+        ("src/files/a.rs", &long_text),
+        ("src/files/a.rs", "const URL: &str = \"http://example.org\";"),
         ("tests/a.rs", "let x = f().unwrap();"),
-        ("src/state/tests.rs", "let x = std::fs::read(p).unwrap();"),
+        ("src/core/state/tests.rs", "let x = std::fs::read(p).unwrap();"),
     ];
     for (path, line) in cases {
         assert_eq!(planted(path, line), [], "{path}: {line}");
     }
     let tests = "//! A.\n\n#[cfg(test)]\nmod tests {\n    fn f() { x().unwrap(); }\n}\n";
-    assert_eq!(check("src/state/a.rs", tests), []);
+    assert_eq!(check("src/core/state/a.rs", tests), []);
 }
 
 #[test]
 fn lengths_are_counted_without_tests() {
     let rules = |text: &str| -> Vec<(usize, &str)> {
-        check("src/a.rs", text).into_iter().map(|breach| (breach.line, breach.rule)).collect()
+        check("src/base/a.rs", text).into_iter().map(|breach| (breach.line, breach.rule)).collect()
     };
     let lines = |count: usize| "const A: u8 = 1;\n".repeat(count);
     assert_eq!(rules(&format!("//! A.\n{}", lines(MAX_FILE_LINES - 1))), []);

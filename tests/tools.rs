@@ -12,18 +12,18 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use synfinance::clock::now_millis;
-use synfinance::codec::{
+use synfinance::base::clock::now_millis;
+use synfinance::core::codec::{
     DecodedLabel, Decoder, LABEL_SCHEMA, Reason, SchemaAnswer, encode_label, frame_confluent,
 };
-use synfinance::dead_letters::{self, Place, Selection, Topic};
-use synfinance::health::Health;
-use synfinance::kafka::{
+use synfinance::core::transaction::{EventTime, Label};
+use synfinance::edges::kafka::{
     Connection, Copier, Destination, Error, Headers, MockCluster, NewTopics, Outgoing, Producer,
     Reader, Record, Start, ensure_topics, partitions_of,
 };
-use synfinance::labels::{Event, Follower, Inbox, Lookup, Settings};
-use synfinance::transaction::{EventTime, Label};
+use synfinance::stream::dead_letters::{self, Place, Selection, Topic};
+use synfinance::stream::health::Health;
+use synfinance::stream::labels::{Event, Follower, Inbox, Lookup, Settings};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

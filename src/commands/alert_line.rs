@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::codec::AlertView;
-use crate::decision::Severity;
+use crate::core::codec::AlertView;
+use crate::core::decision::Severity;
 
 /// Reasons that a line has room for; alerts carry up to five.
 const REASONS: usize = 3;
@@ -62,7 +62,7 @@ impl AlertLine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::ReasonView;
+    use crate::core::codec::ReasonView;
 
     #[test]
     fn a_line_says_who_how_much_and_why() {

@@ -7,8 +7,10 @@ use clap::Subcommand;
 
 use super::output;
 use super::run::prepare;
-use crate::config::Loaded;
-use crate::{http, registry, service};
+use crate::api::http;
+use crate::base::config::Loaded;
+use crate::edges::registry;
+use crate::service;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Arguments {

@@ -7,17 +7,17 @@ use serde_json::{Value, json};
 use super::kafka::PATIENCE;
 use super::output;
 use super::snapshots::open;
-use crate::clock::rfc3339;
-use crate::config::Settings;
-use crate::database::{
+use crate::base::clock::rfc3339;
+use crate::base::config::Settings;
+use crate::core::state::customer::CustomerState;
+use crate::core::state::snapshot::decode;
+use crate::core::transaction::Amount;
+use crate::edges::database::{
     Progress, SnapshotStore, StoreError, StoredCustomer, Stream, each_handed_over,
 };
-use crate::kafka::{committed_offsets, partitions_of};
+use crate::edges::kafka::{committed_offsets, partitions_of};
 use crate::service::connection;
-use crate::snapshots::erasure;
-use crate::state::customer::CustomerState;
-use crate::state::snapshot::decode;
-use crate::transaction::Amount;
+use crate::stream::snapshots::erasure;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Arguments {

@@ -11,12 +11,12 @@ use super::interrupt::Interrupt;
 use super::kafka::PATIENCE;
 use super::letter_text::{letter_json, letter_line, letter_text, shown_value_json};
 use super::output::{self, count};
-use crate::batch::parse_time;
-use crate::clock::now_millis;
-use crate::codec::Reason;
-use crate::config::{Settings, parse_duration};
-use crate::dead_letters::{Place, Replayed, Selection, Topic, find, list, replay};
+use crate::base::clock::now_millis;
+use crate::base::config::{Settings, parse_duration};
+use crate::core::codec::Reason;
+use crate::files::parse_time;
 use crate::service::connection;
+use crate::stream::dead_letters::{Place, Replayed, Selection, Topic, find, list, replay};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Arguments {

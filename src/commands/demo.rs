@@ -14,14 +14,14 @@ use super::interrupt::Interrupt;
 use super::output::{count, note, print, print_json};
 use super::progress::Progress;
 use super::snapshots::location;
-use crate::clock::rfc3339;
-use crate::config::Settings;
-use crate::database::Location;
-use crate::demo::{self, Memory, Past};
-use crate::engine::Engine;
-use crate::error::with_causes;
-use crate::generate;
-use crate::worker::ModelName;
+use crate::base::clock::rfc3339;
+use crate::base::config::Settings;
+use crate::base::error::with_causes;
+use crate::core::engine::Engine;
+use crate::edges::database::Location;
+use crate::stream::worker::ModelName;
+use crate::tools::demo::{self, Memory, Past};
+use crate::tools::generate;
 
 /// The file that remembers.
 const FILE: &str = "demo.db";
@@ -201,7 +201,7 @@ fn memory(
 
 fn demo_settings(
     arguments: &Arguments,
-    model: &crate::model::Model,
+    model: &crate::core::model::Model,
     threshold: Option<f64>,
 ) -> demo::Settings {
     let manifest = model.manifest();

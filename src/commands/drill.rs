@@ -11,20 +11,19 @@ use super::failure::UsageError;
 use super::interrupt::Interrupt;
 use super::snapshots::location;
 use super::{engines, framing, output};
-use crate::clock::now_millis;
-use crate::codec::{ALERT_SCHEMA, Framing, TRANSACTION_SCHEMA};
-use crate::config::{Environment, Secret, Settings, Stream, load, parse_duration};
-use crate::database::Location;
-use crate::drill::{self, Address, Failure, Names, Report, Service, evolved_schema};
-use crate::engine::Engine;
-use crate::generate;
-use crate::health::Health;
-use crate::kafka::{self, Connection};
-use crate::model::Model;
-use crate::registry::{Schemas, subject_of};
+use crate::base::clock::now_millis;
+use crate::base::config::{Environment, Secret, Settings, Stream, load, parse_duration};
+use crate::core::codec::{ALERT_SCHEMA, Framing, TRANSACTION_SCHEMA};
+use crate::core::engine::Engine;
+use crate::core::model::Model;
+use crate::core::transaction::DAY_MS;
+use crate::edges::database::Location;
+use crate::edges::kafka::{self, Connection};
+use crate::edges::registry::{Schemas, subject_of};
 use crate::service::connection;
-use crate::transaction::DAY_MS;
-use crate::worker::ModelName;
+use crate::stream::worker::ModelName;
+use crate::tools::drill::{self, Address, Failure, Names, Report, Service, evolved_schema};
+use crate::tools::generate;
 
 /// Ports of servers whose address names none.
 const POSTGRES_PORT: u16 = 5_432;
@@ -205,8 +204,8 @@ fn drill_settings(
         outage,
         late,
         delivery: match settings.stream.delivery {
-            crate::config::Delivery::AtLeastOnce => Delivery::AtLeastOnce.word(),
-            crate::config::Delivery::ExactlyOnce => Delivery::ExactlyOnce.word(),
+            crate::base::config::Delivery::AtLeastOnce => Delivery::AtLeastOnce.word(),
+            crate::base::config::Delivery::ExactlyOnce => Delivery::ExactlyOnce.word(),
         },
         commit_interval: settings.stream.commit_interval,
         patience,
@@ -275,7 +274,7 @@ fn schemas(
     interrupt: &Interrupt,
 ) -> anyhow::Result<(Framing, Option<u32>, Framing)> {
     let registry = &settings.schema_registry;
-    let schemas = Schemas::start(registry, Arc::new(Health::new(0)))?;
+    let schemas = Schemas::start(registry, Arc::new(|_| ()))?;
     let register = |subject: &str, json: &str| {
         schemas.register(subject, json).context("the drill's schemas have no id")
     };

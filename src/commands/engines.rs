@@ -7,14 +7,14 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use super::failure::UsageError;
-use crate::clock::millis;
-use crate::config::{Models, Settings};
-use crate::engine::Context;
-use crate::features::calendar::Calendar;
-use crate::features::cities::Cities;
-use crate::features::feature::Feature;
-use crate::model::Model;
-use crate::state::Bounds;
+use crate::base::clock::millis;
+use crate::base::config::{Models, Settings};
+use crate::core::engine::Context;
+use crate::core::features::calendar::Calendar;
+use crate::core::features::cities::Cities;
+use crate::core::features::feature::Feature;
+use crate::core::model::Model;
+use crate::core::state::Bounds;
 
 /// The table of holidays where the configuration names no other.
 const HOLIDAYS: &str = include_str!("../../config/holidays.csv");

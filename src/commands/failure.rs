@@ -4,8 +4,10 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use super::output;
-use crate::config::ConfigError;
-use crate::{batch, http, kafka, registry, telemetry};
+use crate::api::http;
+use crate::base::config::ConfigError;
+use crate::edges::{kafka, registry, telemetry};
+use crate::files;
 
 /// Something was asked for that cannot be; the text names the flag and what is allowed.
 #[derive(Debug, thiserror::Error)]
@@ -30,14 +32,14 @@ pub(super) fn report(error: &anyhow::Error) -> ExitCode {
 
 fn is_usage(error: &anyhow::Error) -> bool {
     let of_batch = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref::<batch::Error>().map(batch::Error::kind)
+        cause.downcast_ref::<files::Error>().map(files::Error::kind)
     };
     error.chain().any(|cause| {
         cause.is::<ConfigError>()
             || cause.is::<UsageError>()
             || cause.is::<telemetry::Error>()
             || cause.downcast_ref().is_some_and(http::Error::is_configuration)
-            || of_batch(cause) == Some(batch::ErrorKind::Usage)
+            || of_batch(cause) == Some(files::ErrorKind::Usage)
             || cause.downcast_ref().is_some_and(registry::Error::is_usage)
             || matches!(
                 cause.downcast_ref(),
@@ -55,8 +57,8 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 
 /// The same through a file writer, which keeps the text of an I/O error and not its kind.
 fn is_cut_short(cause: &(dyn std::error::Error + 'static)) -> bool {
-    match cause.downcast_ref::<batch::Error>() {
-        Some(batch::Error::Write { name, source }) => {
+    match cause.downcast_ref::<files::Error>() {
+        Some(files::Error::Write { name, source }) => {
             name == "stdout" && source.to_string().contains("Broken pipe")
         }
         _ => false,
@@ -85,7 +87,7 @@ mod tests {
         assert!(!is_closed_pipe(&error(ErrorKind::WriteZero)));
         let written = |name: &str, text: &str| {
             let (name, source) = (name.to_owned(), text.into());
-            anyhow::Error::from(batch::Error::Write { name, source })
+            anyhow::Error::from(files::Error::Write { name, source })
         };
         assert!(is_closed_pipe(&written("stdout", "Csv error: Broken pipe (os error 32)")));
         assert!(!is_closed_pipe(&written("stdout", "Csv error: disk full")));

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use super::failure::UsageError;
 use super::files::FileArguments;
 use super::{engines, output};
-use crate::batch::{Table, features};
-use crate::config::{Settings, parse_duration};
-use crate::engine::Engine;
-use crate::features::catalog::{CATALOG, FeatureId};
-use crate::features::feature::Feature;
+use crate::base::config::{Settings, parse_duration};
+use crate::core::engine::Engine;
+use crate::core::features::catalog::{CATALOG, FeatureId};
+use crate::core::features::feature::Feature;
+use crate::files::{Table, features};
 
 /// Arguments of `features`.
 #[derive(Debug, Args)]

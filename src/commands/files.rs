@@ -7,8 +7,8 @@ use clap::Args;
 use super::interrupt::Interrupt;
 use super::output::{self, count};
 use super::progress::Progress;
-use crate::batch::{ColumnMap, Error, Format, Job, Source, Summary, Target};
-use crate::clock;
+use crate::base::clock;
+use crate::files::{ColumnMap, Error, Format, Job, Source, Summary, Target};
 
 /// What names the output's format where its extension does not.
 const OUTPUT_FORMAT: &str = "--output-format";

@@ -2,8 +2,8 @@
 
 use anyhow::Context as _;
 
-use crate::codec::{Framing, fingerprint};
-use crate::config::SchemaRegistry;
+use crate::base::config::SchemaRegistry;
+use crate::core::codec::{Framing, fingerprint};
 
 /// Registers a schema under a subject and tells its id.
 pub(super) type Register<'a> = &'a dyn Fn(&str, &str) -> anyhow::Result<u32>;
@@ -46,8 +46,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::codec::LABEL_SCHEMA;
-    use crate::config::Secret;
+    use crate::base::config::Secret;
+    use crate::core::codec::LABEL_SCHEMA;
 
     fn registry(url: Option<&str>, files: &[(u32, &str)]) -> SchemaRegistry {
         let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));

@@ -10,8 +10,8 @@ use super::failure::UsageError;
 use super::interrupt::Interrupt;
 use super::output::{self, count};
 use super::progress::Progress;
-use crate::batch::{Format, Target, TransactionWriter, parse_time};
-use crate::generate::{Generator, Settings};
+use crate::files::{Format, Target, TransactionWriter, parse_time};
+use crate::tools::generate::{Generator, Settings};
 
 /// Transactions between two looks at the signals.
 const STEP: u64 = 1_024;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::config::Stream;
-use crate::kafka::NewTopics;
+use crate::base::config::Stream;
+use crate::edges::kafka::NewTopics;
 
 /// How long a command waits for the brokers before it gives up.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);

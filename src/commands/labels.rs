@@ -13,15 +13,14 @@ use super::interrupt::Interrupt;
 use super::kafka::{PATIENCE, new_topics};
 use super::output::{self, count};
 use super::progress::Progress;
-use crate::batch::{Format, Source, Summary, Target, read_labels};
-use crate::clock::now_millis;
-use crate::codec::{Framing, LABEL_SCHEMA, encode_label};
-use crate::config::{SchemaRegistry, Settings};
-use crate::health::Health;
-use crate::kafka::{Outgoing, Producer, ensure_topics};
-use crate::registry::Schemas;
+use crate::base::clock::now_millis;
+use crate::base::config::{SchemaRegistry, Settings};
+use crate::core::codec::{Framing, LABEL_SCHEMA, encode_label};
+use crate::core::transaction::Label;
+use crate::edges::kafka::{Outgoing, Producer, ensure_topics};
+use crate::edges::registry::Schemas;
+use crate::files::{Format, Source, Summary, Target, read_labels};
 use crate::service::connection;
-use crate::transaction::Label;
 
 /// How long a record waits for company: nobody waits for a single verdict.
 const LINGER: Duration = Duration::from_millis(5);
@@ -106,7 +105,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<
 }
 
 fn register(registry: &SchemaRegistry, subject: &str, json: &str) -> anyhow::Result<u32> {
-    let schemas = Schemas::start(registry, Arc::new(Health::new(0)))?;
+    let schemas = Schemas::start(registry, Arc::new(|_| ()))?;
     let registered = schemas.register(subject, json);
     registered.context("the verdicts' schema has no id; --schema-id names one without asking")
 }

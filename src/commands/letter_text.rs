@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::batch::format_time;
-use crate::dead_letters::{Letter, printable};
-use crate::kafka::RawHeader;
+use crate::edges::kafka::RawHeader;
+use crate::files::format_time;
+use crate::stream::dead_letters::{Letter, printable};
 
 /// Most bytes of a value that are shown.
 const MAX_SHOWN_BYTES: usize = 4_096;
@@ -124,7 +124,7 @@ fn dump(value: &[u8]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dead_letters::Place;
+    use crate::stream::dead_letters::Place;
 
     fn letter() -> Letter {
         let header = |name: &[u8], value: &str| (name.to_vec(), Some(value.as_bytes().to_vec()));

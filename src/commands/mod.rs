@@ -34,8 +34,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::config::{Environment, LogFormat, Settings, load};
-use crate::telemetry::Logging;
+use crate::base::config::{Environment, LogFormat, Settings, load};
+use crate::edges::telemetry::Logging;
 
 /// Fraud detection on Kafka: velocity windows per customer, ONNX scoring, alerts with reasons.
 #[derive(Debug, Parser)]

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::{engines, output};
-use crate::model::{ModelKind, Summary};
+use crate::core::model::{ModelKind, Summary};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Arguments {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::clock::Stopwatch;
+use crate::base::clock::Stopwatch;
 
 /// Time between two log lines.
 const EVERY: Duration = Duration::from_secs(5);

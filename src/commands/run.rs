@@ -10,15 +10,15 @@ use super::engines;
 use super::failure::UsageError;
 use super::interrupt::{Hangup, Interrupt};
 use super::snapshots::location;
-use crate::clock::now_millis;
-use crate::config::{self, Settings};
-use crate::database::{Location, Replica};
-use crate::engine::Engine;
+use crate::base::clock::now_millis;
+use crate::base::config::{self, Settings};
+use crate::core::engine::Engine;
+use crate::edges::database::{Location, Replica};
+use crate::edges::telemetry::Logging;
 use crate::service;
-use crate::snapshots::Policy;
-use crate::snapshots::policy::SavePoint;
-use crate::telemetry::Logging;
-use crate::worker::ModelName;
+use crate::stream::snapshots::Policy;
+use crate::stream::snapshots::policy::SavePoint;
+use crate::stream::worker::ModelName;
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]

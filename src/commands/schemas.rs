@@ -1,19 +1,19 @@
 //! `schemas`: would a producer's schema be read, and registering schemas.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::output;
-use crate::codec::{
+use crate::base::config::{Settings, Topics};
+use crate::core::codec::{
     ALERT_SCHEMA, FieldReport, LABEL_SCHEMA, Outcome, Report, TRANSACTION_SCHEMA, Target,
     fingerprint, schema_report_for,
 };
-use crate::config::{Settings, Topics};
-use crate::health::Health;
-use crate::registry::{Schemas, subject_of};
+use crate::edges::registry::{Schemas, subject_of};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Arguments {
@@ -100,7 +100,7 @@ fn check(arguments: &CheckArguments) -> anyhow::Result<()> {
 }
 
 /// The report for a kind, or for the kind that the schema can be read as.
-fn report(kind: Option<Kind>, json: &str) -> Result<Report, crate::codec::SchemaError> {
+fn report(kind: Option<Kind>, json: &str) -> Result<Report, crate::core::codec::SchemaError> {
     let of = |target| schema_report_for(target, json);
     match kind {
         Some(Kind::Transaction) => of(Target::Transaction),
@@ -142,7 +142,7 @@ fn report_json(report: &Report) -> Value {
 }
 
 fn register(arguments: &RegisterArguments, settings: &Settings) -> anyhow::Result<()> {
-    let schemas = Schemas::start(&settings.schema_registry, Health::new(0).into())?;
+    let schemas = Schemas::start(&settings.schema_registry, Arc::new(|_| ()))?;
     let wanted = match (&arguments.file, &arguments.subject) {
         (Some(file), Some(subject)) => {
             let json = read(file)?;

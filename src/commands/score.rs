@@ -7,9 +7,9 @@ use clap::Args;
 use super::engines;
 use super::failure::UsageError;
 use super::files::FileArguments;
-use crate::batch::score;
-use crate::config::Settings;
-use crate::engine::Engine;
+use crate::base::config::Settings;
+use crate::core::engine::Engine;
+use crate::files::score;
 
 /// Arguments of `score`.
 #[derive(Debug, Args)]

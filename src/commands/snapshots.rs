@@ -11,11 +11,11 @@ use serde_json::json;
 use super::failure::UsageError;
 use super::interrupt::Interrupt;
 use super::output::{self, count};
-use crate::clock::rfc3339;
-use crate::config::Settings;
-use crate::database::{Location, Progress, SnapshotStore, Stream};
+use crate::base::clock::rfc3339;
+use crate::base::config::Settings;
+use crate::edges::database::{Location, Progress, SnapshotStore, Stream};
 use crate::service::snapshot_stream;
-use crate::snapshots::transfer::{self, Moved, export, import, verify};
+use crate::stream::snapshots::transfer::{self, Moved, export, import, verify};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Arguments {

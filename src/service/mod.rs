@@ -1,6 +1,6 @@
 //! The service: worker threads and what they need around them, from start to end.
 //!
-//! A worker ([`crate::worker`]) is one thread that knows nothing of others. What a process adds is
+//! A worker ([`crate::stream::worker`]) is one thread that knows nothing of others. What a process adds is
 //! here: brokers and a registry that are away at start are waited for, because exiting would only
 //! make somebody start it again; a worker that Kafka stops is started anew, because a transient
 //! fault must not take a whole process with it; a worker that finds itself in an impossible state
@@ -20,17 +20,17 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use crate::config::{self, Http, SchemaRegistry};
-use crate::database::{Location, Replica};
-use crate::engine::{Engine, EngineError};
-use crate::health::{Check, Finding, Health};
-use crate::http::{self, Server};
-use crate::kafka::{Connection, Error as KafkaError};
-use crate::labels;
-use crate::registry;
-use crate::snapshots::Policy;
-use crate::telemetry::Metrics;
-use crate::worker::{self, Budget, ModelName};
+use crate::api::http::{self, Server};
+use crate::base::config::{self, Http, SchemaRegistry};
+use crate::core::engine::{Engine, EngineError};
+use crate::edges::database::{Location, Replica};
+use crate::edges::kafka::{Connection, Error as KafkaError};
+use crate::edges::registry::{self, Standing};
+use crate::edges::telemetry::Metrics;
+use crate::stream::health::{Check, Finding, Health};
+use crate::stream::labels;
+use crate::stream::snapshots::Policy;
+use crate::stream::worker::{self, Budget, ModelName};
 
 /// How long a worker may be silent before the process is to be restarted: longer than anything a
 /// worker waits for.
@@ -155,6 +155,20 @@ pub fn run(
     outcome
 }
 
+/// Puts how the registry stands on the board that the probes read.
+fn tell(health: &Arc<Health>) -> registry::Tell {
+    let health = Arc::clone(health);
+    Arc::new(move |standing| {
+        let finding = match standing {
+            Standing::Unused => Finding::Unused,
+            Standing::Answers => Finding::Ok,
+            Standing::Silent(why) => Finding::Degraded(why),
+            Standing::Missed(why) => Finding::Down(why),
+        };
+        health.report(Check::SchemaRegistry, finding);
+    })
+}
+
 fn serve(
     settings: &Settings,
     make: &Make,
@@ -162,7 +176,7 @@ fn serve(
     idle: &mut dyn FnMut(),
     (health, metrics): (Arc<Health>, Arc<Metrics>),
 ) -> Result<(), Error> {
-    let schemas = registry::Schemas::start(&settings.schema_registry, Arc::clone(&health))?;
+    let schemas = registry::Schemas::start(&settings.schema_registry, tell(&health))?;
     let connection = start::connection(&settings.stream)?;
     let budget = Budget::new(settings.max_bytes);
     let shared = Shared { health, metrics, schemas, connection, budget };

@@ -6,15 +6,15 @@
 use std::sync::Arc;
 
 use super::Shared;
-use crate::clock::now_millis;
-use crate::codec::Reason;
-use crate::decision::Severity;
-use crate::health::Health;
-use crate::registry::Schemas;
-use crate::telemetry::{
+use crate::base::clock::now_millis;
+use crate::core::codec::Reason;
+use crate::core::decision::Severity;
+use crate::edges::registry::Schemas;
+use crate::edges::telemetry::{
     CacheEvent, CommitOutcome, Gauge, Lag, Lost, Metrics, ModelAlerts, Outcome, Source,
 };
-use crate::worker::{Cause, Counts, Event, Met, ModelName};
+use crate::stream::health::Health;
+use crate::stream::worker::{Cause, Counts, Event, Met, ModelName};
 
 /// Follows one worker through all its lives.
 pub(super) struct Observer {
@@ -208,10 +208,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::SchemaRegistry;
-    use crate::kafka::Connection;
-    use crate::worker::tasks::Tasks;
-    use crate::worker::{Budget, Lag as WorkerLag};
+    use crate::base::config::SchemaRegistry;
+    use crate::edges::kafka::Connection;
+    use crate::stream::worker::tasks::Tasks;
+    use crate::stream::worker::{Budget, Lag as WorkerLag};
 
     fn shared() -> Shared {
         let registry = SchemaRegistry {
@@ -223,7 +223,7 @@ mod tests {
         };
         let health = Arc::new(Health::new(2));
         Shared {
-            schemas: Schemas::start(&registry, Arc::clone(&health)).unwrap(),
+            schemas: Schemas::start(&registry, Arc::new(|_| ())).unwrap(),
             health,
             metrics: Arc::new(Metrics::new(2)),
             budget: Budget::new(1 << 30),

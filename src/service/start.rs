@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::Shared;
-use crate::clock::pause;
-use crate::config::Stream;
-use crate::database;
-use crate::error::with_causes;
-use crate::health::{Check, Finding};
-use crate::kafka::{self, Connection, NewTopics};
-use crate::retry::Backoff;
+use crate::base::clock::pause;
+use crate::base::config::Stream;
+use crate::base::error::with_causes;
+use crate::base::retry::Backoff;
+use crate::edges::database;
+use crate::edges::kafka::{self, Connection, NewTopics};
+use crate::stream::health::{Check, Finding};
 
 /// The name under which the start says what it waits for.
 pub(super) const PART: &str = "start";

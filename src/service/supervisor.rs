@@ -8,19 +8,19 @@ use std::time::Duration;
 use super::observer::Observer;
 use super::start::{self, rest, snapshot_stream};
 use super::{Error, Make, Settings, Shared};
-use crate::clock::{Stopwatch, now_micros, now_millis, pause};
-use crate::codec::Framing;
-use crate::config::{Assignment, Delivery};
-use crate::engine::Engine;
-use crate::error::with_causes;
-use crate::health::{Check, Finding, Health};
-use crate::kafka;
-use crate::labels::{self, Follower, Inbox};
-use crate::retry::Backoff;
-use crate::state::MEMORY_MS;
-use crate::telemetry::{ErrorKind, LabelOutcome, Metrics};
-use crate::transaction::DAY_MS;
-use crate::worker::{self, Schemas, Score as _, Topics};
+use crate::base::clock::{Stopwatch, now_micros, now_millis, pause};
+use crate::base::config::{Assignment, Delivery};
+use crate::base::error::with_causes;
+use crate::base::retry::Backoff;
+use crate::core::codec::Framing;
+use crate::core::engine::Engine;
+use crate::core::state::MEMORY_MS;
+use crate::core::transaction::DAY_MS;
+use crate::edges::kafka;
+use crate::edges::telemetry::{ErrorKind, LabelOutcome, Metrics};
+use crate::stream::health::{Check, Finding, Health};
+use crate::stream::labels::{self, Follower, Inbox};
+use crate::stream::worker::{self, Schemas, Score as _, Topics};
 
 /// How long the brokers' answer to one question is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -271,7 +271,7 @@ impl Worker {
     /// knows and without its customers.
     fn live(
         mut self,
-        make: &(dyn Fn() -> Result<Engine, crate::engine::EngineError> + Send + Sync),
+        make: &(dyn Fn() -> Result<Engine, crate::core::engine::EngineError> + Send + Sync),
     ) -> Result<(), Error> {
         let mut engine = make()?;
         self.learn_all(&mut engine);
@@ -311,7 +311,7 @@ impl Worker {
     fn work(&mut self, engine: &mut Engine) -> Result<worker::Counts, worker::Error> {
         let Self { observer, inbox, settings, stop, .. } = self;
         observer.begins(engine.met());
-        let mut verdicts = |learn: &mut dyn FnMut(&crate::transaction::Label<'_>)| {
+        let mut verdicts = |learn: &mut dyn FnMut(&crate::core::transaction::Label<'_>)| {
             inbox.receive(learn);
         };
         worker::run(settings, engine, &now_micros, stop, &mut verdicts, &mut |event| {

@@ -7,8 +7,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use apache_avro::types::Value;
-use synfinance::codec::{Decoder, SchemaError};
-use synfinance::transaction::{RawTransaction, Status};
+use synfinance::core::codec::{Decoder, SchemaError};
+use synfinance::core::transaction::{RawTransaction, Status};
 
 /// The tests' clock: 2026-01-01T00:00:00Z.
 pub const NOW: i64 = 1_767_225_600_000;

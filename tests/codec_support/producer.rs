@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use apache_avro::types::Value;
 use apache_avro::{Decimal, Schema};
 use serde_json::{Value as Json, json};
-use synfinance::codec::TRANSACTION_SCHEMA;
+use synfinance::core::codec::TRANSACTION_SCHEMA;
 
 use super::reference;
 

@@ -10,8 +10,8 @@ use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
-use synfinance::codec::TRANSACTION_SCHEMA;
-use synfinance::decision::Reason;
+use synfinance::core::codec::TRANSACTION_SCHEMA;
+use synfinance::core::decision::Reason;
 
 static READER: LazyLock<Schema> =
     LazyLock::new(|| Schema::parse_str(TRANSACTION_SCHEMA).expect("the project's schema"));

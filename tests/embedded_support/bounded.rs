@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use synfinance::clock::now_millis;
-use synfinance::codec::{encode_transaction, frame_confluent, read_alert};
-use synfinance::database::{Location, Stream};
-use synfinance::generate::{self, Generator};
-use synfinance::kafka::{Assignment, Connection, Outgoing, Producer};
-use synfinance::snapshots::Policy;
-use synfinance::snapshots::policy::SavePoint;
-use synfinance::state::Bounds;
-use synfinance::worker::{self, Budget, Event, Met, Snapshots};
+use synfinance::base::clock::now_millis;
+use synfinance::core::codec::{encode_transaction, frame_confluent, read_alert};
+use synfinance::core::state::Bounds;
+use synfinance::edges::database::{Location, Stream};
+use synfinance::edges::kafka::{Assignment, Connection, Outgoing, Producer};
+use synfinance::stream::snapshots::Policy;
+use synfinance::stream::snapshots::policy::SavePoint;
+use synfinance::stream::worker::{self, Budget, Event, Met, Snapshots};
+use synfinance::tools::generate::{self, Generator};
 
 use super::{PATIENCE, cluster_of, engine_support, read, settings};
 

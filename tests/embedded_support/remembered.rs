@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use synfinance::demo::{self, Memory, Past, Summary};
-use synfinance::engine::Engine;
-use synfinance::generate::{self, Generator};
-use synfinance::state::Bounds;
+use synfinance::core::engine::Engine;
+use synfinance::core::state::Bounds;
+use synfinance::tools::demo::{self, Memory, Past, Summary};
+use synfinance::tools::generate::{self, Generator};
 
 use super::{engine_support, model};
 

@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, LazyLock};
 
-use synfinance::engine::{Context, Engine};
-use synfinance::features::calendar::Calendar;
-use synfinance::features::cities::Cities;
-use synfinance::features::feature::Feature;
-use synfinance::model::Model;
-use synfinance::state::Bounds;
+use synfinance::core::engine::{Context, Engine};
+use synfinance::core::features::calendar::Calendar;
+use synfinance::core::features::cities::Cities;
+use synfinance::core::features::feature::Feature;
+use synfinance::core::model::Model;
+use synfinance::core::state::Bounds;
 
 static MODEL: LazyLock<Arc<Model>> = LazyLock::new(|| {
     let bytes = include_bytes!("../../models/fraud-detector.onnx");

@@ -7,7 +7,7 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use synfinance::codec::{Decoded, Decoder, LABEL_SCHEMA, TRANSACTION_SCHEMA};
+use synfinance::core::codec::{Decoded, Decoder, LABEL_SCHEMA, TRANSACTION_SCHEMA};
 
 const NOW: i64 = 1_767_225_600_000;
 

@@ -6,10 +6,10 @@
 
 use std::collections::HashMap;
 
-use synfinance::generate::{Generated, Generator, Settings};
-use synfinance::transaction::{
+use synfinance::core::transaction::{
     DAY_MS, EventTime, HOUR_MS, Label, MINUTE_MS, RawTransaction, Status, Transaction,
 };
+use synfinance::tools::generate::{Generated, Generator, Settings};
 
 /// Pays more often than its state remembers exactly: about 1,400 times in 31 days.
 pub const FOLDED: &str = "C-folded";

@@ -1,10 +1,10 @@
 //! Mistakes that are made on purpose: a simulation that finds nothing proves nothing.
 
-use synfinance::engine::{Decision, Engine, EngineError, Place};
-use synfinance::state::customer::CustomerState;
-use synfinance::state::customers::Customers;
-use synfinance::transaction::{Label, Transaction};
-use synfinance::worker::{Met, Score};
+use synfinance::core::engine::{Decision, Engine, EngineError, Place};
+use synfinance::core::state::customer::CustomerState;
+use synfinance::core::state::customers::Customers;
+use synfinance::core::transaction::{Label, Transaction};
+use synfinance::stream::worker::{Met, Score};
 
 /// A mistake of a worker, or of what it relies on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

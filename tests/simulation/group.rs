@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use synfinance::kafka::{Commits, Rebalance};
+use synfinance::edges::kafka::{Commits, Rebalance};
 
 use crate::draw::Draw;
 use crate::truth::{Alert, PARTITIONS, TRUTH};

@@ -13,7 +13,7 @@
 //! does not reach back as far as it has to, and what takes thousands of customers. The worker does
 //! its keepers' work itself ([`Snapshots::in_turns`]), so a statement that hangs holds it up.
 //!
-//! [`Snapshots::in_turns`]: synfinance::worker::Snapshots::in_turns
+//! [`Snapshots::in_turns`]: synfinance::stream::worker::Snapshots::in_turns
 //!
 //! `SEED=n` replays one seed and prints what happened. A world with a planted bug must be found out
 //! (`planted_bugs_are_found`): a simulation that finds nothing proves nothing.

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use synfinance::kafka::{Beginning, Commits, Error, Outgoing, Oversized, Rebalance, Setback};
-use synfinance::worker::Brokers;
+use synfinance::edges::kafka::{
+    Beginning, Commits, Error, Outgoing, Oversized, Rebalance, Setback,
+};
+use synfinance::stream::worker::Brokers;
 
 use crate::bugs::Bug;
 use crate::group::{Membership, TRANSACTION_TIME};

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use synfinance::clock::{Time, simulate};
-use synfinance::codec::{ALERT_SCHEMA, Framing, TRANSACTION_SCHEMA};
-use synfinance::database::SnapshotStore;
-use synfinance::kafka::{Assignment, Connection};
-use synfinance::snapshots::policy::SavePoint;
-use synfinance::snapshots::{Policy, Portions};
-use synfinance::worker::{self, Budget, Delivery, ModelName, Schemas, Settings, Snapshots, Topics};
+use synfinance::base::clock::{Time, simulate};
+use synfinance::core::codec::{ALERT_SCHEMA, Framing, TRANSACTION_SCHEMA};
+use synfinance::edges::database::SnapshotStore;
+use synfinance::edges::kafka::{Assignment, Connection};
+use synfinance::stream::snapshots::policy::SavePoint;
+use synfinance::stream::snapshots::{Policy, Portions};
+use synfinance::stream::worker::{
+    self, Budget, Delivery, ModelName, Schemas, Settings, Snapshots, Topics,
+};
 
 use crate::bugs::Faulty;
 use crate::member::Member;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use synfinance::database::{
+use synfinance::edges::database::{
     Chunk, Claim, Holder, Progress, SavedCustomer, Scan, SnapshotStore, StoreError, StoredCustomer,
 };
 

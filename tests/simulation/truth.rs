@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, LazyLock};
 
-use synfinance::codec::{encode_transaction, frame_confluent, read_alert};
-use synfinance::engine::{Context, Engine};
-use synfinance::generate::{self, Generator};
-use synfinance::kafka::{Headers, Outgoing};
-use synfinance::state::Bounds;
-use synfinance::state::customers::Customers;
-use synfinance::state::hash::hash64;
-use synfinance::state::snapshot::encode;
-use synfinance::worker::step::{Arrived, Kind, Publish};
-use synfinance::worker::{Error, Step};
+use synfinance::core::codec::{encode_transaction, frame_confluent, read_alert};
+use synfinance::core::engine::{Context, Engine};
+use synfinance::core::state::Bounds;
+use synfinance::core::state::customers::Customers;
+use synfinance::core::state::hash::hash64;
+use synfinance::core::state::snapshot::encode;
+use synfinance::edges::kafka::{Headers, Outgoing};
+use synfinance::stream::worker::step::{Arrived, Kind, Publish};
+use synfinance::stream::worker::{Error, Step};
+use synfinance::tools::generate::{self, Generator};
 
 use crate::engine_support;
 use crate::process::settings;

@@ -12,8 +12,8 @@ use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use synfinance::state::snapshot::check;
-use synfinance::worker::{Error, Event};
+use synfinance::core::state::snapshot::check;
+use synfinance::stream::worker::{Error, Event};
 
 use crate::bugs::Bug;
 use crate::draw::Draw;

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::json;
-use synfinance::database::{Location, Stream};
+use synfinance::edges::database::{Location, Stream};
 
 use crate::cluster;
 use crate::oracle::Verdict;

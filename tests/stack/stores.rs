@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use synfinance::clock::now_millis;
-use synfinance::database::{
+use synfinance::base::clock::now_millis;
+use synfinance::core::state::customer::CustomerState;
+use synfinance::core::state::snapshot::encode;
+use synfinance::edges::database::{
     Claim, Holder, Location, Problem, SavedCustomer, SnapshotStore, StoreError, StoredCustomer,
     Stream,
 };
-use synfinance::snapshots::transfer::{TransferError, count, export, import, verify};
-use synfinance::state::customer::CustomerState;
-use synfinance::state::snapshot::encode;
+use synfinance::stream::snapshots::transfer::{TransferError, count, export, import, verify};
 
 use crate::process::eventually;
 use crate::servers::{self, Postgres};
@@ -747,6 +747,6 @@ fn a_database_is_reached_over_tls_and_its_certificate_is_verified() {
     let other = tempfile::tempdir().unwrap();
     servers::certify(other.path());
     let error = open(&other.path().join("certificate.pem")).err().expect("a stranger's");
-    let text = synfinance::error::with_causes(&error);
+    let text = synfinance::base::error::with_causes(&error);
     assert!(text.contains("certificate"), "{text}");
 }

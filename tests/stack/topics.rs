@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use synfinance::clock::now_millis;
-use synfinance::dead_letters::{self, Selection, Topic};
-use synfinance::kafka::{
+use synfinance::base::clock::now_millis;
+use synfinance::edges::kafka::{
     Assignment, Connection, Consumer, Error, Headers, NewTopics, Outgoing, Producer, Reader, Start,
     ensure_topics, partitions_of,
 };
+use synfinance::stream::dead_letters::{self, Selection, Topic};
 
 use crate::stage::{PARTITIONS, Stage};
 use crate::{cluster, servers};

@@ -1,0 +1,517 @@
+//! What flows: transactions and labels, valid by construction.
+//!
+//! Every front end (stream, API, files) fills [`RawTransaction`] with whatever arrived and calls
+//! [`RawTransaction::validate`] once. Behind that call nothing checks a field again: an [`Amount`]
+//! is finite and not negative, an [`EventTime`] lies between the year 2000 and a day after the
+//! caller's clock, a [`Position`] is on the globe, ids are neither empty nor unbounded.
+//!
+//! Strings are borrowed from the record they came in; only what the state remembers is copied.
+
+use crate::base::limits::{MAX_AMOUNT_MAJOR, MAX_ID_BYTES, MAX_TEXT_BYTES};
+
+/// Milliseconds in a second, minute, hour and day: event time counts in milliseconds.
+pub const SECOND_MS: i64 = 1_000;
+/// See [`SECOND_MS`].
+pub const MINUTE_MS: i64 = 60 * SECOND_MS;
+/// See [`SECOND_MS`].
+pub const HOUR_MS: i64 = 60 * MINUTE_MS;
+/// See [`SECOND_MS`].
+pub const DAY_MS: i64 = 24 * HOUR_MS;
+
+/// 2000-01-01T00:00:00Z: nothing older is taken for a real payment.
+const YEAR_2000_MS: i64 = 946_684_800_000;
+
+/// When a payment happened: milliseconds since 1970-01-01T00:00:00Z, at least the year 2000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventTime(i64);
+
+impl EventTime {
+    /// The time at `millis` since the epoch, or the reason why it cannot be one.
+    /// `now` is the caller's clock; a day ahead of it is tolerated for clocks that disagree.
+    pub fn new(millis: i64, now: i64) -> Result<Self, InvalidField> {
+        if millis < YEAR_2000_MS {
+            return Err(InvalidField::TimeTooOld { millis });
+        }
+        if millis > now.saturating_add(DAY_MS) {
+            return Err(InvalidField::TimeAhead { millis, now });
+        }
+        Ok(Self(millis))
+    }
+
+    /// A time that this process itself once validated (read back from a snapshot, or generated).
+    /// The caller asserts that it is at least the year 2000; otherwise it is moved there.
+    pub fn from_trusted_millis(millis: i64) -> Self {
+        debug_assert!(millis >= YEAR_2000_MS, "trusted time {millis} is before 2000");
+        Self(millis.max(YEAR_2000_MS))
+    }
+
+    /// Milliseconds since the epoch.
+    pub fn millis(self) -> i64 {
+        self.0
+    }
+}
+
+/// An amount of money in ten-thousandths of the currency's major unit, so that sums are exact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Amount(i64);
+
+impl Amount {
+    /// Minor units in one major unit: four decimal places.
+    pub const SCALE: i64 = 10_000;
+
+    /// The amount nearest to `major` units, or the reason why it cannot be one.
+    pub fn from_major(major: f64) -> Result<Self, InvalidField> {
+        if !(0.0..=MAX_AMOUNT_MAJOR).contains(&major) {
+            return Err(InvalidField::Amount { value: major });
+        }
+        Ok(Self((major * Self::SCALE as f64).round() as i64))
+    }
+
+    /// An amount from minor units that this process itself once produced; negative ones become 0.
+    pub fn from_minor(minor: i64) -> Self {
+        debug_assert!(minor >= 0, "negative amount {minor}");
+        Self(minor.max(0))
+    }
+
+    /// Ten-thousandths of the major unit, never negative.
+    pub fn minor(self) -> i64 {
+        self.0
+    }
+
+    /// Major units: the double nearest to the exact decimal.
+    pub fn major(self) -> f64 {
+        self.0 as f64 / Self::SCALE as f64
+    }
+}
+
+/// A point on the globe in WGS 84 degrees, latitude within ±90 and longitude within ±180.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Position {
+    latitude: f64,
+    longitude: f64,
+}
+
+impl Position {
+    /// The point, or the reason why it is none.
+    pub fn new(latitude: f64, longitude: f64) -> Result<Self, InvalidField> {
+        if !(-90.0..=90.0).contains(&latitude) {
+            return Err(InvalidField::Latitude { value: latitude });
+        }
+        if !(-180.0..=180.0).contains(&longitude) {
+            return Err(InvalidField::Longitude { value: longitude });
+        }
+        Ok(Self { latitude, longitude })
+    }
+
+    /// Degrees north.
+    pub fn latitude(self) -> f64 {
+        self.latitude
+    }
+
+    /// Degrees east.
+    pub fn longitude(self) -> f64 {
+        self.longitude
+    }
+}
+
+/// What became of the payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Status {
+    /// Paid; also what an unknown status counts as, as the schema's default says.
+    #[default]
+    Approved,
+    /// Refused by the issuer or the merchant.
+    Declined,
+    /// Money that flowed back: counted, but left out of sums.
+    Refunded,
+}
+
+impl Status {
+    /// The Avro schema's symbols, in its order.
+    pub const SYMBOLS: [&'static str; 3] = ["APPROVED", "DECLINED", "REFUNDED"];
+
+    /// The schema's symbol.
+    pub fn symbol(self) -> &'static str {
+        Self::SYMBOLS[self as usize]
+    }
+
+    /// The status that a text names, in any case; an unknown one is the schema's default.
+    pub fn from_text(text: &str) -> Self {
+        if text.eq_ignore_ascii_case("DECLINED") {
+            Self::Declined
+        } else if text.eq_ignore_ascii_case("REFUNDED") {
+            Self::Refunded
+        } else {
+            Self::Approved
+        }
+    }
+}
+
+/// A transaction as it arrived, not yet checked. Field for field the schema `Transaction`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RawTransaction<'a> {
+    /// Unique; a repeat of it is a duplicate delivery.
+    pub transaction_id: &'a str,
+    /// The owner of the velocity windows.
+    pub customer_id: &'a str,
+    /// Where the money went.
+    pub merchant_id: &'a str,
+    /// Milliseconds since the epoch.
+    pub event_time: i64,
+    /// Major units of `currency`.
+    pub amount: f64,
+    /// ISO 4217.
+    pub currency: &'a str,
+    /// Merchant category; empty when unknown.
+    pub category: &'a str,
+    /// UPI, Credit Card, ...; empty when unknown.
+    pub payment_mode: &'a str,
+    /// POS, Online, ...; empty when unknown.
+    pub channel: &'a str,
+    /// What became of it.
+    pub status: Status,
+    /// For people to read.
+    pub merchant_name: Option<&'a str>,
+    /// 0 (worst) to 1 (best).
+    pub merchant_reputation: Option<f64>,
+    /// Where it was made.
+    pub city: Option<&'a str>,
+    /// ISO 3166-1 alpha-2.
+    pub country: Option<&'a str>,
+    /// Degrees north.
+    pub latitude: Option<f64>,
+    /// Degrees east.
+    pub longitude: Option<f64>,
+    /// Degrees north of the customer's home.
+    pub home_latitude: Option<f64>,
+    /// Degrees east of the customer's home.
+    pub home_longitude: Option<f64>,
+    /// The device that made it.
+    pub device_id: Option<&'a str>,
+    /// The address it came from.
+    pub ip_address: Option<&'a str>,
+}
+
+impl Default for RawTransaction<'_> {
+    /// The schema's defaults; the ids are empty, the time is 0, so it does not validate as it is.
+    fn default() -> Self {
+        Self {
+            transaction_id: "",
+            customer_id: "",
+            merchant_id: "",
+            event_time: 0,
+            amount: 0.0,
+            currency: "INR",
+            category: "",
+            payment_mode: "",
+            channel: "",
+            status: Status::Approved,
+            merchant_name: None,
+            merchant_reputation: None,
+            city: None,
+            country: None,
+            latitude: None,
+            longitude: None,
+            home_latitude: None,
+            home_longitude: None,
+            device_id: None,
+            ip_address: None,
+        }
+    }
+}
+
+impl<'a> RawTransaction<'a> {
+    /// The checked transaction, or the first field that is wrong, in the schema's order.
+    /// `now` is the caller's clock in milliseconds since the epoch.
+    ///
+    /// A reputation outside 0..1 is moved to the nearer end and one that is no number counts as
+    /// unknown: a cosmetic field is no reason to leave a payment unscored. One coordinate without
+    /// the other is an unknown position.
+    pub fn validate(self, now: i64) -> Result<Transaction<'a>, InvalidField> {
+        check_id("transaction_id", self.transaction_id)?;
+        check_id("customer_id", self.customer_id)?;
+        check_id("merchant_id", self.merchant_id)?;
+        let event_time = EventTime::new(self.event_time, now)?;
+        let amount = Amount::from_major(self.amount)?;
+        self.check_texts()?;
+        Ok(Transaction {
+            transaction_id: self.transaction_id,
+            customer_id: self.customer_id,
+            merchant_id: self.merchant_id,
+            event_time,
+            amount,
+            currency: self.currency,
+            category: self.category,
+            payment_mode: self.payment_mode,
+            channel: self.channel,
+            status: self.status,
+            merchant_name: self.merchant_name,
+            merchant_reputation: self
+                .merchant_reputation
+                .filter(|value| !value.is_nan())
+                .map(|value| value.clamp(0.0, 1.0)),
+            city: self.city,
+            country: self.country,
+            position: position(self.latitude, self.longitude)?,
+            home: position(self.home_latitude, self.home_longitude)?,
+            device_id: self.device_id,
+            ip_address: self.ip_address,
+        })
+    }
+
+    fn check_texts(&self) -> Result<(), InvalidField> {
+        check_text("currency", self.currency)?;
+        check_text("category", self.category)?;
+        check_text("payment_mode", self.payment_mode)?;
+        check_text("channel", self.channel)?;
+        let optional = [
+            ("merchant_name", self.merchant_name),
+            ("city", self.city),
+            ("country", self.country),
+            ("device_id", self.device_id),
+            ("ip_address", self.ip_address),
+        ];
+        for (field, text) in optional {
+            check_text(field, text.unwrap_or(""))?;
+        }
+        Ok(())
+    }
+}
+
+fn check_id(field: &'static str, text: &str) -> Result<(), InvalidField> {
+    match text.len() {
+        0 => Err(InvalidField::Empty { field }),
+        bytes if bytes > MAX_ID_BYTES => {
+            Err(InvalidField::TooLong { field, bytes, allowed: MAX_ID_BYTES })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_text(field: &'static str, text: &str) -> Result<(), InvalidField> {
+    if text.len() > MAX_TEXT_BYTES {
+        return Err(InvalidField::TooLong { field, bytes: text.len(), allowed: MAX_TEXT_BYTES });
+    }
+    Ok(())
+}
+
+fn position(
+    latitude: Option<f64>,
+    longitude: Option<f64>,
+) -> Result<Option<Position>, InvalidField> {
+    match (latitude, longitude) {
+        (Some(latitude), Some(longitude)) => Position::new(latitude, longitude).map(Some),
+        (Some(value), None) if !(-90.0..=90.0).contains(&value) => {
+            Err(InvalidField::Latitude { value })
+        }
+        _ => Ok(None),
+    }
+}
+
+/// A transaction that may be scored. Made by [`RawTransaction::validate`] alone.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Transaction<'a> {
+    /// Unique, not empty.
+    pub transaction_id: &'a str,
+    /// The owner of the velocity windows, not empty.
+    pub customer_id: &'a str,
+    /// Where the money went, not empty.
+    pub merchant_id: &'a str,
+    /// When the payment happened.
+    pub event_time: EventTime,
+    /// How much, in units of `currency`.
+    pub amount: Amount,
+    /// ISO 4217.
+    pub currency: &'a str,
+    /// Merchant category; empty when unknown.
+    pub category: &'a str,
+    /// UPI, Credit Card, ...; empty when unknown.
+    pub payment_mode: &'a str,
+    /// POS, Online, ...; empty when unknown.
+    pub channel: &'a str,
+    /// What became of it.
+    pub status: Status,
+    /// For people to read.
+    pub merchant_name: Option<&'a str>,
+    /// 0 (worst) to 1 (best).
+    pub merchant_reputation: Option<f64>,
+    /// Where it was made.
+    pub city: Option<&'a str>,
+    /// ISO 3166-1 alpha-2.
+    pub country: Option<&'a str>,
+    /// Where it was made, when both coordinates are known.
+    pub position: Option<Position>,
+    /// Where the customer lives, when both coordinates are known.
+    pub home: Option<Position>,
+    /// The device that made it.
+    pub device_id: Option<&'a str>,
+    /// The address it came from.
+    pub ip_address: Option<&'a str>,
+}
+
+/// An analyst's verdict on a transaction. Field for field the schema `Label`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Label<'a> {
+    /// The transaction that was judged.
+    pub transaction_id: &'a str,
+    /// Whose it was.
+    pub customer_id: &'a str,
+    /// Where it was made.
+    pub merchant_id: &'a str,
+    /// Of the transaction, not of the verdict.
+    pub event_time: EventTime,
+    /// The verdict.
+    pub is_fraud: bool,
+    /// From when on the verdict may be used, and never before.
+    pub labeled_at: EventTime,
+    /// What kind of fraud, for people to read.
+    pub fraud_type: Option<&'a str>,
+}
+
+/// Why a field's value cannot be part of a [`Transaction`].
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+pub enum InvalidField {
+    /// An id without a character.
+    #[error("{field} is empty")]
+    Empty {
+        /// The schema's field name.
+        field: &'static str,
+    },
+    /// A text that no honest producer sends.
+    #[error("{field} has {bytes} bytes, at most {allowed} are allowed")]
+    TooLong {
+        /// The schema's field name.
+        field: &'static str,
+        /// Its length.
+        bytes: usize,
+        /// The bound.
+        allowed: usize,
+    },
+    /// Not a number, negative, or beyond what sums can hold.
+    #[error("amount is {value}, it must be a number from 0 to {MAX_AMOUNT_MAJOR:e}")]
+    Amount {
+        /// What arrived.
+        value: f64,
+    },
+    /// Not within ±90.
+    #[error("latitude is {value}, it must be within -90 and 90")]
+    Latitude {
+        /// What arrived.
+        value: f64,
+    },
+    /// Not within ±180.
+    #[error("longitude is {value}, it must be within -180 and 180")]
+    Longitude {
+        /// What arrived.
+        value: f64,
+    },
+    /// Before the year 2000.
+    #[error("event_time {millis} ms is before 2000-01-01; seconds sent as milliseconds?")]
+    TimeTooOld {
+        /// What arrived.
+        millis: i64,
+    },
+    /// More than a day ahead of the caller's clock.
+    #[error("event_time {millis} ms is more than a day ahead of the clock ({now} ms)")]
+    TimeAhead {
+        /// What arrived.
+        millis: i64,
+        /// The clock.
+        now: i64,
+    },
+}
+
+impl InvalidField {
+    /// The schema's name of the field that is wrong.
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::Empty { field } | Self::TooLong { field, .. } => field,
+            Self::Amount { .. } => "amount",
+            Self::Latitude { .. } => "latitude",
+            Self::Longitude { .. } => "longitude",
+            Self::TimeTooOld { .. } | Self::TimeAhead { .. } => "event_time",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_767_225_600_000;
+
+    fn valid() -> RawTransaction<'static> {
+        RawTransaction {
+            transaction_id: "t",
+            customer_id: "c",
+            merchant_id: "m",
+            event_time: NOW,
+            amount: 12.5,
+            ..RawTransaction::default()
+        }
+    }
+
+    #[test]
+    fn every_field_is_checked_and_named() {
+        let long = "x".repeat(MAX_ID_BYTES.max(MAX_TEXT_BYTES) + 1);
+        let long: &'static str = Box::leak(long.into_boxed_str());
+        let cases: Vec<(&str, RawTransaction)> = vec![
+            ("transaction_id", RawTransaction { transaction_id: "", ..valid() }),
+            ("customer_id", RawTransaction { customer_id: "", ..valid() }),
+            ("merchant_id", RawTransaction { merchant_id: long, ..valid() }),
+            ("amount", RawTransaction { amount: -0.01, ..valid() }),
+            ("amount", RawTransaction { amount: f64::NAN, ..valid() }),
+            ("amount", RawTransaction { amount: f64::INFINITY, ..valid() }),
+            ("amount", RawTransaction { amount: MAX_AMOUNT_MAJOR * 1.01, ..valid() }),
+            ("event_time", RawTransaction { event_time: YEAR_2000_MS - 1, ..valid() }),
+            ("event_time", RawTransaction { event_time: NOW + DAY_MS + 1, ..valid() }),
+            ("city", RawTransaction { city: Some(long), ..valid() }),
+            ("latitude", RawTransaction { latitude: Some(90.01), longitude: Some(0.0), ..valid() }),
+            ("latitude", RawTransaction { latitude: Some(-91.0), ..valid() }),
+            (
+                "longitude",
+                RawTransaction { latitude: Some(1.0), longitude: Some(f64::NAN), ..valid() },
+            ),
+        ];
+        for (field, raw) in cases {
+            let error = raw.validate(NOW).expect_err(field);
+            assert_eq!(error.field(), field, "{error}");
+        }
+    }
+
+    #[test]
+    fn bounds_are_inside() {
+        for raw in [
+            RawTransaction { event_time: YEAR_2000_MS, ..valid() },
+            RawTransaction { event_time: NOW + DAY_MS, ..valid() },
+            RawTransaction { amount: 0.0, ..valid() },
+            RawTransaction { amount: MAX_AMOUNT_MAJOR, ..valid() },
+            RawTransaction { latitude: Some(-90.0), longitude: Some(180.0), ..valid() },
+        ] {
+            raw.validate(NOW).unwrap();
+        }
+    }
+
+    #[test]
+    fn cosmetic_fields_never_reject() {
+        let reputation = |value| {
+            let raw = RawTransaction { merchant_reputation: Some(value), ..valid() };
+            raw.validate(NOW).unwrap().merchant_reputation
+        };
+        assert_eq!(reputation(85.0), Some(1.0));
+        assert_eq!(reputation(-1.0), Some(0.0));
+        assert_eq!(reputation(f64::NAN), None);
+        let half = RawTransaction { latitude: Some(1.0), ..valid() };
+        assert_eq!(half.validate(NOW).unwrap().position, None);
+    }
+
+    #[test]
+    fn amounts_are_exact_decimals() {
+        for (major, minor) in [(0.1, 1_000), (1234.5678, 12_345_678), (0.00004, 0), (0.00005, 1)] {
+            let amount = Amount::from_major(major).unwrap();
+            assert_eq!(amount.minor(), minor);
+        }
+        assert_eq!(Amount::from_minor(12_345_678).major(), 1234.5678);
+    }
+}

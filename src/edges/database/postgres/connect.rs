@@ -1,0 +1,42 @@
+//! Connections, with their limits.
+
+use std::str::FromStr;
+
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+
+use crate::base::limits::{
+    DATABASE_ANSWER_TIME, DATABASE_CONNECTIONS, DATABASE_LOCK_TIME, DATABASE_STATEMENT_TIME,
+};
+use crate::edges::database::StoreError;
+use crate::edges::database::runtime::Asking;
+
+/// How to connect to the database at `url`, called `name` in messages.
+pub(super) fn options_of(url: &str, name: &str) -> Result<PgConnectOptions, StoreError> {
+    let options = PgConnectOptions::from_str(url).map_err(|source| StoreError::Address {
+        database: name.to_owned(),
+        source: Box::new(source),
+    })?;
+    let millis = |limit: std::time::Duration| limit.as_millis().to_string();
+    Ok(options.application_name("synfinance").options([
+        ("client_min_messages", "warning".to_owned()),
+        ("statement_timeout", millis(DATABASE_STATEMENT_TIME)),
+        ("lock_timeout", millis(DATABASE_LOCK_TIME)),
+        ("idle_in_transaction_session_timeout", millis(DATABASE_ANSWER_TIME)),
+    ]))
+}
+
+/// One connection, made when it is wanted first.
+pub(super) fn pool_of(options: PgConnectOptions, asking: &Asking) -> PgPool {
+    // A pool belongs to the runtime that it is made in.
+    asking.within(|| {
+        PgPoolOptions::new()
+            .max_connections(DATABASE_CONNECTIONS)
+            .acquire_timeout(DATABASE_ANSWER_TIME)
+            // A connection that has gone is an error: another one in its place, unnoticed, may
+            // be to a server that has forgotten what it had not written.
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_lazy_with(options)
+    })
+}

@@ -1,0 +1,488 @@
+//! Snapshots in PostgreSQL.
+
+mod connect;
+mod cursor;
+mod handover;
+mod progress;
+mod rows;
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPool};
+use sqlx::{AssertSqlSafe, Postgres as Dialect, Row as _, Transaction};
+
+use super::replica::{Copy, Replica};
+use super::runtime::{Asking, text};
+use super::store::{
+    Chunk, Claim, Holder, Progress, SavedCustomer, Scan, SnapshotStore, StoredCustomer,
+};
+use super::{StoreError, Stream, statements};
+use crate::core::state::snapshot::VERSION;
+
+use connect::{options_of, pool_of};
+use cursor::Cursor;
+use progress::{advance, withdraw};
+use rows::{Columns, progress, stored};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("src/edges/database/migrations/postgres");
+
+/// A stream's snapshots in PostgreSQL.
+pub struct Postgres {
+    pool: PgPool,
+    asking: Asking,
+    options: PgConnectOptions,
+    name: String,
+    stream: i32,
+    copy: Option<Copy>,
+}
+
+impl Postgres {
+    /// Opens the database at `url`, called `name` in messages, and brings its tables up to date.
+    /// Customers are read from `replica`, if there is one that has come far enough.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it does not answer, or is not to be worked with.
+    pub fn open(
+        url: &str,
+        name: &str,
+        stream: &Stream,
+        replica: Option<&Replica>,
+    ) -> Result<Self, StoreError> {
+        let asking = Asking::new(name.to_owned())?;
+        let options = options_of(url, name)?;
+        let pool = pool_of(options.clone(), &asking);
+        asking.wait("connect", async { pool.acquire().await.map(drop) })?;
+        asking.wait_or("bring tables up to date", async {
+            MIGRATIONS.run(&pool).await.map_err(|error| StoreError::of_migration(name, error))
+        })?;
+        let stream = asking.wait("look up the stream", stream_number(&pool, stream))?;
+        let copy = replica.map(|replica| {
+            let options = options_of(&replica.url, &replica.name)?;
+            Copy::new(replica.clone(), options, pool_of)
+        });
+        let (name, copy) = (name.to_owned(), copy.transpose()?);
+        Ok(Self { pool, asking, options, name, stream, copy })
+    }
+
+    /// Asks the copy, if there is one, and otherwise the database.
+    fn read<T>(
+        &mut self,
+        action: &'static str,
+        query: impl AsyncFn(&PgPool) -> Result<T, sqlx::Error>,
+    ) -> Result<T, StoreError> {
+        if let Some(copy) = &mut self.copy
+            && let Some(found) = copy.read(action, &query)
+        {
+            return Ok(found);
+        }
+        self.asking.wait(action, query(&self.pool))
+    }
+
+    /// Notes how far the copy has to have come to show what was just changed.
+    async fn wrote(&self) -> Result<(), sqlx::Error> {
+        let Some(copy) = &self.copy else { return Ok(()) };
+        let position =
+            sqlx::query_scalar("select (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint");
+        copy.wrote(position.fetch_one(&self.pool).await?);
+        Ok(())
+    }
+}
+
+async fn stream_number(pool: &PgPool, stream: &Stream) -> Result<i32, sqlx::Error> {
+    sqlx::query("insert into streams (group_id, topic) values ($1, $2) on conflict do nothing")
+        .bind(&stream.group_id)
+        .bind(&stream.topic)
+        .execute(pool)
+        .await?;
+    sqlx::query_scalar("select stream from streams where group_id = $1 and topic = $2")
+        .bind(&stream.group_id)
+        .bind(&stream.topic)
+        .fetch_one(pool)
+        .await
+}
+
+impl SnapshotStore for Postgres {
+    fn claim(&mut self, partition: i32, owner: &str) -> Result<Claim, StoreError> {
+        let (pool, stream) = (&self.pool, self.stream);
+        self.asking.wait("claim a partition", async {
+            let mut transaction = pool.begin().await?;
+            sqlx::query(
+                "insert into partition_progress (stream, partition) values ($1, $2) \
+                 on conflict do nothing",
+            )
+            .bind(stream)
+            .bind(partition)
+            .execute(&mut *transaction)
+            .await?;
+            let before = sqlx::query(
+                "select epoch, owner, saved_offset, \
+                 (extract(epoch from saved_at) * 1000)::bigint as saved_at_ms, \
+                 highest_offset, handed_over_offset \
+                 from partition_progress where stream = $1 and partition = $2 for update",
+            )
+            .bind(stream)
+            .bind(partition)
+            .fetch_one(&mut *transaction)
+            .await?;
+            let epoch = before.try_get::<i64, _>("epoch")? + 1;
+            sqlx::query(
+                "update partition_progress set epoch = $3, owner = $4 \
+                 where stream = $1 and partition = $2",
+            )
+            .bind(stream)
+            .bind(partition)
+            .bind(epoch)
+            .bind(owner)
+            .execute(&mut *transaction)
+            .await?;
+            transaction.commit().await?;
+            self.wrote().await?;
+            let saved_at_ms: Option<i64> = before.try_get("saved_at_ms")?;
+            let saved_offset = before.try_get("saved_offset")?;
+            Ok(Claim {
+                holder: Holder { partition, epoch },
+                saved_offset: saved_at_ms.is_some().then_some(saved_offset),
+                saved_at_ms,
+                highest_offset: before.try_get("highest_offset")?,
+                handed_over: before.try_get("handed_over_offset")?,
+                previous: before.try_get("owner")?,
+            })
+        })
+    }
+
+    fn save(
+        &mut self,
+        holder: Holder,
+        customers: &[SavedCustomer<'_>],
+        saved_offset: Option<i64>,
+    ) -> Result<(), StoreError> {
+        let Columns { ids, offsets, states } = Columns::of(customers);
+        self.as_holder("save customers", holder, async |transaction, stream| {
+            // Rows alone promise nothing. The saved offset does, and its commit waits for the disk,
+            // which brings everything before it there as well, unless the server has restarted in
+            // between: then whoever saves makes no promise.
+            if saved_offset.is_none() {
+                sqlx::query("set local synchronous_commit = off")
+                    .execute(&mut **transaction)
+                    .await?;
+            }
+            sqlx::query(
+                "insert into customer_state \
+                 (stream, partition, customer_id, applied_offset, version, state) \
+                 select $1, $2, new.id, new.applied, $3, new.state \
+                 from unnest($4::bytea[], $5::bigint[], $6::bytea[]) as new (id, applied, state) \
+                 on conflict (stream, partition, customer_id) do update set \
+                 applied_offset = excluded.applied_offset, version = excluded.version, \
+                 state = excluded.state \
+                 where customer_state.applied_offset <= excluded.applied_offset",
+            )
+            .bind(stream)
+            .bind(holder.partition)
+            .bind(VERSION as i16)
+            .bind(&ids)
+            .bind(&offsets)
+            .bind(&states)
+            .execute(&mut **transaction)
+            .await?;
+            let highest = offsets.iter().copied().max();
+            advance(transaction, (stream, holder.partition), highest, saved_offset).await
+        })
+    }
+
+    fn hand_over(
+        &mut self,
+        holder: Holder,
+        chunk: i32,
+        customers: &[SavedCustomer<'_>],
+        offset: Option<i64>,
+    ) -> Result<(), StoreError> {
+        self.insert_handed_over(holder, chunk, customers, offset)
+    }
+
+    fn handed_over(&mut self, partition: i32, chunk: i32) -> Result<Chunk, StoreError> {
+        self.select_handed_over(partition, chunk)
+    }
+
+    fn import(
+        &mut self,
+        holder: Holder,
+        customers: &[StoredCustomer],
+        saved_offset: Option<i64>,
+    ) -> Result<(), StoreError> {
+        let ids: Vec<&[u8]> = customers.iter().map(|row| row.customer_id.as_bytes()).collect();
+        let offsets: Vec<i64> = customers.iter().map(|row| row.applied_offset).collect();
+        let states: Vec<&[u8]> = customers.iter().map(|row| &*row.state).collect();
+        let erased: Vec<Option<i64>> = customers.iter().map(|row| row.erased_at_ms).collect();
+        self.as_holder("import customers", holder, async |transaction, stream| {
+            withdraw(transaction, (stream, holder.partition)).await?;
+            sqlx::query(
+                "insert into customer_state as kept \
+                 (stream, partition, customer_id, applied_offset, version, state, erased_at) \
+                 select $1, $2, new.id, new.applied, $3, new.state, \
+                 timestamptz 'epoch' + new.erased * interval '1 millisecond' \
+                 from unnest($4::bytea[], $5::bigint[], $6::bytea[], $7::bigint[]) \
+                 as new (id, applied, state, erased) \
+                 on conflict (stream, partition, customer_id) do update set \
+                 applied_offset = excluded.applied_offset, version = excluded.version, \
+                 state = excluded.state, erased_at = greatest(kept.erased_at, excluded.erased_at) \
+                 where kept.applied_offset < excluded.applied_offset \
+                 or kept.applied_offset = excluded.applied_offset \
+                 and (kept.erased_at is null or kept.erased_at <= excluded.erased_at)",
+            )
+            .bind(stream)
+            .bind(holder.partition)
+            .bind(VERSION as i16)
+            .bind(&ids)
+            .bind(&offsets)
+            .bind(&states)
+            .bind(&erased)
+            .execute(&mut **transaction)
+            .await?;
+            let highest = offsets.iter().copied().max();
+            advance(transaction, (stream, holder.partition), highest, saved_offset).await
+        })
+    }
+
+    fn erase(
+        &mut self,
+        holder: Holder,
+        customer_ids: &[&str],
+        applied_offset: i64,
+        state: &[u8],
+    ) -> Result<(), StoreError> {
+        let ids: Vec<&[u8]> = customer_ids.iter().map(|id| id.as_bytes()).collect();
+        self.as_holder("erase customers", holder, async |transaction, stream| {
+            sqlx::query(
+                "delete from handed_over \
+                 where stream = $1 and partition = $2 and customer_id = any ($3)",
+            )
+            .bind(stream)
+            .bind(holder.partition)
+            .bind(&ids)
+            .execute(&mut **transaction)
+            .await?;
+            sqlx::query(
+                "insert into customer_state \
+                 (stream, partition, customer_id, applied_offset, version, state, erased_at) \
+                 select $1, $2, new.id, $3, $4, $5, now() from unnest($6::bytea[]) as new (id) \
+                 on conflict (stream, partition, customer_id) do update set \
+                 applied_offset = excluded.applied_offset, version = excluded.version, \
+                 state = excluded.state, erased_at = excluded.erased_at",
+            )
+            .bind(stream)
+            .bind(holder.partition)
+            .bind(applied_offset)
+            .bind(VERSION as i16)
+            .bind(state)
+            .bind(&ids)
+            .execute(&mut **transaction)
+            .await?;
+            let highest = Some(applied_offset);
+            advance(transaction, (stream, holder.partition), highest, None).await
+        })
+    }
+
+    fn mark_incomplete(&mut self, holder: Holder) -> Result<(), StoreError> {
+        let marked = "update partition_progress set incomplete_at = now() \
+                      where stream = $1 and partition = $2";
+        self.change("note lost records", holder, marked).map(drop)
+    }
+
+    fn begin_anew(&mut self, keeps: bool) -> Result<u64, StoreError> {
+        let past: i64 = self.asking.wait("begin a topic anew", async {
+            let mut transaction = self.pool.begin().await?;
+            for statement in statements::begin_anew(keeps, "now()") {
+                let query = sqlx::query(AssertSqlSafe(statement)).bind(self.stream);
+                query.execute(&mut *transaction).await?;
+            }
+            let past = sqlx::query_scalar(statements::PAST_RECORDS).bind(self.stream);
+            let past = past.fetch_one(&mut *transaction).await?;
+            transaction.commit().await?;
+            Ok(past)
+        })?;
+        Ok(u64::try_from(past).unwrap_or(0))
+    }
+
+    fn release(&mut self, holder: Holder) -> Result<(), StoreError> {
+        self.change("release a partition", holder, statements::RELEASE).map(drop)
+    }
+
+    fn forget(
+        &mut self,
+        holder: Holder,
+        customer_ids: &[&str],
+        saved_offset: Option<i64>,
+    ) -> Result<(), StoreError> {
+        let ids: Vec<&[u8]> = customer_ids.iter().map(|id| id.as_bytes()).collect();
+        self.as_holder("forget customers", holder, async |transaction, stream| {
+            withdraw(transaction, (stream, holder.partition)).await?;
+            sqlx::query(
+                "delete from customer_state \
+                 where stream = $1 and partition = $2 and customer_id = any ($3)",
+            )
+            .bind(stream)
+            .bind(holder.partition)
+            .bind(&ids)
+            .execute(&mut **transaction)
+            .await?;
+            sqlx::query(
+                "update partition_progress set saved_offset = least(saved_offset, $3) \
+                 where stream = $1 and partition = $2 and saved_at is not null",
+            )
+            .bind(stream)
+            .bind(holder.partition)
+            .bind(saved_offset.unwrap_or(i64::MAX))
+            .execute(&mut **transaction)
+            .await?;
+            Ok(())
+        })
+    }
+
+    fn discard(&mut self, holder: Holder) -> Result<(), StoreError> {
+        let action = "discard a partition";
+        self.change(action, holder, statements::UNSAVE)?;
+        for statement in statements::WITHDRAW {
+            self.change(action, holder, statement)?;
+        }
+        while self.change(action, holder, &statements::discard_some())? > 0 {}
+        self.change(action, holder, statements::EMPTY).map(drop)
+    }
+
+    fn load(
+        &mut self,
+        partition: i32,
+        customer_ids: &[&str],
+    ) -> Result<Vec<StoredCustomer>, StoreError> {
+        let ids: Vec<&[u8]> = customer_ids.iter().map(|id| id.as_bytes()).collect();
+        let stream = self.stream;
+        self.read("load customers", async |pool| {
+            let query = sqlx::query(
+                "select customer_id, applied_offset, state, \
+                 (extract(epoch from erased_at) * 1000)::bigint as erased_at_ms \
+                 from customer_state \
+                 where stream = $1 and partition = $2 and customer_id = any ($3)",
+            );
+            let query = query.bind(stream).bind(partition).bind(&ids);
+            query.fetch_all(pool).await?.iter().map(stored).collect()
+        })
+    }
+
+    fn scan(&mut self, partition: i32) -> Result<Box<dyn Scan>, StoreError> {
+        let of = (self.stream, partition);
+        let on_copy = self.copy.as_mut().and_then(|copy| {
+            copy.scan(|options, replica| {
+                let name = replica.name.clone();
+                Cursor::open(options, &name, Some(replica), of)
+            })
+        });
+        let cursor = match on_copy {
+            Some(cursor) => Some(cursor),
+            None => Cursor::open(&self.options, &self.name, None, of)?,
+        };
+        Ok(Box::new(cursor.expect("invariant: the database itself has everything")))
+    }
+
+    fn page(
+        &mut self,
+        partition: i32,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<StoredCustomer>, StoreError> {
+        let stream = self.stream;
+        self.read("read customers", async |pool| {
+            let query = sqlx::query(
+                "select customer_id, applied_offset, state, \
+                 (extract(epoch from erased_at) * 1000)::bigint as erased_at_ms \
+                 from customer_state \
+                 where stream = $1 and partition = $2 and customer_id > $3 \
+                 order by customer_id limit $4",
+            );
+            let query = query.bind(stream).bind(partition).bind(after.as_bytes());
+            query.bind(i64::from(limit)).fetch_all(pool).await?.iter().map(stored).collect()
+        })
+    }
+
+    fn ids(&mut self, partition: i32, after: &str, limit: u32) -> Result<Vec<String>, StoreError> {
+        let stream = self.stream;
+        self.read("read customers' ids", async |pool| {
+            let query = sqlx::query_scalar(
+                "select customer_id from customer_state \
+                 where stream = $1 and partition = $2 and customer_id > $3 \
+                 order by customer_id limit $4",
+            );
+            let query = query.bind(stream).bind(partition).bind(after.as_bytes());
+            let ids: Vec<Vec<u8>> = query.bind(i64::from(limit)).fetch_all(pool).await?;
+            ids.into_iter().map(text).collect()
+        })
+    }
+
+    fn progress(&mut self) -> Result<Vec<Progress>, StoreError> {
+        let query = sqlx::query(
+            "select partition, saved_offset, epoch, owner, handed_over_offset, \
+             (extract(epoch from saved_at) * 1000)::bigint as saved_at_ms, \
+             (extract(epoch from incomplete_at) * 1000)::bigint as incomplete_at_ms \
+             from partition_progress where stream = $1 order by partition",
+        )
+        .bind(self.stream);
+        self.asking.wait("read the progress of partitions", async {
+            query.fetch_all(&self.pool).await?.iter().map(progress).collect()
+        })
+    }
+}
+
+impl Postgres {
+    /// Runs one statement about a partition, stream $1 and partition $2, if the holder is
+    /// still the owner; how many rows it changed.
+    fn change(
+        &self,
+        action: &'static str,
+        holder: Holder,
+        statement: &str,
+    ) -> Result<u64, StoreError> {
+        let mut changed = 0;
+        self.as_holder(action, holder, async |transaction, stream| {
+            let query = sqlx::query(AssertSqlSafe(statement)).bind(stream).bind(holder.partition);
+            changed = query.execute(&mut **transaction).await?.rows_affected();
+            Ok(())
+        })?;
+        Ok(changed)
+    }
+
+    /// Does `work` in a transaction, if the holder is still the owner. The row that says so stays
+    /// locked until the end: a claim waits for this, and not the other way round.
+    fn as_holder(
+        &self,
+        action: &'static str,
+        holder: Holder,
+        work: impl AsyncFnOnce(&mut Transaction<'_, Dialect>, i32) -> Result<(), sqlx::Error>,
+    ) -> Result<(), StoreError> {
+        let is_owner = self.asking.wait(action, async {
+            let mut transaction = self.pool.begin().await?;
+            let epoch: Option<i64> = sqlx::query_scalar(
+                "select epoch from partition_progress where stream = $1 and partition = $2 \
+                 for update",
+            )
+            .bind(self.stream)
+            .bind(holder.partition)
+            .fetch_optional(&mut *transaction)
+            .await?;
+            let is_owner = epoch == Some(holder.epoch);
+            let done = match is_owner {
+                true => work(&mut transaction, self.stream).await,
+                false => Ok(()),
+            };
+            // Dropping it would leave its locks until this connection is used again.
+            match (is_owner, done) {
+                (true, Ok(())) => transaction.commit().await?,
+                (false, Ok(())) => transaction.rollback().await?,
+                (_, Err(error)) => {
+                    // What went wrong first is what to tell; the caller drops the connection.
+                    drop(transaction.rollback().await);
+                    return Err(error);
+                }
+            }
+            self.wrote().await?;
+            Ok(is_owner)
+        })?;
+        if is_owner { Ok(()) } else { Err(StoreError::Fenced(holder)) }
+    }
+}

@@ -1,0 +1,56 @@
+//! How far a partition is saved and handed over.
+
+use sqlx::{AssertSqlSafe, Postgres as Dialect, Transaction};
+
+use crate::edges::database::statements;
+
+type Of = (i32, i32);
+
+/// Notes the highest offset of customers that are stored now, and how far the partition is saved,
+/// if that is given.
+pub(super) async fn advance(
+    transaction: &mut Transaction<'_, Dialect>,
+    (stream, partition): Of,
+    highest: Option<i64>,
+    saved_offset: Option<i64>,
+) -> Result<(), sqlx::Error> {
+    if let Some(saved_offset) = saved_offset {
+        withdraw_saved(transaction, (stream, partition), saved_offset).await?;
+    }
+    let query = sqlx::query(
+        "update partition_progress set \
+         highest_offset = greatest(highest_offset, $3), \
+         saved_offset = coalesce($4, saved_offset), \
+         saved_at = case when $4 is null then saved_at else now() end \
+         where stream = $1 and partition = $2",
+    );
+    let query = query.bind(stream).bind(partition).bind(highest.unwrap_or(0)).bind(saved_offset);
+    query.execute(&mut **transaction).await.map(drop)
+}
+
+/// What is handed over is of no use any more.
+pub(super) async fn withdraw(
+    transaction: &mut Transaction<'_, Dialect>,
+    (stream, partition): Of,
+) -> Result<(), sqlx::Error> {
+    for statement in statements::WITHDRAW {
+        let query = sqlx::query(AssertSqlSafe(statement)).bind(stream).bind(partition);
+        query.execute(&mut **transaction).await?;
+    }
+    Ok(())
+}
+
+/// All that is handed over is stored now, if that does not reach beyond the saved offset.
+async fn withdraw_saved(
+    transaction: &mut Transaction<'_, Dialect>,
+    (stream, partition): Of,
+    saved_offset: i64,
+) -> Result<(), sqlx::Error> {
+    let query = sqlx::query(statements::WITHDRAW_SAVED).bind(stream).bind(partition);
+    let changed = query.bind(saved_offset).execute(&mut **transaction).await?;
+    if changed.rows_affected() > 0 {
+        let query = sqlx::query(statements::DROP_HANDED_OVER).bind(stream).bind(partition);
+        query.execute(&mut **transaction).await?;
+    }
+    Ok(())
+}

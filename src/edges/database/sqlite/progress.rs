@@ -1,0 +1,57 @@
+//! How far a partition is saved and handed over.
+
+use sqlx::{AssertSqlSafe, Sqlite as Dialect, Transaction};
+
+use crate::base::clock::now_millis;
+use crate::edges::database::statements;
+
+type Of = (i64, i32);
+
+/// Notes the highest offset of customers that are stored now, and how far the partition is saved,
+/// if that is given.
+pub(super) async fn advance(
+    transaction: &mut Transaction<'_, Dialect>,
+    (stream, partition): Of,
+    highest: Option<i64>,
+    saved_offset: Option<i64>,
+) -> Result<(), sqlx::Error> {
+    if let Some(saved_offset) = saved_offset {
+        withdraw_saved(transaction, (stream, partition), saved_offset).await?;
+    }
+    let query = sqlx::query(
+        "update partition_progress set \
+         highest_offset = max(highest_offset, ?), \
+         saved_offset = coalesce(?, saved_offset), saved_at = coalesce(?, saved_at) \
+         where stream = ? and partition = ?",
+    );
+    let saved_at = saved_offset.map(|_| now_millis());
+    let query = query.bind(highest.unwrap_or(0)).bind(saved_offset).bind(saved_at);
+    query.bind(stream).bind(partition).execute(&mut **transaction).await.map(drop)
+}
+
+/// What is handed over is of no use any more.
+pub(super) async fn withdraw(
+    transaction: &mut Transaction<'_, Dialect>,
+    (stream, partition): Of,
+) -> Result<(), sqlx::Error> {
+    for statement in statements::WITHDRAW {
+        let query = sqlx::query(AssertSqlSafe(statement)).bind(stream).bind(partition);
+        query.execute(&mut **transaction).await?;
+    }
+    Ok(())
+}
+
+/// All that is handed over is stored now, if that does not reach beyond the saved offset.
+async fn withdraw_saved(
+    transaction: &mut Transaction<'_, Dialect>,
+    (stream, partition): Of,
+    saved_offset: i64,
+) -> Result<(), sqlx::Error> {
+    let query = sqlx::query(statements::WITHDRAW_SAVED).bind(stream).bind(partition);
+    let changed = query.bind(saved_offset).execute(&mut **transaction).await?;
+    if changed.rows_affected() > 0 {
+        let query = sqlx::query(statements::DROP_HANDED_OVER).bind(stream).bind(partition);
+        query.execute(&mut **transaction).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,283 @@
+//! Columns of any type brought into the four shapes that a transaction is made of.
+//!
+//! The same field arrives as text from CSV, as an integer from one Parquet file and as a decimal
+//! from the next. Asking every cell for its type would cost more than scoring it, so a whole column
+//! is converted at once, before any row is looked at: texts (ids from integers are written as
+//! decimal text into one buffer), numbers as doubles, times as epoch milliseconds, verdicts as
+//! booleans. A cell that could not be converted is null here and not null in its source, which is
+//! how [`Lookup`] tells a broken cell from an empty one.
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    Date32Type, Date64Type, Float32Type, Float64Type, Int64Type, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+};
+use arrow_array::{
+    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, Float64Array, Int64Array, PrimitiveArray,
+    StringArray, TimestampMillisecondArray, builder::StringBuilder,
+};
+use arrow_cast::cast;
+use arrow_schema::{DataType, TimeUnit};
+
+use super::Error;
+use super::times::parse_time;
+use crate::core::transaction::DAY_MS;
+
+/// What a cell holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lookup<T> {
+    /// A value.
+    Value(T),
+    /// Nothing: null, or an empty cell of a text file.
+    Missing,
+    /// Something that is no value of the shape asked for.
+    Broken,
+}
+
+/// A column converted to one shape, and the column it came from.
+#[derive(Debug, Clone)]
+pub(super) struct Converted<A> {
+    values: A,
+    source: ArrayRef,
+}
+
+pub(super) type TextColumn = Converted<StringArray>;
+pub(super) type NumberColumn = Converted<Float64Array>;
+pub(super) type TimeColumn = Converted<Int64Array>;
+pub(super) type VerdictColumn = Converted<BooleanArray>;
+
+impl<A: Array> Converted<A> {
+    /// The kind of nothing that a cell without a value holds.
+    #[cold]
+    fn nothing<T>(&self, row: usize) -> Lookup<T> {
+        if is_blank(&self.source, row) { Lookup::Missing } else { Lookup::Broken }
+    }
+
+    /// The cell as it was in the file, for messages; cut to a readable length.
+    pub(super) fn shown(&self, row: usize) -> String {
+        show(&self.source, row)
+    }
+}
+
+impl TextColumn {
+    pub(super) fn text(column: &ArrayRef) -> Result<Self, Error> {
+        let values = match column.data_type() {
+            DataType::Utf8 => column.as_string::<i32>().clone(),
+            DataType::Float32 => float_ids(cast(column, &DataType::Float64)?.as_primitive()),
+            DataType::Float64 => float_ids(column.as_primitive::<Float64Type>()),
+            DataType::FixedSizeBinary(16) => uuids(column),
+            _ => cast(column, &DataType::Utf8)?.as_string::<i32>().clone(),
+        };
+        Ok(Self { values, source: column.clone() })
+    }
+
+    #[inline]
+    pub(super) fn get(&self, row: usize) -> Lookup<&str> {
+        if self.values.is_valid(row) {
+            Lookup::Value(self.values.value(row))
+        } else {
+            self.nothing(row)
+        }
+    }
+
+    pub(super) fn values(&self) -> &StringArray {
+        &self.values
+    }
+}
+
+impl<T: ArrowPrimitiveType> Converted<PrimitiveArray<T>> {
+    #[inline]
+    pub(super) fn get(&self, row: usize) -> Lookup<T::Native> {
+        if self.values.is_valid(row) {
+            Lookup::Value(self.values.value(row))
+        } else {
+            self.nothing(row)
+        }
+    }
+}
+
+impl NumberColumn {
+    pub(super) fn number(column: &ArrayRef) -> Result<Self, Error> {
+        let values = match column.data_type() {
+            DataType::Float64 => column.as_primitive::<Float64Type>().clone(),
+            data_type if is_text(data_type) => {
+                let texts = cast(column, &DataType::Utf8)?;
+                let texts = texts.as_string::<i32>().iter();
+                texts.map(|text| text.and_then(number)).collect()
+            }
+            _ => cast(column, &DataType::Float64)?.as_primitive::<Float64Type>().clone(),
+        };
+        Ok(Self { values, source: column.clone() })
+    }
+}
+
+impl TimeColumn {
+    /// All rows as timestamps in milliseconds; rows without a time are null.
+    pub(super) fn timestamps(&self) -> TimestampMillisecondArray {
+        self.values.reinterpret_cast()
+    }
+
+    pub(super) fn time(column: &ArrayRef) -> Result<Self, Error> {
+        Ok(Self { values: millis(column)?, source: column.clone() })
+    }
+}
+
+impl VerdictColumn {
+    pub(super) fn verdict(column: &ArrayRef) -> Result<Self, Error> {
+        let values = match column.data_type() {
+            DataType::Boolean => column.as_boolean().clone(),
+            data_type if is_text(data_type) => {
+                let texts = cast(column, &DataType::Utf8)?;
+                texts.as_string::<i32>().iter().map(|text| text.and_then(verdict)).collect()
+            }
+            _ => {
+                let numbers = cast(column, &DataType::Float64)?;
+                let numbers = numbers.as_primitive::<Float64Type>().iter();
+                numbers.map(|number| number.and_then(verdict_of_number)).collect()
+            }
+        };
+        Ok(Self { values, source: column.clone() })
+    }
+
+    #[inline]
+    pub(super) fn get(&self, row: usize) -> Lookup<bool> {
+        if self.values.is_valid(row) {
+            Lookup::Value(self.values.value(row))
+        } else {
+            self.nothing(row)
+        }
+    }
+}
+
+/// Whether columns of this type can be brought into any of the shapes.
+pub(super) fn is_scalar(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, values) => is_scalar(values),
+        other => !other.is_nested() && !matches!(other, DataType::Interval(_)),
+    }
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, values) => is_text(values),
+        other => matches!(other, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View),
+    }
+}
+
+/// Null, not a number (what pandas writes for nothing, also as text), or a text of blanks.
+fn is_blank(column: &ArrayRef, row: usize) -> bool {
+    if column.is_null(row) {
+        return true;
+    }
+    match column.data_type() {
+        DataType::Null => true,
+        DataType::Float64 => column.as_primitive::<Float64Type>().value(row).is_nan(),
+        DataType::Float32 => column.as_primitive::<Float32Type>().value(row).is_nan(),
+        _ => {
+            let shown = show(column, row);
+            let text = shown.trim();
+            text.is_empty() || text.eq_ignore_ascii_case("nan")
+        }
+    }
+}
+
+/// A cell as text for a message.
+pub(super) fn show(column: &ArrayRef, row: usize) -> String {
+    const LONGEST: usize = 80;
+    let text = cast(&column.slice(row, 1), &DataType::Utf8)
+        .ok()
+        .and_then(|cell| cell.as_string::<i32>().iter().next().flatten().map(str::to_owned))
+        .unwrap_or_default();
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// Whole floats are ids that passed through a tool without integers-with-nulls.
+fn float_ids(values: &Float64Array) -> StringArray {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let mut texts = StringBuilder::with_capacity(values.len(), values.len() * 8);
+    for value in values {
+        match value {
+            Some(value) if value.fract() == 0.0 && value.abs() <= EXACT => {
+                texts.append_value((value as i64).to_string());
+            }
+            Some(value) if !value.is_nan() => texts.append_value(value.to_string()),
+            _ => texts.append_null(),
+        }
+    }
+    texts.finish()
+}
+
+/// Sixteen bytes as the usual text of a UUID; other binaries are null.
+pub(super) fn uuids(column: &ArrayRef) -> StringArray {
+    let values = column.as_fixed_size_binary().iter();
+    let text = |bytes: &[u8]| uuid::Uuid::from_slice(bytes).ok().map(|uuid| uuid.to_string());
+    values.map(|bytes| bytes.and_then(text)).collect()
+}
+
+fn millis(column: &ArrayRef) -> Result<Int64Array, Error> {
+    Ok(match column.data_type() {
+        DataType::Timestamp(unit, _) => timestamps(column, *unit),
+        DataType::Date32 => {
+            column.as_primitive::<Date32Type>().unary(|days| i64::from(days).saturating_mul(DAY_MS))
+        }
+        DataType::Date64 => column.as_primitive::<Date64Type>().unary(|millis| millis),
+        DataType::Float32 | DataType::Float64 => {
+            let numbers = cast(column, &DataType::Float64)?;
+            let whole = |number: f64| (number.fract() == 0.0).then_some(number as i64);
+            let numbers = numbers.as_primitive::<Float64Type>().iter();
+            numbers.map(|number| number.and_then(whole)).collect()
+        }
+        data_type if is_text(data_type) => {
+            let texts = cast(column, &DataType::Utf8)?;
+            texts.as_string::<i32>().iter().map(|text| text.and_then(parse_time)).collect()
+        }
+        _ => cast(column, &DataType::Int64)?.as_primitive::<Int64Type>().clone(),
+    })
+}
+
+/// Milliseconds of a timestamp column. Arrow keeps UTC whatever the zone; without one it is UTC
+/// too.
+fn timestamps(column: &ArrayRef, unit: TimeUnit) -> Int64Array {
+    match unit {
+        TimeUnit::Second => column
+            .as_primitive::<TimestampSecondType>()
+            .unary(|seconds| seconds.saturating_mul(1_000)),
+        TimeUnit::Millisecond => {
+            column.as_primitive::<TimestampMillisecondType>().unary(|millis| millis)
+        }
+        TimeUnit::Microsecond => column
+            .as_primitive::<TimestampMicrosecondType>()
+            .unary(|micros| micros.div_euclid(1_000)),
+        TimeUnit::Nanosecond => column
+            .as_primitive::<TimestampNanosecondType>()
+            .unary(|nanos| nanos.div_euclid(1_000_000)),
+    }
+}
+
+/// A number as text; `nan` is what tools without nulls write for none.
+fn number(text: &str) -> Option<f64> {
+    text.trim().parse().ok().filter(|number: &f64| !number.is_nan())
+}
+
+/// A verdict as people and tools write it: a word, or a number in any spelling.
+fn verdict(text: &str) -> Option<bool> {
+    const TRUE: [&str; 3] = ["true", "yes", "y"];
+    const FALSE: [&str; 3] = ["false", "no", "n"];
+    let text = text.trim();
+    let any = |words: [&str; 3]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
+    if any(TRUE) {
+        Some(true)
+    } else if any(FALSE) {
+        Some(false)
+    } else {
+        text.parse().ok().and_then(verdict_of_number)
+    }
+}
+
+/// 1 is fraud and 0 is none. Another number is a count, a share or a code, and no verdict.
+fn verdict_of_number(number: f64) -> Option<bool> {
+    if number == 1.0 { Some(true) } else { (number == 0.0).then_some(false) }
+}

@@ -1,0 +1,98 @@
+//! Committing offsets: now and then, with a transaction, and for the last time.
+
+use super::brokers::Brokers;
+use super::driver::{Worker, acknowledged};
+use super::score::Score;
+use super::{Error, Event};
+use crate::base::clock::{Stopwatch, pause};
+
+/// How often the last commit is tried, and how long apart.
+const LAST_COMMITS: u32 = 3;
+const LAST_COMMIT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
+impl<S: Score, B: Brokers> Worker<'_, S, B> {
+    pub(super) fn commit(&mut self, observe: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
+        self.since_commit = Stopwatch::start();
+        self.committed_at = self.step.counts.received;
+        if self.outbox.is_transactional() {
+            self.commit_transaction(observe)?;
+            return Ok(());
+        }
+        self.take_commits(observe);
+        let offsets = self.outbox.tasks.due();
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        if let Err(error) = self.brokers.commit(&offsets) {
+            // The group may be between two generations: what is not confirmed is due again.
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "offsets cannot be committed now");
+            observe(Event::Committed(false));
+        }
+        Ok(())
+    }
+
+    /// Learns which commits have arrived. Those that nobody confirms stay due.
+    fn take_commits(&mut self, observe: &mut dyn FnMut(Event<'_>)) {
+        let commits = self.brokers.commits();
+        (0..commits.failed).for_each(|_| observe(Event::Committed(false)));
+        (0..commits.succeeded).for_each(|_| observe(Event::Committed(true)));
+        self.outbox.tasks.commit(&commits.confirmed);
+    }
+
+    fn commit_transaction(&mut self, observe: &mut dyn FnMut(Event<'_>)) -> Result<bool, Error> {
+        let now = self.clock;
+        let counts = &mut self.step.counts;
+        let had_work = self.outbox.in_flight() > 0 || !self.outbox.tasks.due().is_empty();
+        let is_committed = self.outbox.commit_transaction(&mut |flight| {
+            acknowledged(counts, flight.timestamp_ms, now(), observe);
+        })?;
+        if had_work {
+            observe(Event::Committed(is_committed));
+            observe(Event::Counted(&self.step.counts, self.step.scorer.met()));
+        }
+        Ok(is_committed)
+    }
+
+    /// Commits all that can be and waits for the answer; whether it is committed. A failure costs
+    /// repeated records, no lost ones, and is no reason to stop less orderly.
+    pub(super) fn commit_last(
+        &mut self,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) -> Result<bool, Error> {
+        let waited = Stopwatch::start();
+        for attempt in 1..=LAST_COMMITS {
+            observe(Event::Beat);
+            let is_committed = if self.outbox.is_transactional() {
+                self.commit_transaction(observe)?
+            } else {
+                self.commit_now()
+            };
+            if is_committed {
+                return Ok(true);
+            }
+            if attempt == LAST_COMMITS || waited.elapsed() > self.settings.patience {
+                break;
+            }
+            pause(LAST_COMMIT_PAUSE);
+        }
+        tracing::warn!("offsets were not committed, records will be read again");
+        observe(Event::Committed(false));
+        Ok(false)
+    }
+
+    fn commit_now(&mut self) -> bool {
+        let offsets = self.outbox.tasks.all();
+        match self.brokers.commit_now(&offsets) {
+            Ok(()) => {
+                self.outbox.tasks.commit(&offsets);
+                true
+            }
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::debug!(error, "a last commit failed");
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Partitions that leave: saved if that is quick, handed over if not.
+//!
+//! From the moment a partition is drained until its next owner knows its customers nobody scores
+//! it. Storing ten thousands of changed customers takes seconds, because each has a row to be found
+//! and replaced, and reading the topic again for them takes as long. Handing them over as rows that
+//! nobody looks up takes a fraction of that, and so does having them again. A process that ends
+//! does not know whether anybody goes on with its partitions: it hands over, leaves the group, and
+//! saves until somebody else claims them.
+
+use std::time::Duration;
+
+use super::part::Part;
+use super::{Custody, WAIT};
+use crate::base::clock::Stopwatch;
+use crate::edges::database::Holder;
+use crate::stream::snapshots::{Answer, Order};
+use crate::stream::worker::Event;
+use crate::stream::worker::score::Score;
+use crate::stream::worker::tasks::Tasks;
+
+/// How long a partition that leaves waits for a database that is away.
+const AWAY_PATIENCE: Duration = Duration::from_millis(500);
+
+/// What can be saved in this time when a partition leaves is; more is handed over.
+const SAVE_TIME: Duration = Duration::from_millis(250);
+
+impl Custody {
+    /// Saves or hands over all that is not saved of these partitions, and lets them go; what is not
+    /// done within `limit`, whoever has them next reads from the topic. All that was judged is
+    /// committed. With `keeps`, those that are handed over are kept for [`Self::save_rest`].
+    pub(in crate::stream::worker) fn let_go<S: Score>(
+        &mut self,
+        partitions: &[i32],
+        scorer: &mut S,
+        tasks: &Tasks,
+        (limit, keeps): (Duration, bool),
+        observe: &mut dyn FnMut(Event<'_>),
+    ) {
+        let waited = Stopwatch::start();
+        while let Some(answer) = self.keeper.answer() {
+            self.take(answer, scorer, observe);
+        }
+        let quick = self.pace.map_or(0.0, |pace| pace * SAVE_TIME.as_secs_f64());
+        let most = (quick as usize).max(self.portions.few_customers);
+        self.hand_over_what_takes_long(partitions, scorer, tasks, most);
+        let left = self.save(partitions, scorer, tasks, &|| waited.elapsed() > limit, observe);
+        if !left.is_empty() {
+            tracing::warn!(partitions = ?left, "partitions go before all of them is saved");
+            self.lose(&left);
+        }
+        let is_one = |part: &Part| partitions.contains(&part.partition) && part.holder.is_some();
+        let held: Vec<Holder> =
+            self.parts.iter().filter(|part| is_one(part)).filter_map(|part| part.holder).collect();
+        let is_kept = |part: &Part| keeps && part.is_handed_over && part.holder.is_some();
+        self.parts.retain(|part| !partitions.contains(&part.partition) || is_kept(part));
+        self.share.set(self.parts.len());
+        self.release(held, limit.saturating_sub(waited.elapsed()), scorer, observe);
+    }
+
+    /// Saves what was handed over of partitions that have left with this process, for as long as
+    /// nobody else has claimed them: whoever ends last leaves everything stored.
+    pub(in crate::stream::worker) fn save_rest<S: Score>(
+        &mut self,
+        scorer: &mut S,
+        tasks: &Tasks,
+        limit: Duration,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) {
+        let waited = Stopwatch::start();
+        self.parts.iter_mut().for_each(|part| part.leave(scorer));
+        let partitions: Vec<i32> = self.parts.iter().map(|part| part.partition).collect();
+        let left = self.save(&partitions, scorer, tasks, &|| waited.elapsed() > limit, observe);
+        if !left.is_empty() {
+            tracing::info!(partitions = ?left, "what was handed over is left to the next owner");
+        }
+    }
+
+    /// Goes on with saving and handing over until all of it is done, until it `is_late`, or while
+    /// the database is away. Which partitions are not done.
+    pub(super) fn save<S: Score>(
+        &mut self,
+        partitions: &[i32],
+        scorer: &mut S,
+        tasks: &Tasks,
+        is_late: &dyn Fn() -> bool,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) -> Vec<i32> {
+        let waited = Stopwatch::start();
+        let is_one = |part: &Part| partitions.contains(&part.partition) && part.holder.is_some();
+        loop {
+            observe(Event::Beat);
+            let keeper = &self.keeper;
+            // The smallest first, one after the other as far as they can go on: those that are done
+            // by the limit are done completely.
+            let mut parts: Vec<_> = self.parts.iter_mut().filter(|part| is_one(part)).collect();
+            parts.sort_by_key(|part| part.unsaved(scorer));
+            let mut may_encode = true;
+            for part in parts {
+                if part.is_idle() && scorer.changed(part.partition) > 0 {
+                    part.begin(scorer, tasks);
+                }
+                may_encode &= !part.go_on(keeper, scorer, tasks, may_encode);
+            }
+            let is_open = |part: &Part| {
+                !part.is_idle() || part.may_save() && scorer.changed(part.partition) > 0
+            };
+            let open = self.parts.iter().filter(|part| is_one(part) && is_open(part));
+            let open: Vec<i32> = open.map(|part| part.partition).collect();
+            let is_away = self.keeper.is_away() && waited.elapsed() > AWAY_PATIENCE;
+            if open.is_empty() || is_away || is_late() {
+                return open;
+            }
+            if let Some(answer) = self.keeper.wait(WAIT) {
+                self.take(answer, scorer, observe);
+            }
+        }
+    }
+
+    /// Tells the database that these claims are let go.
+    fn release<S: Score>(
+        &mut self,
+        mut left: Vec<Holder>,
+        limit: Duration,
+        scorer: &mut S,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) {
+        let waited = Stopwatch::start();
+        let mut to_give = left.clone();
+        while !left.is_empty() && waited.elapsed() < limit {
+            // There is room for few at a time, and for few answers.
+            while let Some(&holder) = to_give.last()
+                && self.keeper.order(Order::Release(holder)).is_ok()
+            {
+                to_give.pop();
+            }
+            match self.keeper.wait(WAIT) {
+                Some(Answer::Released(holder)) => left.retain(|other| *other != holder),
+                Some(answer) => {
+                    if let Answer::Fenced(holder) = answer {
+                        left.retain(|other| *other != holder);
+                    }
+                    self.take(answer, scorer, observe);
+                }
+                None if self.keeper.is_away() && waited.elapsed() > AWAY_PATIENCE => break,
+                None => observe(Event::Beat),
+            }
+        }
+        if !left.is_empty() {
+            tracing::warn!(
+                partitions = left.len(),
+                "the database was not told in time that partitions are let go"
+            );
+        }
+    }
+
+    /// Begins to hand over the largest of these partitions, as far as saving all would be more than
+    /// `most` customers, and gives up those of which that cannot be done.
+    pub(super) fn hand_over_what_takes_long<S: Score>(
+        &mut self,
+        partitions: &[i32],
+        scorer: &mut S,
+        tasks: &Tasks,
+        most: usize,
+    ) {
+        let parts = self.parts.iter().filter(|part| partitions.contains(&part.partition));
+        let mut sizes: Vec<_> = parts.map(|part| (part.unsaved(scorer), part.partition)).collect();
+        sizes.sort_unstable();
+        let mut sum = 0;
+        let is_too_much = |&(size, _): &(usize, i32)| {
+            sum += size;
+            sum > most
+        };
+        let kept = sizes.iter().position(is_too_much).unwrap_or(sizes.len());
+        let mut lost = Vec::new();
+        for &(customers, partition) in &sizes[kept..] {
+            let Some(part) = self.part(partition) else { continue };
+            if part.hand_over(scorer, tasks) {
+                tracing::info!(partition, customers, "handing over instead of saving");
+            } else {
+                lost.push(partition);
+            }
+        }
+        if !lost.is_empty() {
+            tracing::warn!(
+                partitions = ?lost,
+                "partitions go unsaved; what has changed is read from the topic"
+            );
+            self.lose(&lost);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Learning who is stored, and reading them ahead.
+//!
+//! After a restart nobody is in memory and everybody may be stored. Asking for each customer when a
+//! payment comes costs many small queries, and a database that goes away leaves those customers'
+//! records waiting. So a partition's customers are read in pages from the moment it comes, one
+//! partition after the other, beside the stream, which asks for those that it cannot wait for.
+//! Pages bring states for as long as memory has room, in the order that is quickest. When it has
+//! none, ids alone are read, from the beginning: the rest is asked for on return.
+//!
+//! Where a row cannot be read, all are read, to know every such row before the log is read again.
+
+use super::Custody;
+use crate::stream::snapshots::{Order, Page, Place};
+use crate::stream::worker::score::Score;
+use crate::stream::worker::tasks::Tasks;
+
+/// The share of the memory that may be filled by reading ahead: a save takes what has changed
+/// since, and what is evicted costs a query to have again.
+const AHEAD_SHARE: (usize, usize) = (3, 4);
+
+/// Reading ahead, as far as it has come.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    /// A page is ordered and has not been answered.
+    is_awaited: bool,
+    /// Customers evicted when the scan was ordered that pages are from.
+    evicted: u64,
+    /// Memory had room when the page was ordered.
+    has_room: bool,
+}
+
+impl Custody {
+    /// Takes in what has been read and orders the next page, if there is one.
+    pub(super) fn read_ahead<S: Score>(&mut self, scorer: &mut S, tasks: &Tasks) {
+        while let Some(answer) = self.reader.answer() {
+            self.take_in(answer, scorer, tasks);
+        }
+        if self.listing.is_awaited {
+            return;
+        }
+        let next = self.parts.iter().find_map(|part| Some((part, part.unlisted.clone()?)));
+        let Some((part, next)) = next else { return };
+        let (share, whole) = AHEAD_SHARE;
+        let bytes = scorer.state_bytes() + self.shelf_bytes();
+        let has_room = bytes < self.share.bytes() / whole * share;
+        let from = match next {
+            Place::Scan | Place::ScanOn if !has_room && part.refused.is_empty() => {
+                Place::Ids(String::new())
+            }
+            next => next,
+        };
+        let is_new = from == Place::Scan;
+        let order = Order::Page { partition: part.partition, adoption: part.adoption, from };
+        if self.reader.order(order).is_ok() {
+            (self.listing.is_awaited, self.listing.has_room) = (true, has_room);
+            if is_new {
+                self.listing.evicted = scorer.met().evicted;
+            }
+        }
+    }
+
+    /// Whether there is a partition of which it is not known who is stored.
+    pub(in crate::stream::worker) fn is_listing(&self) -> bool {
+        self.parts.iter().any(|part| part.unlisted.is_some())
+    }
+
+    /// Takes in a page, of the partition that the worker had when it was ordered.
+    pub(super) fn take_page<S: Score>(&mut self, adoption: u64, page: Page, scorer: &mut S) {
+        let Page { customers, refused, ids, next, has_failed } = page;
+        self.listing.is_awaited = false;
+        // Who was saved and evicted since the scan began stands in it as before.
+        let is_welcome = self.listing.has_room && self.listing.evicted == scorer.met().evicted;
+        let Some(part) = self.adopted(adoption) else { return };
+        let partition = part.partition;
+        part.cannot_scan |= has_failed;
+        part.has_skipped |= !ids.is_empty();
+        if !part.is_listed {
+            match &next {
+                Some(Place::Ids(after)) => scorer.list(partition, Some(after)),
+                // The order is none that ids have.
+                Some(Place::Scan | Place::ScanOn) => {}
+                None => scorer.list(partition, None),
+            }
+            ids.iter().for_each(|id| scorer.expect(partition, id));
+            for row in customers {
+                scorer.expect(partition, &row.customer_id);
+                if is_welcome && scorer.is_missing(partition, &row.customer_id) {
+                    part.shelf.put(row);
+                }
+            }
+            if next.is_none() {
+                tracing::info!(partition, "all stored customers are known");
+            }
+        }
+        let before = part.refused.len();
+        part.is_listed |= next.is_none();
+        part.unlisted = next;
+        part.admit(refused, scorer);
+        // They are missing until the log is read again.
+        part.refused[before..].iter().for_each(|id| scorer.expect(partition, id));
+        part.look_for_more();
+    }
+
+    /// Memory of those who were read ahead and have not returned, in bytes, about.
+    pub(in crate::stream::worker) fn shelf_bytes(&self) -> usize {
+        self.parts.iter().map(|part| part.shelf.bytes()).sum()
+    }
+
+    /// Frees so many bytes of it, if it has them; how many.
+    pub(in crate::stream::worker) fn clear_shelves(&mut self, bytes: usize) -> usize {
+        let mut freed = 0;
+        for part in &mut self.parts {
+            if freed < bytes {
+                freed += part.shelf.drop_some(bytes - freed);
+            }
+        }
+        freed
+    }
+}

@@ -1,0 +1,411 @@
+//! A worker and the snapshots of its partitions: claimed when they come, saved as they change, let
+//! go when they leave.
+//!
+//! The worker does not wait for the database while it scores. It waits when a partition comes (how
+//! far it is saved decides where reading begins), when a customer returns who is stored and not in
+//! memory ([`returning`]; those that fit are read ahead, [`listing`]), and when a partition leaves;
+//! each for a limited time. A database that
+//! does not answer when a partition comes is done without: the log is read from further back, and
+//! when the database is there at last, what it has is taken up ([`Why::Late`]). Until then nothing
+//! of the partition is saved, because the log knows less than the store: it goes back a month.
+
+mod leaving;
+mod listing;
+mod part;
+mod returning;
+mod shelf;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::budget::Share;
+use super::score::Score;
+use super::tasks::Tasks;
+use super::{Event, Snapshots};
+use crate::base::clock::Stopwatch;
+use crate::base::limits::CLAIM_TIME;
+use crate::edges::database::{Claim, Holder};
+use crate::edges::kafka::Beginning;
+use crate::stream::snapshots::{Answer, Keeper, Order, Policy, Portions};
+pub(super) use part::ReadFrom;
+use part::{Base, Part};
+
+/// One wait for an answer.
+const WAIT: Duration = Duration::from_millis(5);
+
+/// Time between two looks at who has claimed the partitions.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Time between two tries to read a partition again.
+const PUT_OFF: Duration = Duration::from_secs(10);
+
+/// Customers from which a batch tells how quick saving is, and the weight of the newest one.
+const TIMED_BATCH: usize = 64;
+const PACE_WEIGHT: f64 = 0.1;
+
+/// Why a partition that the worker has is to be read again from further back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Its snapshot is to be taken up: it began without, or somebody else had claimed it.
+    Late,
+    /// Rows of its snapshot cannot be read: their customers are remembered from the log.
+    Refused,
+}
+
+/// A worker's snapshots.
+pub(super) struct Custody {
+    /// Claims and saves.
+    keeper: Keeper,
+    /// Reads customers, while saves may wait.
+    reader: Keeper,
+    owner: String,
+    policy: Policy,
+    portions: Portions,
+    parts: Vec<Part>,
+    /// The part that encodes first in the next turn.
+    first: usize,
+    since_save: Stopwatch,
+    since_look: Stopwatch,
+    /// Somebody else seems to have a partition: that is asked without waiting for its time.
+    is_look_due: bool,
+    /// Customers that the database has stored in a second, on average of late.
+    pace: Option<f64>,
+    /// The newest claims have been asked for and not been told.
+    is_looking: bool,
+    /// Memory is full of what is not stored: saves begin without waiting for their time.
+    pub(super) is_pressed: bool,
+    adoptions: u64,
+    /// Orders for customers that have not been answered.
+    awaited_loads: usize,
+    /// Customers evicted when they were ordered.
+    asked_after: u64,
+    /// Customers that were asked for and found, and are not counted yet.
+    found: u64,
+    listing: listing::Listing,
+    /// See [`Self::has_news`].
+    has_news: bool,
+    since_news: Stopwatch,
+    /// Memory for customers.
+    pub(super) share: Share,
+}
+
+impl Custody {
+    /// Starts the threads that have the database.
+    pub(super) fn start(settings: &Snapshots) -> std::io::Result<Self> {
+        let start = |name| {
+            let (open, complain) = (settings.open.clone(), settings.complain.clone());
+            let (open, complain) =
+                (Box::new(move || open()), Box::new(move |said: Option<&_>| complain(said)));
+            match &settings.in_turns {
+                None => Keeper::start(name, open, complain),
+                Some(gate) => Ok(Keeper::in_turns(open, complain, Arc::clone(gate))),
+            }
+        };
+        Ok(Self {
+            keeper: start("snapshots")?,
+            reader: start("customers")?,
+            owner: settings.owner.clone(),
+            policy: settings.policy.clone(),
+            portions: settings.portions,
+            parts: Vec::new(),
+            first: 0,
+            since_save: Stopwatch::start(),
+            since_look: Stopwatch::start(),
+            is_look_due: false,
+            pace: None,
+            is_looking: false,
+            is_pressed: false,
+            adoptions: 0,
+            awaited_loads: 0,
+            asked_after: 0,
+            found: 0,
+            listing: listing::Listing::default(),
+            has_news: false,
+            since_news: Stopwatch::start(),
+            share: Share::new(&settings.budget),
+        })
+    }
+
+    /// Claims a partition that comes, one of several; `waited` is since the database has answered
+    /// one of them, or since the first. Where to read from: if its snapshot is of use, its saved
+    /// offset, with the customers that `scorer` then knows to be stored.
+    pub(super) fn adopt<S: Score>(
+        &mut self,
+        begins: &Beginning,
+        waited: &mut Stopwatch,
+        scorer: &mut S,
+    ) -> ReadFrom {
+        let partition = begins.partition;
+        self.lose(&[partition]);
+        self.adoptions += 1;
+        self.parts.push(Part::new(partition, self.adoptions, self.portions));
+        self.share.set(self.parts.len());
+        let Some(claim) = self.claim(partition, waited, scorer) else {
+            tracing::warn!(
+                partition,
+                "the snapshot database does not answer, the partition is restored from its topic"
+            );
+            return ReadFrom::Memory;
+        };
+        if let Some(previous) = &claim.previous {
+            tracing::info!(partition, previous, "taken over from an owner that did not let go");
+        }
+        *waited = Stopwatch::start();
+        self.take_up(begins, scorer).unwrap_or(ReadFrom::Memory)
+    }
+
+    /// When the partition was saved last by an owner before, as its claim said.
+    pub(super) fn saved_at(&self, partition: i32) -> Option<i64> {
+        self.parts.iter().find(|part| part.partition == partition)?.saved_at_ms
+    }
+
+    /// A partition that is to be read again from further back, and why.
+    pub(super) fn to_reseat(&self) -> Option<(i32, Why)> {
+        let why = |part: &Part| {
+            if part.since_put_off.as_ref().is_some_and(|since| since.elapsed() < PUT_OFF) {
+                None
+            } else if matches!(part.base, Base::Late(_)) {
+                Some((part.partition, Why::Late))
+            } else {
+                part.is_to_rebuild().then_some((part.partition, Why::Refused))
+            }
+        };
+        self.parts.iter().find_map(why)
+    }
+
+    /// It cannot be now.
+    pub(super) fn put_off(&mut self, partition: i32) {
+        if let Some(part) = self.part(partition) {
+            part.since_put_off = Some(Stopwatch::start());
+        }
+    }
+
+    /// See [`Part::take_up`].
+    pub(super) fn take_up<S: Score>(
+        &mut self,
+        begins: &Beginning,
+        scorer: &mut S,
+    ) -> Option<ReadFrom> {
+        self.adoptions += 1;
+        let adoption = self.adoptions;
+        self.part(begins.partition)?.take_up(begins, adoption, scorer)
+    }
+
+    /// Records of a partition that left the topic before they were saved; told once.
+    pub(super) fn lost_records(&mut self, partition: i32) -> Option<i64> {
+        self.part(partition)?.lost.take()
+    }
+
+    /// From now on the customers of rows that cannot be read are remembered from the log.
+    pub(super) fn rebuild<S: Score>(&mut self, begins: &Beginning, scorer: &mut S) {
+        if let Some(part) = self.part(begins.partition) {
+            part.rebuild(begins.from, scorer);
+        }
+    }
+
+    /// Asks now and then whether the partitions are still this worker's: who erases a customer
+    /// claims them, and what is in memory is then to be read anew. Saves would tell as well, but
+    /// may be long in coming.
+    fn look(&mut self) {
+        let has_claims = self.parts.iter().any(|part| part.holder.is_some());
+        let is_due = self.is_look_due || self.since_look.elapsed() > LOOK_INTERVAL;
+        if has_claims && !self.is_looking && is_due {
+            (self.since_look, self.is_look_due) = (Stopwatch::start(), false);
+            self.is_looking = self.keeper.order(Order::Look).is_ok();
+        }
+    }
+
+    /// Whether customers that are missing will not come for a while.
+    pub(super) fn is_reader_away(&self) -> bool {
+        self.reader.is_away()
+    }
+
+    /// Goes on saving, and begins to when it is time.
+    pub(super) fn turn<S: Score>(
+        &mut self,
+        scorer: &mut S,
+        tasks: &Tasks,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) {
+        while let Some(answer) = self.keeper.answer() {
+            self.take(answer, scorer, observe);
+        }
+        self.read_ahead(scorer, tasks);
+        self.look();
+        let (keeper, owner) = (&self.keeper, &self.owner);
+        self.parts.iter_mut().for_each(|part| part.ask(keeper, owner));
+        if self.is_save_due(scorer) {
+            (self.since_save, self.is_pressed) = (Stopwatch::start(), false);
+            self.parts.iter_mut().for_each(|part| part.begin(scorer, tasks));
+        }
+        // One part encodes a turn: how long a turn takes is no matter of how many there are. It
+        // goes on until it is done, so that some are saved completely as early as can be.
+        let mut may_encode = true;
+        let count = self.parts.len();
+        for place in 0..count {
+            let at = (self.first + place) % count;
+            if self.parts[at].go_on(&self.keeper, scorer, tasks, may_encode) {
+                may_encode = false;
+                self.first = at;
+            }
+        }
+    }
+
+    /// Whether a save is under way that has something to do.
+    pub(super) fn is_saving(&self) -> bool {
+        self.parts.iter().any(Part::is_saving) && !self.keeper.is_away()
+    }
+
+    /// Whether anything is under way that goes on from turn to turn: an idle worker then turns
+    /// faster.
+    pub(super) fn is_busy(&self) -> bool {
+        self.is_saving() || self.is_listing() && !self.reader.is_away()
+    }
+
+    fn is_save_due<S: Score>(&self, scorer: &S) -> bool {
+        if !self.parts.iter().any(Part::is_idle) {
+            return false;
+        }
+        let changed: usize = self.parts.iter().map(|part| scorer.changed(part.partition)).sum();
+        self.is_pressed && changed > 0 || self.policy.is_due(self.since_save.elapsed(), changed)
+    }
+
+    /// These partitions are gone: nothing is saved of them any more.
+    pub(super) fn lose(&mut self, partitions: &[i32]) {
+        self.parts.retain(|part| !partitions.contains(&part.partition));
+        self.share.set(self.parts.len());
+    }
+
+    fn part(&mut self, partition: i32) -> Option<&mut Part> {
+        self.parts.iter_mut().find(|part| part.partition == partition)
+    }
+
+    /// The part of a claim that counts still.
+    fn held(&mut self, holder: Holder) -> Option<&mut Part> {
+        self.part(holder.partition).filter(|part| part.holder == Some(holder))
+    }
+
+    fn claim<S: Score>(
+        &mut self,
+        partition: i32,
+        waited: &Stopwatch,
+        scorer: &mut S,
+    ) -> Option<Claim> {
+        loop {
+            let (keeper, owner) = (&self.keeper, &self.owner);
+            let part = self.parts.iter_mut().find(|part| part.partition == partition)?;
+            part.ask(keeper, owner);
+            // Who has not answered the claim before this one will not answer this one sooner.
+            let is_hopeless = keeper.is_away() || waited.elapsed() > CLAIM_TIME;
+            let answer = if is_hopeless { keeper.answer() } else { keeper.wait(WAIT) };
+            let Some(answer) = answer else {
+                if is_hopeless {
+                    return None;
+                }
+                continue;
+            };
+            let claim = match &answer {
+                Answer::Claimed(claim, _) if claim.holder.partition == partition => {
+                    Some(claim.clone())
+                }
+                _ => None,
+            };
+            self.take(answer, scorer, &mut |_| ());
+            if claim.is_some() {
+                return claim;
+            }
+        }
+    }
+
+    /// A batch of a save is stored.
+    fn count(&mut self, holder: Holder, customers: usize, duration: Duration) {
+        if customers >= TIMED_BATCH {
+            let pace = customers as f64 / duration.as_secs_f64().max(1e-6);
+            let before = self.pace.unwrap_or(pace);
+            self.pace = Some(before + PACE_WEIGHT * (pace - before));
+        }
+        if let Some(part) = self.held(holder) {
+            part.stored += customers;
+        }
+    }
+
+    /// The database failed during a save, or while a partition was handed over that relies on one,
+    /// and may have forgotten some of it.
+    fn torn<S: Score>(&mut self, holder: Holder, is_handover: bool, scorer: &mut S) {
+        let partition = holder.partition;
+        let Some(part) = self.held(holder) else { return };
+        if part.is_handed_over && !is_handover {
+            // A save that was dropped for handing over. If that relies on it, it fails as well.
+            return;
+        }
+        if part.is_handed_over {
+            // Who counted as stored already is not put back: nothing can be promised any more.
+            tracing::warn!(partition, "the database failed while the partition was handed over");
+            return self.lose(&[partition]);
+        }
+        tracing::warn!(partition, "the database failed during a save, all of it is saved again");
+        part.drop_save(scorer);
+    }
+
+    fn take<S: Score>(
+        &mut self,
+        answer: Answer,
+        scorer: &mut S,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) {
+        if let Answer::Saved { holder, customers, duration, .. } = answer {
+            self.count(holder, customers, duration);
+        }
+        match answer {
+            Answer::Claimed(claim, handed_over) => {
+                let holder = claim.holder;
+                match self.part(holder.partition) {
+                    Some(part) => part.hold(claim, handed_over, scorer),
+                    // It has gone before the answer came.
+                    None => drop(self.keeper.order(Order::Release(holder))),
+                }
+            }
+            Answer::Saved { holder, saved_offset: Some(_), .. } => {
+                // A save that was dropped for handing over has ended all the same.
+                if let Some(part) = self.held(holder).filter(|part| !part.is_handed_over) {
+                    part.saved();
+                    scorer.settle(part.partition, true);
+                    let duration = part.since_begin.elapsed();
+                    observe(Event::Saved { partition: part.partition, duration });
+                }
+            }
+            Answer::HandedOver { holder, is_last: true } => {
+                if let Some(part) = self.held(holder) {
+                    part.is_awaited = false;
+                }
+            }
+            Answer::Fenced(holder) => {
+                if let Some(part) = self.held(holder) {
+                    part.fenced(scorer);
+                }
+            }
+            Answer::Torn { holder, is_handover } => self.torn(holder, is_handover, scorer),
+            Answer::Claims(claims) => {
+                self.is_looking = false;
+                for part in &mut self.parts {
+                    let is_ours = |holder| claims.contains(&holder);
+                    if part.holder.is_some_and(|holder| !is_ours(holder)) {
+                        part.fenced(scorer);
+                    }
+                }
+            }
+            Answer::HandedOver { .. }
+            | Answer::Marked
+            | Answer::Saved { .. }
+            | Answer::Loaded { .. }
+            | Answer::Page { .. }
+            | Answer::Released(_)
+            | Answer::Discarded(_)
+            | Answer::Forgotten(_)
+            | Answer::Unclaimed => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

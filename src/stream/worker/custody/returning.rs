@@ -1,0 +1,177 @@
+//! Customers who are stored, not in memory, and have paid again.
+//!
+//! Their records wait, and those behind them in their partition, until the database has answered:
+//! scoring them as if they had never paid would be wrong for good, because the next save would put
+//! the short memory over the long one. Everybody who is missing in a batch is asked for at once.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::Custody;
+use super::part::Part;
+use crate::base::clock::Stopwatch;
+use crate::base::limits::MAX_LOADED_CUSTOMERS;
+use crate::core::state::hash::hash64;
+use crate::stream::snapshots::{Answer, Order, Returned};
+use crate::stream::worker::score::Score;
+use crate::stream::worker::tasks::Tasks;
+
+/// Records that wait are looked at again after this time in any case.
+const NEWS_INTERVAL: Duration = Duration::from_millis(100);
+
+impl Custody {
+    /// Takes these customers from those who were read ahead. Asks for the others, unless an earlier
+    /// question is open or they are about to be read ahead as well, and takes in what is answered
+    /// within `limit`. How many the database had since the last time, once everything that was
+    /// asked for has come.
+    pub(in crate::stream::worker) fn fetch<S: Score>(
+        &mut self,
+        missing: &BTreeSet<(i32, String)>,
+        scorer: &mut S,
+        tasks: &Tasks,
+        limit: Duration,
+    ) -> Option<u64> {
+        // Who did not come in time is not waited for again, only looked for: others can go on.
+        let is_new = self.awaited_loads == 0;
+        let (has_some, missing) = self.take_from_shelves(missing, scorer, tasks);
+        if is_new {
+            self.ask_for(&missing, tasks, scorer.met().evicted);
+            if self.awaited_loads == 0 {
+                return has_some.then(|| std::mem::take(&mut self.found));
+            }
+        }
+        let limit = if is_new && !self.reader.is_away() { limit } else { Duration::ZERO };
+        let waited = Stopwatch::start();
+        while self.awaited_loads > 0 {
+            let answer = self.reader.wait(limit.saturating_sub(waited.elapsed()))?;
+            self.take_in(answer, scorer, tasks);
+        }
+        Some(std::mem::take(&mut self.found))
+    }
+
+    /// Takes into memory who was read ahead; whether anybody was, and who was not.
+    fn take_from_shelves<'m, S: Score>(
+        &mut self,
+        missing: &'m BTreeSet<(i32, String)>,
+        scorer: &mut S,
+        tasks: &Tasks,
+    ) -> (bool, Vec<&'m (i32, String)>) {
+        let (mut has_some, mut others) = (false, Vec::new());
+        for missing in missing {
+            let (partition, id) = missing;
+            let row = self.part(*partition).and_then(|part| {
+                let row = part.shelf.take(id)?;
+                (!part.is_behind(row.applied_offset, tasks)).then_some((row, part))
+            });
+            match row {
+                Some((row, part)) => {
+                    part.admit(vec![row.into()], scorer);
+                    has_some = true;
+                }
+                None => others.push(missing),
+            }
+        }
+        self.has_news |= has_some;
+        (has_some, others)
+    }
+
+    pub(super) fn ask_for(&mut self, missing: &[&(i32, String)], tasks: &Tasks, evicted: u64) {
+        for missing in missing.chunk_by(|(one, _), (other, _)| one == other) {
+            let partition = missing[0].0;
+            let Some(part) = self.part(partition) else { continue };
+            if part.is_fenced() || part.brings_soon(missing.len(), tasks) {
+                continue;
+            }
+            // Who cannot be read waits for the log to be read again.
+            let is_open = |id: &&&(i32, String)| !part.refused.contains(&id.1);
+            let ids: Vec<String> =
+                missing.iter().filter(is_open).map(|(_, id)| id.clone()).collect();
+            let adoption = part.adoption;
+            for ids in ids.chunks(MAX_LOADED_CUSTOMERS) {
+                let load = Order::Load { partition, adoption, customer_ids: ids.to_vec() };
+                if self.reader.order(load).is_err() {
+                    return;
+                }
+                (self.awaited_loads, self.asked_after) = (self.awaited_loads + 1, evicted);
+            }
+        }
+    }
+
+    /// Whether records that wait for customers are to be looked at again: the database has answered
+    /// something since this was asked last.
+    pub(in crate::stream::worker) fn has_news(&mut self) -> bool {
+        let has_news = self.has_news || self.since_news.elapsed() > NEWS_INTERVAL;
+        if has_news {
+            (self.has_news, self.since_news) = (false, Stopwatch::start());
+        }
+        has_news
+    }
+
+    pub(super) fn take_in<S: Score>(&mut self, answer: Answer, scorer: &mut S, tasks: &Tasks) {
+        match answer {
+            Answer::Loaded { adoption, customer_ids, customers } => {
+                self.awaited_loads = self.awaited_loads.saturating_sub(1);
+                self.has_news = true;
+                // Who was saved and evicted since comes as before: they are asked for again.
+                if self.asked_after != scorer.met().evicted {
+                    return;
+                }
+                let count = customers.len() as u64;
+                let Some(part) = self.adopted(adoption) else { return };
+                if customers.iter().any(|row| part.is_behind(row.applied_offset, tasks)) {
+                    // Their records wait until the group tells whose the partition is.
+                    (self.is_look_due, self.has_news) = (true, false);
+                    return;
+                }
+                customer_ids.iter().for_each(|id| drop(part.shelf.take(id)));
+                part.admit(customers, scorer);
+                for id in customer_ids.iter().filter(|id| !part.refused.contains(id)) {
+                    scorer.met_in_store(part.partition, id);
+                }
+                self.found += count;
+            }
+            Answer::Page { adoption, page } => {
+                self.has_news = true;
+                self.take_page(adoption, page, scorer);
+            }
+            _ => {}
+        }
+    }
+
+    /// The part that an answer is about, if it is of interest still.
+    pub(super) fn adopted(&mut self, adoption: u64) -> Option<&mut Part> {
+        self.parts.iter_mut().find(|part| part.adoption == adoption)
+    }
+}
+
+impl Part {
+    /// Whether a stored customer knows records that this worker has not come to: whoever stored it
+    /// has the partition now.
+    fn is_behind(&self, applied_offset: i64, tasks: &Tasks) -> bool {
+        self.task(tasks).is_some_and(|task| task.is_behind(applied_offset))
+    }
+
+    /// Takes customers into memory; those that cannot be read are noted.
+    pub(super) fn admit<S: Score>(&mut self, customers: Vec<Returned>, scorer: &mut S) {
+        let mut refused = Vec::new();
+        for Returned { customer_id, applied_offset, state } in customers {
+            match state {
+                Ok(state) => scorer.admit(self.partition, &customer_id, applied_offset, state),
+                Err(error) => refused.push((customer_id, error)),
+            }
+        }
+        // Whoever is in memory has been remembered anew since the row was read.
+        let here = scorer.customers(self.partition);
+        refused.retain(|(id, _)| !here.is_some_and(|here| here.has(id, hash64(id))));
+        let Some((first, error)) = refused.first() else { return };
+        tracing::error!(
+            partition = self.partition,
+            customers = refused.len(),
+            first,
+            error = error as &dyn std::error::Error,
+            "stored customers cannot be read, they are remembered from the topic"
+        );
+        let refused = refused.into_iter().map(|(id, _)| id).collect();
+        self.refuse(refused, scorer.met().evicted);
+    }
+}

@@ -1,0 +1,71 @@
+//! A partition that the worker keeps is read again from further back.
+//!
+//! Two things make that necessary, both rare: the database was silent when the partition came and
+//! has a snapshot of it, or rows of the snapshot cannot be read and their customers have to be
+//! remembered from the log. What was judged stays judged: everything is committed first, and up to
+//! there records are only remembered.
+
+use std::sync::atomic::AtomicBool;
+
+use super::brokers::Brokers;
+use super::custody::{ReadFrom, Why};
+use super::driver::Worker;
+use super::rebalance::tell_cut;
+use super::score::Score;
+use super::step::Arrived as _;
+use super::{Error, Event};
+use crate::edges::kafka::Beginning;
+
+impl<S: Score, B: Brokers> Worker<'_, S, B> {
+    /// Does so for one partition, if there is one. Its records in `held` are dropped, they come
+    /// again.
+    pub(super) fn reseat(
+        &mut self,
+        held: &mut Vec<B::Record<'_>>,
+        stop: &AtomicBool,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Error> {
+        let Some(custody) = &self.custody else { return Ok(()) };
+        let Some((partition, why)) = custody.to_reseat() else { return Ok(()) };
+        // What is judged and not committed would come again, be known already, and give no alert.
+        if !self.drain(self.settings.patience, observe)? || !self.commit_last(observe)? {
+            tracing::warn!(partition, ?why, "the partition cannot be read again now");
+            if let Some(custody) = &mut self.custody {
+                custody.put_off(partition);
+            }
+            return Ok(());
+        }
+        let begins = self.beginnings(&[partition], stop, observe)?;
+        let Some(&(mut begins)) = begins.first() else { return Ok(()) };
+        let Some(custody) = &mut self.custody else { return Ok(()) };
+        let from = match why {
+            Why::Late => custody.take_up(&begins, self.step.scorer),
+            Why::Refused => None,
+        };
+        match from {
+            Some(ReadFrom::Offset(offset)) => begins.from = offset,
+            _ => self.look_back(&mut [&mut begins], stop, observe)?,
+        }
+        tell_cut(&begins);
+        self.tell_saved(partition, observe);
+        if let (Why::Refused, Some(custody)) = (why, &mut self.custody) {
+            custody.rebuild(&begins, self.step.scorer);
+        }
+        self.tell_lost(&Beginning { lost: 0, ..begins }, observe)?;
+        let Beginning { from, judged_until, .. } = begins;
+        tracing::warn!(partition, from, judged_until, ?why, "the partition is read again");
+        self.outbox.close(&[partition])?;
+        held.retain(|record| record.partition() != partition);
+        self.step.forget(&[partition]);
+        let was_waiting = self.pauses.has_waiting();
+        self.pauses.forget(self.brokers, &[partition]);
+        if was_waiting && !self.pauses.has_waiting() {
+            observe(Event::WaitsNoMore);
+        }
+        self.begin(begins);
+        self.brokers.seek(partition, from)?;
+        self.pauses.apply(self.brokers, &self.outbox.tasks.partitions())?;
+        observe(Event::Assigned(&self.outbox.tasks));
+        Ok(())
+    }
+}

@@ -1,0 +1,287 @@
+//! The whole stream in one process: a generator, Kafka, workers, a subscriber.
+//!
+//! Nothing is shortened: transactions are encoded as Avro and produced to a topic, workers are
+//! members of a group, alerts are read back by a subscriber of their topic. Only the cluster is
+//! librdkafka's mock, which silently drops what is read too late. So the generator runs ahead of
+//! the workers by a bounded number of records (`board`), and the summary counts what is missing
+//! instead of assuming that nothing is. Every wait has a deadline: a stuck demo says where it
+//! stands and fails.
+
+mod board;
+mod feed;
+mod memory;
+mod summary;
+mod truth;
+mod watch;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, ScopedJoinHandle};
+use std::time::Duration;
+
+use crate::base::clock::{Stopwatch, now_millis};
+use crate::core::codec::{ALERT_SCHEMA, AlertView, Framing, Rejected, TRANSACTION_SCHEMA};
+use crate::core::engine::EngineError;
+use crate::core::state::MEMORY_MS;
+use crate::edges::kafka::{Assignment, Connection, Error as KafkaError, MockCluster};
+use crate::stream::worker::{self, Counts, Delivery, Event, ModelName, Schemas, Score, Topics};
+use crate::tools::generate::{self, SettingsError};
+
+use board::Board;
+pub use board::Progress;
+pub use memory::{Memory, MemoryError, Past};
+pub use summary::{LatencyMs, Summary};
+use truth::Truth;
+use watch::Watch;
+
+/// The static table's id of `schemas/transaction.avsc`.
+const TRANSACTION_SCHEMA_ID: u32 = 1;
+
+/// The static table's id of `schemas/alert.avsc`.
+const ALERT_SCHEMA_ID: u32 = 2;
+
+/// How much longer a worker that saves its customers may take to end.
+const SAVING_SHARE: u32 = 5;
+
+/// What to demonstrate.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What is generated.
+    pub generate: generate::Settings,
+    /// Transactions a second, more than 0; `None`: as fast as it goes.
+    pub rate: Option<f64>,
+    /// Workers, 1 to `partitions`.
+    pub workers: usize,
+    /// Partitions of the topics, at least 1.
+    pub partitions: usize,
+    /// Most records scored as one batch, at least 1.
+    pub batch_records: usize,
+    /// The model behind the scores, as alerts name it.
+    pub model: ModelName,
+    /// What earlier demos remember and this one goes on from; `None`: nothing, and this one leaves
+    /// nothing behind.
+    pub memory: Option<Memory>,
+    /// How long nothing may move before the demo fails.
+    pub patience: Duration,
+}
+
+impl Settings {
+    /// Two workers on four partitions, as fast as it goes.
+    pub fn new(generate: generate::Settings, model: ModelName) -> Self {
+        Self {
+            generate,
+            rate: None,
+            workers: 2,
+            partitions: 4,
+            batch_records: 512,
+            model,
+            memory: None,
+            patience: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Settings {
+    /// With a patience that a slow rate does not exhaust, and behind what came before.
+    fn settled(&self) -> Self {
+        let gap_seconds = self.rate.map_or(0.0, |rate| (2.0 / rate).clamp(0.0, 1e6));
+        let patience = self.patience + Duration::from_secs_f64(gap_seconds);
+        let memory = self.memory.as_ref();
+        let generate = memory.map_or(self.generate, |memory| memory.goes_on(&self.generate));
+        Self { patience, generate, ..self.clone() }
+    }
+}
+
+/// Why a demo failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is nothing to generate from these settings.
+    #[error("nothing can be generated")]
+    Generate(#[from] SettingsError),
+    /// No engine can be made.
+    #[error("no engine can be made")]
+    Engine(#[from] EngineError),
+    /// Kafka cannot be worked with.
+    #[error("kafka failed")]
+    Kafka(#[from] KafkaError),
+    /// A worker stopped by itself.
+    #[error("a worker failed")]
+    Worker(#[from] worker::Error),
+    /// A published alert cannot be read.
+    #[error("a published alert cannot be read: {0}")]
+    Alert(Rejected),
+    /// Nothing moved for too long.
+    #[error(
+        "nothing has moved for {seconds} s while {stage}: {progress}; is the machine overloaded?"
+    )]
+    Stalled {
+        /// The deadline.
+        seconds: u64,
+        /// What was waited for.
+        stage: &'static str,
+        /// How far it came.
+        progress: Progress,
+    },
+    /// A thread panicked; its message is on stderr.
+    #[error("the {0} panicked, this is a bug")]
+    Panicked(&'static str),
+}
+
+/// Runs a demo to its end, or until `stop` is set: then what was generated is finished, and the
+/// summary is about that. `make` makes an engine for each worker, in the worker's thread. Alerts
+/// come to `on_alert` as a subscriber receives them, each once; `on_progress` is called at least
+/// ten times a second.
+///
+/// # Errors
+/// [`Error`]; all threads have ended by then.
+pub fn run<S: Score>(
+    settings: &Settings,
+    make: &(dyn Fn() -> Result<S, EngineError> + Sync),
+    stop: &AtomicBool,
+    on_alert: &mut dyn FnMut(&AlertView<'_>),
+    on_progress: &mut dyn FnMut(Progress),
+) -> Result<Summary, Error> {
+    settings.generate.check()?;
+    let settings = &settings.settled();
+    let partitions = i32::try_from(settings.partitions).unwrap_or(i32::MAX);
+    let topics = Topics::default();
+    let names = [&topics.transactions, &topics.alerts, &topics.dead_letters];
+    let cluster = MockCluster::start(&names.map(|topic| (topic.as_str(), partitions)))?;
+    let connection = connection(&cluster)?;
+    let worker = worker_settings(settings, &connection, &topics);
+    let board = Board::new(settings.workers);
+    let truth = Truth::default();
+    let mut watch = Watch::join(&connection, &topics.alerts, settings, &board, &truth)?;
+    thread::scope(|scope| {
+        // Whatever happens below, the threads are told to end before the scope waits for them.
+        let _end = board.end_on_drop();
+        let clock = Clock::start();
+        let mut workers: Vec<ScopedJoinHandle<'_, Result<Counts, Error>>> = Vec::new();
+        for index in 0..settings.workers {
+            let (worker, board) = (&worker, &board);
+            workers.push(scope.spawn(move || work(worker, index, make, clock, board)));
+        }
+        let feed = scope.spawn(|| feed::run(settings, &connection, &board, &truth));
+        // Workers end when they are told to, and the generator when it is complete.
+        let finished = || {
+            (feed.is_finished() && !board.is_complete())
+                || workers.iter().any(ScopedJoinHandle::is_finished)
+        };
+        let seconds = watch.run(stop, &finished, on_alert, on_progress);
+        board.end();
+        let fed = feed.join().unwrap_or(Err(Error::Panicked("generator")));
+        let counts = join(workers);
+        // The first cause, not what follows from it.
+        let (seconds, counts, ()) = match (counts, fed, seconds) {
+            (Err(error), _, _) | (_, Err(error), _) | (_, _, Err(error)) => return Err(error),
+            (Ok(counts), Ok(()), Ok(seconds)) => (seconds, counts, ()),
+        };
+        watch.finish(counts.acknowledged_alerts, on_alert)?;
+        Ok(Summary::new(board.generated(), &counts, &watch.tally(), seconds))
+    })
+}
+
+/// The mock answers a fetch without records only when its wait is over, whatever arrives meanwhile.
+/// And where a member is slow to take its first assignment, the mock deals anew, and only after a
+/// second less than a session: so sessions are short.
+fn connection(cluster: &MockCluster) -> Result<Connection, Error> {
+    let properties = [
+        ("fetch.wait.max.ms", "2"),
+        ("message.timeout.ms", "30000"),
+        ("session.timeout.ms", "2000"),
+    ];
+    let properties = properties.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    Ok(Connection::new(cluster.connection().brokers(), properties.into())?)
+}
+
+fn worker_settings(
+    settings: &Settings,
+    connection: &Connection,
+    topics: &Topics,
+) -> worker::Settings {
+    worker::Settings {
+        connection: connection.clone(),
+        group_id: "synfinance".to_owned(),
+        assignment: Assignment::default(),
+        topics: topics.clone(),
+        schemas: Schemas::of(&[
+            (TRANSACTION_SCHEMA_ID, TRANSACTION_SCHEMA),
+            (ALERT_SCHEMA_ID, ALERT_SCHEMA),
+        ]),
+        framing: Framing::Confluent(ALERT_SCHEMA_ID),
+        model: settings.model.clone(),
+        delivery: Delivery::AtLeastOnce,
+        batch_records: settings.batch_records,
+        batch_wait: Duration::from_millis(20),
+        commit_interval: Duration::from_millis(500),
+        snapshots: settings.memory.as_ref().map(|memory| memory.of_worker()),
+        memory: Duration::from_millis(MEMORY_MS.unsigned_abs()),
+        patience: settings.patience,
+        shutdown_deadline: match settings.memory {
+            // A share of it is for saving everybody.
+            Some(_) => settings.patience * SAVING_SHARE,
+            None => settings.patience,
+        },
+    }
+}
+
+fn work<S: Score>(
+    settings: &worker::Settings,
+    index: usize,
+    make: &(dyn Fn() -> Result<S, EngineError> + Sync),
+    clock: Clock,
+    board: &Board,
+) -> Result<Counts, Error> {
+    let mut scorer = make()?;
+    let mut observe = |event: Event<'_>| match event {
+        Event::Assigned(tasks) => board.assigned(index, tasks.len()),
+        Event::Counted(counts, _) => board.counted(index, counts),
+        Event::Leaving => board.leave_together(index),
+        _ => {}
+    };
+    let micros = || clock.micros();
+    let stop = board.stop_workers();
+    let counts = worker::run(settings, &mut scorer, &micros, stop, &mut |_| (), &mut observe)?;
+    Ok(counts)
+}
+
+fn join(workers: Vec<ScopedJoinHandle<'_, Result<Counts, Error>>>) -> Result<Counts, Error> {
+    let mut total = Counts::default();
+    let mut outcome = Ok(());
+    for worker in workers {
+        match worker.join().unwrap_or(Err(Error::Panicked("worker"))) {
+            Ok(counts) => total.add(&counts),
+            Err(error) => outcome = outcome.and(Err(error)),
+        }
+    }
+    outcome.map(|()| total)
+}
+
+/// The system's clock in microseconds, and never backwards.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    start_micros: i64,
+    since: Stopwatch,
+}
+
+impl Clock {
+    /// Starts at the beginning of a millisecond, so that nothing is lost by the clock's resolution.
+    fn start() -> Self {
+        let before = now_millis();
+        let mut now = before;
+        while now == before {
+            std::hint::spin_loop();
+            now = now_millis();
+        }
+        Self { start_micros: now * 1_000, since: Stopwatch::start() }
+    }
+
+    fn micros(&self) -> i64 {
+        let elapsed = i64::try_from(self.since.elapsed().as_micros()).unwrap_or(i64::MAX);
+        self.start_micros.saturating_add(elapsed)
+    }
+}
+
+/// Whether a flag is set.
+fn is_set(flag: &AtomicBool) -> bool {
+    flag.load(Ordering::Acquire)
+}

@@ -1,0 +1,482 @@
+//! One failure after the other.
+//!
+//! Each failure has the same frame: the load begins, the service keeps up with it, the failure
+//! strikes, the load goes on until the service keeps up again, the load rests, and everything that
+//! was produced is committed. Only then comes the next one: so every record belongs to one failure.
+//! That the service keeps up is taken from the group's committed offsets, and only decides how long
+//! the load goes on; what is measured is measured by alerts that came.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::child::Child;
+use super::feed::Feed;
+use super::oracle::Oracle;
+use super::relay::{Door, Relay};
+use super::verdict::{Limits, Report, Row, measure};
+use super::watch::{Ledger, Watch, open};
+use super::{Error, Failure, PARTITIONS, Settings};
+use crate::base::clock::{Stopwatch, millis, now_millis, pause};
+use crate::edges::database::Location;
+use crate::edges::kafka::committed_offsets;
+
+/// Between two looks at everything.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Between two looks at the committed offsets, and how long their answer may take.
+const COMMITTED: Duration = Duration::from_millis(250);
+const ANSWER_TIME: Duration = Duration::from_secs(5);
+
+/// An alert is on time within this.
+const ON_TIME: Duration = Duration::from_secs(1);
+
+/// How far behind the service may be and keep up, beside its commit interval.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// How long the service has to keep up before that is believed.
+const STEADY: Duration = Duration::from_secs(1);
+
+/// How long a delivery too many is waited for when all is in order.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// How many wrong alerts are explained.
+const EXPLAINED: usize = 3;
+
+/// How long the service may take to end.
+const END: Duration = Duration::from_secs(60);
+
+/// A failure that has struck.
+struct Phase {
+    began_ms: i64,
+    /// From when recovery is counted.
+    moments: Vec<i64>,
+    transactions: u64,
+    /// Everything was committed and all alerts came.
+    is_settled: bool,
+}
+
+/// What was acknowledged when, to tell how far behind the committed offsets are.
+#[derive(Default)]
+struct Pulse {
+    acknowledged: VecDeque<(i64, u64)>,
+    steady_since: Option<i64>,
+    looked: Option<Stopwatch>,
+}
+
+/// A drill at work.
+pub(super) struct Course<'a> {
+    settings: &'a Settings,
+    directory: &'a Path,
+    feed: &'a Feed,
+    watch: &'a Watch,
+    oracle: Oracle<'a>,
+    ledger: Ledger,
+    database: Option<Relay>,
+    registry: Option<Relay>,
+    children: Vec<Child>,
+    pulse: Pulse,
+    /// Since when a failure is at work whose alerts the oracle does not know yet.
+    open_since: Option<i64>,
+}
+
+/// Whether to go on: told from outside, and by the threads beside.
+#[derive(Clone, Copy)]
+struct Signals<'a> {
+    stop: &'a AtomicBool,
+    is_broken: &'a dyn Fn() -> bool,
+}
+
+impl<'a> Course<'a> {
+    /// A course whose relays stand and whose service is not started yet.
+    pub(super) fn new(
+        settings: &'a Settings,
+        directory: &'a Path,
+        (feed, watch): (&'a Feed, &'a Watch),
+        oracle: Oracle<'a>,
+    ) -> Result<Self, Error> {
+        let relay = |address: &Result<_, _>| address.clone().ok().map(Relay::start).transpose();
+        Ok(Self {
+            database: relay(&settings.database)?,
+            registry: relay(&settings.registry)?,
+            settings,
+            directory,
+            feed,
+            watch,
+            oracle,
+            ledger: Ledger::default(),
+            children: Vec::new(),
+            pulse: Pulse::default(),
+            open_since: None,
+        })
+    }
+
+    /// Runs all failures, and reports on those that have struck, whatever ended the course.
+    pub(super) fn run(
+        mut self,
+        stop: &AtomicBool,
+        is_broken: &dyn Fn() -> bool,
+        report: &mut Report,
+    ) -> Result<(), Error> {
+        let signals = Signals { stop, is_broken };
+        let mut phases = Vec::new();
+        let outcome = self.strike_all(signals, &mut phases);
+        self.feed.set(false);
+        for child in &mut self.children {
+            if !child.terminate(END) {
+                tracing::warn!("the service did not end in order after the drill");
+            }
+        }
+        self.report(&phases, report);
+        outcome.and_then(|()| {
+            report.dead_letters = self.dead_letters()?;
+            Ok(())
+        })
+    }
+
+    fn strike_all(
+        &mut self,
+        signals: Signals<'_>,
+        phases: &mut Vec<(Option<Failure>, Result<Phase, String>)>,
+    ) -> Result<(), Error> {
+        let all = [None].into_iter().chain(self.settings.failures.iter().copied().map(Some));
+        phases.extend(all.map(|failure| {
+            let hindrance = failure.and_then(|failure| self.hindrance(failure));
+            let why = hindrance.unwrap_or("the drill ended early");
+            (failure, Err(why.to_owned()))
+        }));
+        let child = self.start(0)?;
+        self.children.push(child);
+        let has_all = |course: &mut Self| course.children[0].partitions() == PARTITIONS as u32;
+        self.expect(signals, "the service's assignment", "", has_all)?;
+        let mut number = 0;
+        for (failure, outcome) in phases {
+            if failure.is_some_and(|failure| self.hindrance(failure).is_some()) {
+                number += 1;
+                continue;
+            }
+            let what = failure.map_or("none", Failure::title);
+            tracing::info!(failure = what, "the load begins");
+            let phase = self.phase(*failure, number, signals)?;
+            let is_settled = phase.is_settled;
+            *outcome = Ok(phase);
+            number += 1;
+            if !is_settled {
+                tracing::error!(failure = what, "the service has not recovered, the drill ends");
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Why a failure cannot strike here.
+    fn hindrance(&self, failure: Failure) -> Option<&'static str> {
+        match failure {
+            Failure::Kill | Failure::Move => None,
+            Failure::Database => self.settings.database.as_ref().err().copied(),
+            Failure::Registry => self.settings.registry.as_ref().err().copied(),
+            Failure::Broker => {
+                let is_given = self.settings.restart_broker.is_some();
+                (!is_given).then_some("give --restart-broker COMMAND")
+            }
+        }
+    }
+
+    fn phase(
+        &mut self,
+        failure: Option<Failure>,
+        number: usize,
+        signals: Signals<'_>,
+    ) -> Result<Phase, Error> {
+        let (began_ms, began, before) =
+            (now_millis(), Stopwatch::start(), self.feed.acknowledged());
+        let settings = self.settings;
+        self.open_since = Some(began_ms);
+        self.pulse = Pulse::default();
+        self.feed.set(true);
+        let hint = "; nothing had failed yet, give a lower --rate";
+        self.expect(signals, "that the service keeps up", hint, Self::keeps_up)?;
+        self.rest(signals, settings.seconds / 4)?;
+        let moments = match failure {
+            Some(failure) => self.strike(failure, signals)?,
+            None => Vec::new(),
+        };
+        self.pulse = Pulse::default();
+        self.rest(signals, settings.seconds.saturating_sub(began.elapsed()))?;
+        let keeps_up = self.wait(signals, settings.patience, Self::keeps_up)?;
+        self.feed.set(false);
+        let rests = |course: &mut Self| course.feed.is_resting();
+        self.expect(signals, "the acknowledgement of all records", "", rests)?;
+        let all = self.feed.acknowledged();
+        let is_done = |course: &mut Self| course.is_due() && course.committed() == Some(all);
+        let is_drained = keeps_up && self.wait(signals, settings.patience, is_done)?;
+        self.oracle.advance(all, number, signals.stop)?;
+        self.open_since = None;
+        let came = |course: &mut Self| course.oracle.is_satisfied(&course.ledger);
+        let is_settled = self.wait(signals, settings.patience, came)? && is_drained;
+        self.rest(signals, QUIET)?;
+        Ok(Phase { began_ms, moments, transactions: all - before, is_settled })
+    }
+
+    /// Lets a failure happen; from when recovery is counted.
+    fn strike(&mut self, failure: Failure, signals: Signals<'_>) -> Result<Vec<i64>, Error> {
+        tracing::info!(failure = failure.title(), "it strikes");
+        match failure {
+            Failure::Kill => {
+                let killed = now_millis();
+                self.children[0].kill();
+                self.children[0] = self.start(0)?;
+                return Ok(vec![killed]);
+            }
+            Failure::Move => return self.strike_move(signals),
+            Failure::Database => self.strike_relay(signals, |course| course.database.as_ref())?,
+            Failure::Registry => {
+                self.feed.evolve();
+                self.strike_relay(signals, |course| course.registry.as_ref())?;
+            }
+            Failure::Broker => self.restart_broker(signals)?,
+        }
+        tracing::info!(failure = failure.title(), "it is over");
+        Ok(vec![now_millis()])
+    }
+
+    fn strike_move(&mut self, signals: Signals<'_>) -> Result<Vec<i64>, Error> {
+        let joins = now_millis();
+        let child = self.start(1)?;
+        self.children.push(child);
+        let has_some = |course: &mut Self| course.children[1].partitions() > 0;
+        self.expect(signals, "the second process's share of the partitions", "", has_some)?;
+        self.rest(signals, self.settings.outage)?;
+        let leaves = now_millis();
+        let leaver = self.children.pop();
+        if leaver.is_some_and(|mut leaver| !leaver.terminate(END)) {
+            return Err(Error::NoOrderlyEnd);
+        }
+        Ok(vec![joins, leaves])
+    }
+
+    /// What is behind a relay hangs first and is gone then.
+    fn strike_relay(
+        &mut self,
+        signals: Signals<'_>,
+        relay: fn(&Self) -> Option<&Relay>,
+    ) -> Result<(), Error> {
+        for (door, share) in [(Door::Silent, 2), (Door::Shut, 2), (Door::Open, 0)] {
+            relay(self).into_iter().for_each(|relay| relay.set(door));
+            if share > 0 {
+                self.rest(signals, self.settings.outage / share)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn restart_broker(&mut self, signals: Signals<'_>) -> Result<(), Error> {
+        use std::os::unix::process::CommandExt as _;
+        let command = self.settings.restart_broker.as_deref().unwrap_or_default();
+        let mut shell = Command::new("sh")
+            .args(["-c", command])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .process_group(0)
+            .spawn()?;
+        let mut ended = None;
+        let is_over = |_: &mut Self| {
+            ended = shell.try_wait().ok().flatten();
+            ended.is_some()
+        };
+        let waited = self.wait(signals, self.settings.patience, is_over);
+        if !matches!(waited, Ok(true)) {
+            let _ = shell.kill();
+            let _ = shell.wait();
+        }
+        waited?;
+        match ended {
+            Some(status) if status.success() => Ok(()),
+            Some(status) => Err(Error::Restart(format!("ended with {status}"))),
+            None => Err(Error::Restart("did not end in time, let it go to the background".into())),
+        }
+    }
+
+    /// Starts the service as process number `slot` of the group.
+    fn start(&self, slot: usize) -> Result<Child, Error> {
+        let (settings, names) = (self.settings, &self.settings.names);
+        let text = |text: &str| text.to_owned();
+        let mut variables = vec![
+            ("SYNFINANCE__STREAM__GROUP_ID", names.group.clone()),
+            ("SYNFINANCE__STREAM__TOPICS__TRANSACTIONS", names.transactions.clone()),
+            ("SYNFINANCE__STREAM__TOPICS__ALERTS", names.alerts.clone()),
+            ("SYNFINANCE__STREAM__TOPICS__LABELS", names.labels.clone()),
+            ("SYNFINANCE__STREAM__TOPICS__DEAD_LETTERS", names.dead_letters.clone()),
+            ("SYNFINANCE__STREAM__TOPICS__SCORED", String::new()),
+            ("SYNFINANCE__STREAM__DELIVERY", text(settings.delivery)),
+            ("SYNFINANCE__STREAM__WORKERS", text("2")),
+            // Often enough that an outage meets a save.
+            ("SYNFINANCE__STATE__SAVE", text("[[1, 1]]")),
+            ("SYNFINANCE__HTTP__ADDRESS", text("127.0.0.1")),
+            ("SYNFINANCE__HTTP__TLS__CERTIFICATE", String::new()),
+            ("SYNFINANCE__HTTP__TLS__KEY", String::new()),
+            ("SYNFINANCE__TELEMETRY__FILE", String::new()),
+            ("SYNFINANCE__TELEMETRY__OTLP_ENDPOINT", String::new()),
+        ];
+        if let Some(id) = settings.connection.instance_id() {
+            let id = format!("{}-{id}-{slot}", names.group);
+            variables.push(("SYNFINANCE__STREAM__KAFKA__GROUP_INSTANCE_ID", id));
+        }
+        if let Location::Sqlite(_) = settings.location {
+            let file = self.directory.join("drill.db").display().to_string();
+            variables.push(("SYNFINANCE__STATE__DATABASE_URL", format!("sqlite:{file}")));
+        }
+        let urls = [
+            ("SYNFINANCE__STATE__DATABASE_URL", &self.database),
+            ("SYNFINANCE__SCHEMA_REGISTRY__URL", &self.registry),
+        ];
+        for (name, relay) in urls {
+            variables.extend(relay.as_ref().map(|relay| (name, relay.url())));
+        }
+        Ok(Child::start(&settings.service, &variables, self.directory)?)
+    }
+
+    /// What the group has committed, offsets added up; `None` if the brokers do not say.
+    fn committed(&self) -> Option<u64> {
+        let Settings { connection, names, .. } = self.settings;
+        let partitions: Vec<i32> = (0..PARTITIONS).collect();
+        let (group, topic) = (&names.group, &names.transactions);
+        let offsets = committed_offsets(connection, group, topic, &partitions, ANSWER_TIME);
+        let sum: i64 = offsets.ok()?.iter().map(|(_, offset)| *offset).sum();
+        u64::try_from(sum).ok()
+    }
+
+    /// Whether it is time to ask for the committed offsets again.
+    fn is_due(&mut self) -> bool {
+        let is_due = self.pulse.looked.is_none_or(|looked| looked.elapsed() >= COMMITTED);
+        if is_due {
+            self.pulse.looked = Some(Stopwatch::start());
+        }
+        is_due
+    }
+
+    /// Whether everything that was produced up to a moment ago has been committed for a while.
+    fn keeps_up(&mut self) -> bool {
+        let now = now_millis();
+        if !self.is_due() {
+            return false;
+        }
+        self.pulse.acknowledged.push_back((now, self.feed.acknowledged()));
+        let committed = self.committed();
+        let grace = GRACE + self.settings.commit_interval;
+        let past = now.saturating_sub(millis(grace));
+        let produced = &mut self.pulse.acknowledged;
+        while produced.get(1).is_some_and(|(at, _)| *at <= past) {
+            produced.pop_front();
+        }
+        let due = produced.front().filter(|(at, _)| *at <= past).map(|(_, count)| *count);
+        let is_there = due.zip(committed).is_some_and(|(due, committed)| committed >= due);
+        if !is_there {
+            self.pulse.steady_since = None;
+            return false;
+        }
+        let since = *self.pulse.steady_since.get_or_insert(now);
+        now.saturating_sub(since) >= millis(STEADY)
+    }
+
+    /// Lets time pass.
+    fn rest(&mut self, signals: Signals<'_>, duration: Duration) -> Result<(), Error> {
+        self.wait(signals, duration, |_| false).map(drop)
+    }
+
+    /// Waits for what must happen before the drill can go on.
+    fn expect(
+        &mut self,
+        signals: Signals<'_>,
+        what: &'static str,
+        hint: &'static str,
+        is_done: impl FnMut(&mut Self) -> bool,
+    ) -> Result<(), Error> {
+        let patience = self.settings.patience;
+        if self.wait(signals, patience, is_done)? {
+            return Ok(());
+        }
+        Err(Error::Stuck { what, seconds: patience.as_secs(), hint })
+    }
+
+    /// Waits until something is done; `false` once the limit is over.
+    fn wait(
+        &mut self,
+        signals: Signals<'_>,
+        limit: Duration,
+        mut is_done: impl FnMut(&mut Self) -> bool,
+    ) -> Result<bool, Error> {
+        let waited = Stopwatch::start();
+        loop {
+            if signals.stop.load(Ordering::Acquire) || (signals.is_broken)() {
+                return Err(Error::Interrupted);
+            }
+            if let Some(why) = self.children.iter_mut().find_map(Child::ended) {
+                return Err(Error::ServiceEnded(why));
+            }
+            self.ledger.update(self.watch, self.settings.alerts);
+            if is_done(self) {
+                return Ok(true);
+            }
+            let left = limit.saturating_sub(waited.elapsed());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            pause(LOOK.min(left));
+        }
+    }
+
+    fn report(&mut self, phases: &[(Option<Failure>, Result<Phase, String>)], report: &mut Report) {
+        self.ledger.update(self.watch, self.settings.alerts);
+        let known_until = self.open_since.unwrap_or(i64::MAX);
+        let strangers = self.oracle.strangers_ms(&self.ledger);
+        self.explain(known_until);
+        let delay = match self.settings.delivery {
+            "exactly_once" => self.settings.commit_interval,
+            _ => Duration::ZERO,
+        };
+        let limits =
+            Limits { late_ms: millis(self.settings.late), on_time_ms: millis(ON_TIME + delay) };
+        let begins = |phase: &Result<Phase, String>| phase.as_ref().ok().map(|p| p.began_ms);
+        for (number, (failure, phase)) in phases.iter().enumerate() {
+            let outcome = phase.as_ref().map_err(String::clone).map(|phase| {
+                let next = phases[number + 1..].iter().find_map(|(_, later)| begins(later));
+                let until = next.unwrap_or(known_until);
+                let is_here = |at: &&i64| phase.began_ms <= **at && **at < until;
+                let strangers = strangers.iter().filter(is_here).count() as u64;
+                let observed = self.oracle.observed(number, &self.ledger);
+                let mut figures = measure(&observed, &phase.moments, strangers, limits);
+                figures.transactions = phase.transactions;
+                figures.recovery = figures.recovery.filter(|_| phase.is_settled);
+                figures
+            });
+            report.rows.push(Row { failure: *failure, outcome });
+        }
+    }
+
+    /// Says what is wrong with a few of the alerts that came in time to be judged.
+    fn explain(&self, known_until: i64) {
+        let all = self.ledger.received.iter();
+        let all = all.flat_map(|(id, came)| came.iter().map(move |(at, value)| (id, *at, value)));
+        let judged = all.filter(|(_, at, _)| *at < known_until);
+        let wrong = judged.filter_map(|(id, _, value)| self.oracle.difference(id, value));
+        wrong.take(EXPLAINED).for_each(|why| tracing::error!(why, "an alert is wrong"));
+    }
+
+    /// How many records were set aside as unreadable.
+    fn dead_letters(&self) -> Result<u64, Error> {
+        let Settings { connection, names, patience, .. } = self.settings;
+        let connection = connection.reading_committed();
+        let reader = open(&connection, &names.group, &names.dead_letters, *patience)?;
+        let waited = Stopwatch::start();
+        let mut found = 0;
+        while !reader.caught_up() && waited.elapsed() < *patience {
+            let mut records = Vec::new();
+            reader.take(1_024, COMMITTED, &mut records)?;
+            found += records.len() as u64;
+        }
+        Ok(found)
+    }
+}

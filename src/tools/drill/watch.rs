@@ -1,0 +1,103 @@
+//! The subscriber: reads the alerts' topic as somebody outside would, and notes when what came.
+//!
+//! It is no part of the service and believes nothing that the service says of itself. It reads
+//! committed records alone, from the beginning to the end of the drill, and keeps every one.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::{Error, Settings};
+use crate::base::clock::{Stopwatch, now_millis, pause};
+use crate::core::codec::{Framing, read_framed_alert};
+use crate::edges::kafka::{self, Connection, Reader, Start};
+
+/// Alerts read at once, and how long the first is waited for.
+const BATCH: usize = 1_024;
+const WAIT: Duration = Duration::from_millis(20);
+
+/// Before another try to begin.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A record as it came, and when.
+type Receipt = (i64, Vec<u8>);
+
+/// What the drill and its subscriber share.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    is_over: AtomicBool,
+    receipts: Mutex<Vec<Receipt>>,
+}
+
+impl Watch {
+    /// Reads until told to end.
+    pub(super) fn run(&self, settings: &Settings, patience: Duration) -> Result<(), Error> {
+        let names = &settings.names;
+        let connection = settings.connection.reading_committed();
+        let reader = open(&connection, &names.group, &names.alerts, patience)?;
+        while !self.is_over.load(Ordering::Acquire) {
+            let mut records = Vec::new();
+            reader.take(BATCH, WAIT, &mut records)?;
+            let now = now_millis();
+            let receipt = |value: Option<&[u8]>| (now, value.unwrap_or_default().to_vec());
+            let mut receipts = self.receipts.lock().unwrap_or_else(PoisonError::into_inner);
+            receipts.extend(records.iter().map(|record| receipt(record.value())));
+        }
+        Ok(())
+    }
+
+    /// No more is read.
+    pub(super) fn end(&self) {
+        self.is_over.store(true, Ordering::Release);
+    }
+
+    fn take(&self) -> Vec<Receipt> {
+        std::mem::take(&mut self.receipts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A reader of all of a topic. A topic that has just been created has partitions without leaders
+/// for a moment, and a broker that has just started knows no offsets; both are waited for.
+pub(super) fn open(
+    connection: &Connection,
+    group: &str,
+    topic: &str,
+    patience: Duration,
+) -> Result<Reader, Error> {
+    let reader = Reader::new(connection, group, topic, Start::Beginning)?;
+    let waited = Stopwatch::start();
+    loop {
+        match reader.begin(patience) {
+            Err(kafka::Error::Unreachable { .. } | kafka::Error::Offsets { .. })
+                if waited.elapsed() < patience =>
+            {
+                pause(PAUSE);
+            }
+            outcome => return Ok(outcome.map(|()| reader)?),
+        }
+    }
+}
+
+/// All that came, by transaction.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    /// Each delivery, in order.
+    pub(super) received: HashMap<String, Vec<Receipt>>,
+    /// When records came that are no alerts.
+    pub(super) unreadable_ms: Vec<i64>,
+}
+
+impl Ledger {
+    /// Takes in what has come since.
+    pub(super) fn update(&mut self, watch: &Watch, framing: Framing) {
+        for (at, value) in watch.take() {
+            let id =
+                read_framed_alert(&value, framing).map(|alert| alert.transaction_id.to_owned());
+            match id {
+                Ok(id) => self.received.entry(id).or_default().push((at, value)),
+                Err(_) => self.unreadable_ms.push(at),
+            }
+        }
+    }
+}
