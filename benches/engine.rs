@@ -11,13 +11,12 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use synfinance::core::codec::{
     Decoded, Decoder, TRANSACTION_SCHEMA, encode_transaction, frame_confluent,
 };
-use synfinance::core::engine::{Context, Engine};
+use synfinance::core::engine::{Context, Engine, Memory, Place};
 use synfinance::core::features::calendar::Calendar;
 use synfinance::core::features::catalog::{CATALOG, FeatureId};
 use synfinance::core::features::cities::Cities;
 use synfinance::core::features::feature::{Feature, STANDARD};
 use synfinance::core::model::Model;
-use synfinance::core::state::Bounds;
 use synfinance::core::transaction::Transaction;
 use synfinance::tools::generate::{Generated, Generator, Settings};
 
@@ -45,7 +44,6 @@ fn context() -> Arc<Context> {
     Arc::new(Context {
         calendar: calendar.expect("the bundled holidays are dates"),
         cities: cities.expect("the bundled cities have positions"),
-        bounds: Bounds::default(),
     })
 }
 
@@ -76,13 +74,14 @@ fn features(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn play(mut engine: Engine, transactions: &[Transaction<'_>]) -> Engine {
+fn play(mut engine: Engine, transactions: &[Transaction<'_>]) -> (Engine, Memory) {
+    let mut memory = Memory::default();
     let (mut rows, mut seen) = (Vec::new(), Vec::new());
     for batch in transactions.chunks(BATCH) {
-        engine.features(batch, &mut rows, &mut seen).expect("features need no model");
+        engine.features(&mut memory, batch, &mut rows, &mut seen).expect("features need no model");
         black_box(&rows);
     }
-    engine
+    (engine, memory)
 }
 
 /// All 69 features, the bundled forest and the bundled detector (100 trees of 31 leaves).
@@ -107,12 +106,14 @@ fn scoring(criterion: &mut Criterion) {
         bencher.iter_batched(
             || scoring_engine(&context),
             |mut engine| {
-                let mut decisions = Vec::new();
+                let (mut memory, mut decisions) = (Memory::default(), Vec::new());
                 for batch in transactions.chunks(BATCH) {
-                    engine.score(batch, &mut decisions).expect("the model scores");
+                    engine
+                        .score(&mut memory, batch, |_| Place::NOWHERE, &mut decisions)
+                        .expect("the model scores");
                     black_box(&decisions);
                 }
-                engine
+                (engine, memory)
             },
             BatchSize::PerIteration,
         );
@@ -138,10 +139,10 @@ fn records(generated: &[Generated]) -> Vec<Vec<u8>> {
     generated.iter().map(encode).collect()
 }
 
-fn play_records(mut engine: Engine, records: &[Vec<u8>]) -> Engine {
+fn play_records(mut engine: Engine, records: &[Vec<u8>]) -> (Engine, Memory) {
     let mut decoder = Decoder::new();
     decoder.insert_schema(1, TRANSACTION_SCHEMA).expect("the schema is our own");
-    let mut decisions = Vec::new();
+    let (mut memory, mut decisions) = (Memory::default(), Vec::new());
     for values in records.chunks(BATCH) {
         let mut batch = Vec::with_capacity(BATCH);
         for value in values {
@@ -150,10 +151,12 @@ fn play_records(mut engine: Engine, records: &[Vec<u8>]) -> Engine {
             }
         }
         assert_eq!(batch.len(), values.len(), "generated records are valid");
-        engine.score(&batch, &mut decisions).expect("the model scores");
+        engine
+            .score(&mut memory, &batch, |_| Place::NOWHERE, &mut decisions)
+            .expect("the model scores");
         black_box(&decisions);
     }
-    engine
+    (engine, memory)
 }
 
 criterion_group!(benches, features, scoring);

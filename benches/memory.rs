@@ -7,11 +7,10 @@
 
 use std::sync::Arc;
 
-use synfinance::core::engine::{Context, Engine, WHOLE};
+use synfinance::core::engine::{Context, Engine, Memory};
 use synfinance::core::features::calendar::Calendar;
 use synfinance::core::features::catalog::FeatureId;
 use synfinance::core::features::cities::Cities;
-use synfinance::core::state::Bounds;
 use synfinance::core::transaction::{DAY_MS, HOUR_MS, RawTransaction};
 
 /// The binary's allocator: what it wastes counts too.
@@ -29,17 +28,17 @@ fn main() {
     let context = Context {
         calendar: Calendar::new("Asia/Kolkata", "").expect("the zone is in the database"),
         cities: Cities::default(),
-        bounds: Bounds::default(),
     };
     let before = resident_bytes();
     let mut engine = Engine::for_features(Arc::new(context), vec![FeatureId::Amount], None)
         .expect("the amount is in the catalogue");
+    let mut memory = Memory::default();
     for round in 0..EACH {
         for first in (0..CUSTOMERS).step_by(BATCH as usize) {
-            play(&mut engine, round, first..(first + BATCH).min(CUSTOMERS));
+            play((&mut engine, &mut memory), round, first..(first + BATCH).min(CUSTOMERS));
         }
     }
-    let customers = engine.customers(WHOLE).expect("customers");
+    let customers = memory.customers(Memory::WHOLE).expect("customers");
     let remembered: usize = customers.iter().map(|customer| customer.state.columns.len()).sum();
     let heap: usize = customers.iter().map(|customer| customer.state.heap_bytes()).sum();
     let resident = resident_bytes() - before;
@@ -54,7 +53,7 @@ fn main() {
     );
 }
 
-fn play(engine: &mut Engine, round: u64, customers: std::ops::Range<u64>) {
+fn play((engine, memory): (&mut Engine, &mut Memory), round: u64, customers: std::ops::Range<u64>) {
     let ids: Vec<[String; 4]> = customers
         .map(|customer| {
             let mix = customer.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (round * 0x2545_f491);
@@ -91,7 +90,7 @@ fn play(engine: &mut Engine, round: u64, customers: std::ops::Range<u64>) {
         })
         .collect();
     let (mut rows, mut seen) = (Vec::new(), Vec::new());
-    engine.features(&batch, &mut rows, &mut seen).expect("features need no model");
+    engine.features(memory, &batch, &mut rows, &mut seen).expect("features need no model");
 }
 
 /// What the kernel counts as resident; 0 where it does not say.

@@ -16,16 +16,14 @@ use synfinance::core::codec::{
     read_alert,
 };
 use synfinance::core::decision::{Severity, alert_id};
-use synfinance::core::engine::{Decision, EngineError, Place};
-use synfinance::core::state::customer::CustomerState;
-use synfinance::core::state::customers::Customers;
-use synfinance::core::transaction::{Label, RawTransaction, Transaction};
+use synfinance::core::engine::{Decision, EngineError, Memory, Place};
+use synfinance::core::transaction::{RawTransaction, Transaction};
 use synfinance::edges::kafka::committed_offsets;
 use synfinance::edges::kafka::{
     Assignment, Connection, Consumer, Headers, MockCluster, Outgoing, Producer,
 };
 use synfinance::stream::worker::{
-    self, Counts, Delivery, Event, Met, ModelName, Schemas, Score, Settings, Topics,
+    self, Counts, Delivery, Event, ModelName, Schemas, Score, Settings, Surroundings, Topics,
 };
 use synfinance::tools::demo;
 use synfinance::tools::generate;
@@ -52,6 +50,7 @@ fn is_suspect(amount: f64) -> bool {
 impl Score for Tens {
     fn score(
         &mut self,
+        _: &mut Memory,
         batch: &[Transaction<'_>],
         _: &[Place],
         decisions: &mut Vec<Option<Decision>>,
@@ -66,58 +65,8 @@ impl Score for Tens {
         Ok(())
     }
 
-    fn restore(&mut self, transaction: &Transaction<'_>, _: Place) {
+    fn restore(&mut self, _: &mut Memory, transaction: &Transaction<'_>, _: Place) {
         self.seen.lock().unwrap().insert(transaction.transaction_id.to_owned());
-    }
-
-    fn forget(&mut self, _: i32) {}
-
-    fn customers(&self, _: i32) -> Option<&Customers> {
-        None
-    }
-
-    fn changed(&self, _: i32) -> usize {
-        0
-    }
-
-    fn cut(&mut self, _: i32) -> Vec<u32> {
-        Vec::new()
-    }
-
-    fn settle(&mut self, _: i32, _: bool) {}
-
-    fn settle_some(&mut self, _: i32, _: &[u32]) {}
-
-    fn evict(&mut self, _: usize) {}
-
-    fn expect(&mut self, _: i32, _: &str) {}
-
-    fn expect_all(&mut self, _: i32) {}
-
-    fn list(&mut self, _: i32, _: Option<&str>) {}
-
-    fn expects(&self) -> bool {
-        false
-    }
-
-    fn is_missing(&self, _: i32, _: &str) -> bool {
-        false
-    }
-
-    fn admit(&mut self, _: i32, _: &str, _: i64, _: CustomerState) {}
-
-    fn admit_changed(&mut self, _: i32, _: &str, _: i64, _: CustomerState) {}
-
-    fn met_in_store(&mut self, _: i32, _: &str) {}
-
-    fn learn(&mut self, _: &Label<'_>) {}
-
-    fn met(&self) -> Met {
-        Met::default()
-    }
-
-    fn state_bytes(&self) -> usize {
-        0
     }
 }
 
@@ -215,8 +164,13 @@ fn work(
             }
         }
     };
-    let clock = || now_millis() * 1_000;
-    worker::run(settings, &mut scorer, &clock, stop, &mut |_| (), &mut observe).unwrap()
+    let surroundings = Surroundings {
+        clock: &|| now_millis() * 1_000,
+        stop,
+        verdicts: &mut |_| (),
+        observe: &mut observe,
+    };
+    worker::run(settings, &mut scorer, &mut Memory::default(), surroundings).unwrap()
 }
 
 fn work_alone(settings: &Settings, until: u64) -> Counts {
@@ -320,9 +274,14 @@ fn commits_are_confirmed_and_a_worker_without_records_makes_none() {
         }
         _ => {}
     };
-    let clock = || now_millis() * 1_000;
-    let mut scorer = Tens::default();
-    worker::run(&settings, &mut scorer, &clock, &stop, &mut |_| (), &mut observe).unwrap();
+    let surroundings = Surroundings {
+        clock: &|| now_millis() * 1_000,
+        stop: &stop,
+        verdicts: &mut |_| (),
+        observe: &mut observe,
+    };
+    let (mut scorer, mut memory) = (Tens::default(), Memory::default());
+    worker::run(&settings, &mut scorer, &mut memory, surroundings).unwrap();
     assert!(all_turns <= 3_000, "{confirmed} commits, and it goes on");
     assert!(!is_refused);
     assert_eq!(committed(&connection, 3), 1_000);

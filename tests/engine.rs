@@ -4,12 +4,13 @@
 
 use std::sync::Arc;
 
-use synfinance::core::engine::{Context, Counts, Decision, Engine, Seen, WHOLE};
+use synfinance::core::engine::{Context, Decision, Engine, Memory, Place, Seen};
 use synfinance::core::features::calendar::Calendar;
 use synfinance::core::features::catalog::{CATALOG, FeatureId};
 use synfinance::core::features::cities::Cities;
 use synfinance::core::features::feature::{Feature, STANDARD};
 use synfinance::core::model::Model;
+use synfinance::core::state::memory::Counts;
 use synfinance::core::state::{Bounds, snapshot};
 use synfinance::core::transaction::{DAY_MS, EventTime, Label, RawTransaction, Transaction};
 use synfinance::tools::generate::{Generated, Generator, Settings};
@@ -26,16 +27,15 @@ fn forest() -> Arc<Model> {
     model(include_bytes!("../models/isolation-forest.onnx"))
 }
 
-fn context(bounds: Bounds) -> Arc<Context> {
+fn context() -> Arc<Context> {
     Arc::new(Context {
         calendar: Calendar::new("Asia/Kolkata", include_str!("../config/holidays.csv")).unwrap(),
         cities: Cities::new(include_str!("../config/cities.csv")).unwrap(),
-        bounds,
     })
 }
 
-fn scoring(bounds: Bounds) -> Engine {
-    Engine::for_scoring(context(bounds), detector(), Some(forest()), None).unwrap()
+fn scoring() -> Engine {
+    Engine::for_scoring(context(), detector(), Some(forest()), None).unwrap()
 }
 
 fn generated(transactions: u64, customers: u32) -> Vec<Generated> {
@@ -59,10 +59,10 @@ fn disordered(generated: &[Generated]) -> Vec<Transaction<'_>> {
 type Outcome = (Vec<Option<Decision>>, Vec<Vec<u8>>, Counts);
 
 fn play(transactions: &[Transaction<'_>], bounds: Bounds, batch: usize) -> Outcome {
-    let mut engine = scoring(bounds);
+    let (mut engine, mut memory) = (scoring(), Memory::new(bounds));
     let (mut decisions, mut all) = (Vec::new(), Vec::new());
     for batch in transactions.chunks(batch) {
-        engine.score(batch, &mut decisions).unwrap();
+        engine.score(&mut memory, batch, |_| Place::NOWHERE, &mut decisions).unwrap();
         all.append(&mut decisions);
     }
     let bytes = |customer: &synfinance::core::state::customers::Customer| {
@@ -70,8 +70,8 @@ fn play(transactions: &[Transaction<'_>], bounds: Bounds, batch: usize) -> Outco
         snapshot::encode(&customer.state, &mut bytes);
         bytes
     };
-    let states = engine.customers(WHOLE).unwrap().iter().map(bytes).collect();
-    (all, states, engine.counts())
+    let states = memory.customers(Memory::WHOLE).unwrap().iter().map(bytes).collect();
+    (all, states, memory.counts())
 }
 
 #[test]
@@ -115,10 +115,9 @@ fn a_model_gets_the_features_that_the_table_shows() {
     let transactions: Vec<_> =
         generated.iter().map(|g| g.raw().validate(i64::MAX / 2).unwrap()).collect();
     let columns: Vec<FeatureId> = CATALOG[..STANDARD].iter().map(|feature| feature.id).collect();
-    let mut table =
-        Engine::for_features(context(Bounds::default()), columns, Some(forest())).unwrap();
+    let mut table = Engine::for_features(context(), columns, Some(forest())).unwrap();
     let (mut rows, mut seen) = (Vec::new(), Vec::new());
-    table.features(&transactions, &mut rows, &mut seen).unwrap();
+    table.features(&mut Memory::default(), &transactions, &mut rows, &mut seen).unwrap();
     let names: Vec<&str> = table.columns().iter().map(|&id| Feature::of(id).name).collect();
     assert_eq!(names, detector().manifest().features);
 
@@ -159,22 +158,26 @@ fn repeats_and_late_ones_are_told_apart() {
         (raw("a", T0), Seen::New),
     ];
     let columns = vec![FeatureId::MonthlyTxnCount];
-    let mut engine = Engine::for_features(context(Bounds::default()), columns, None).unwrap();
+    let mut engine = Engine::for_features(context(), columns, None).unwrap();
+    let mut memory = Memory::default();
     let (mut rows, mut seen) = (Vec::new(), Vec::new());
     for (raw, expected) in cases {
-        engine.features(&[raw.validate(T0 + DAY_MS).unwrap()], &mut rows, &mut seen).unwrap();
+        engine
+            .features(&mut memory, &[raw.validate(T0 + DAY_MS).unwrap()], &mut rows, &mut seen)
+            .unwrap();
         assert_eq!(seen, [expected], "{raw:?}");
         assert_eq!(rows[0].is_nan(), expected == Seen::Duplicate);
     }
-    assert_eq!(engine.counts(), Counts { late: 1, duplicates: 1, ..Counts::default() });
+    assert_eq!(memory.counts(), Counts { late: 1, duplicates: 1, ..Counts::default() });
 }
 
 #[test]
 fn a_label_changes_features_from_when_it_was_given() {
     const T0: i64 = 1_767_225_600_000;
     let columns = vec![FeatureId::MerchantFraudCount7d, FeatureId::SharedMerchantCount];
-    let mut engine = Engine::for_features(context(Bounds::default()), columns, None).unwrap();
-    engine.learn(&Label {
+    let mut engine = Engine::for_features(context(), columns, None).unwrap();
+    let mut memory = Memory::default();
+    memory.learn(&Label {
         transaction_id: "x",
         customer_id: "somebody else",
         merchant_id: "m",
@@ -188,7 +191,7 @@ fn a_label_changes_features_from_when_it_was_given() {
         [("a", T0 - 1, [0.0, 0.0]), ("b", T0, [1.0, 1.0]), ("c", T0 + 7 * DAY_MS, [0.0, 1.0])]
     {
         let transaction = raw(id, time).validate(T0 + 8 * DAY_MS).unwrap();
-        engine.features(&[transaction], &mut rows, &mut seen).unwrap();
+        engine.features(&mut memory, &[transaction], &mut rows, &mut seen).unwrap();
         assert_eq!(rows, expected, "{id}");
     }
 }

@@ -10,7 +10,7 @@ mod engine_support;
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use synfinance::core::engine::{Decision, Engine, Place};
+use synfinance::core::engine::{Decision, Engine, Memory, Place};
 use synfinance::core::state::customers::Customers;
 use synfinance::core::state::{Bounds, snapshot};
 use synfinance::core::transaction::Transaction;
@@ -19,8 +19,11 @@ use synfinance::tools::generate::{Generated, Generator, Settings};
 const PARTITION: i32 = 5;
 
 fn engine() -> Engine {
-    let bounds = Bounds { max_transactions: 32, ..Bounds::default() };
-    engine_support::engine(engine_support::context("Asia/Kolkata", bounds), None)
+    engine_support::engine(engine_support::context("Asia/Kolkata"), None)
+}
+
+fn memory() -> Memory {
+    Memory::new(Bounds { max_transactions: 32, ..Bounds::default() })
 }
 
 /// Payments of few customers, some out of order, some twice.
@@ -44,6 +47,7 @@ fn valid(payments: &[Generated]) -> Vec<Transaction<'_>> {
 struct World<'a> {
     log: &'a [Transaction<'a>],
     engine: Engine,
+    memory: Memory,
     /// Records before this offset have been judged.
     judged: usize,
     decisions: Vec<Option<Decision>>,
@@ -54,7 +58,15 @@ struct World<'a> {
 impl<'a> World<'a> {
     fn new(log: &'a [Transaction<'a>]) -> Self {
         let (decisions, stored) = (Vec::new(), BTreeMap::new());
-        Self { log, engine: engine(), judged: 0, decisions, stored, saved_offset: 0 }
+        Self {
+            log,
+            engine: engine(),
+            memory: memory(),
+            judged: 0,
+            decisions,
+            stored,
+            saved_offset: 0,
+        }
     }
 
     fn judge(&mut self, count: usize) {
@@ -64,7 +76,7 @@ impl<'a> World<'a> {
         let first = self.judged;
         let place_of = |place| Place { partition: PARTITION, offset: (first + place) as i64 };
         let mut decisions = Vec::new();
-        self.engine.score_of(batch, place_of, &mut decisions).unwrap();
+        self.engine.score(&mut self.memory, batch, place_of, &mut decisions).unwrap();
         self.decisions.append(&mut decisions);
         self.judged = until;
     }
@@ -72,27 +84,27 @@ impl<'a> World<'a> {
     /// Reads a customer who is stored and not in memory.
     fn load(&mut self, transaction: &Transaction<'_>) {
         let id = transaction.customer_id;
-        if self.engine.is_missing(PARTITION, id) {
+        if self.memory.is_missing(PARTITION, id) {
             let (applied, state) = &self.stored[id];
             let state = snapshot::decode(state).unwrap();
-            assert!(self.engine.admit(PARTITION, id, *applied, state));
+            assert!(self.memory.customers_mut(PARTITION).admit(id, state, *applied));
         }
     }
 
     /// Takes customers out of memory, as many as may go.
     fn evict(&mut self, bytes: usize) {
-        self.engine.evict(bytes);
+        self.memory.evict(bytes);
     }
 
     /// Saves what has changed, a few customers at a time; `between` records come between them. Cut
     /// short, rows are written and the saved offset is not.
     fn save(&mut self, few: usize, between: usize, is_cut_short: bool) {
         let offset = self.judged;
-        let slots = self.engine.cut(PARTITION);
+        let slots = self.memory.customers_mut(PARTITION).start_save();
         let end = if is_cut_short { slots.len() / 2 } else { slots.len() };
         for slots in slots[..end].chunks(few) {
             for &slot in slots {
-                let customer = self.engine.customers(PARTITION).unwrap().at(slot);
+                let customer = self.memory.customers(PARTITION).unwrap().at(slot);
                 let mut bytes = Vec::new();
                 snapshot::encode(&customer.state, &mut bytes);
                 let row = (customer.applied_offset(), bytes);
@@ -103,20 +115,21 @@ impl<'a> World<'a> {
         if is_cut_short {
             self.crash();
         } else {
-            self.engine.settle(PARTITION, true);
+            self.memory.customers_mut(PARTITION).confirm_save();
             self.saved_offset = offset;
         }
     }
 
     /// Memory is lost; what has been judged is remembered again from the saved offset on.
     fn crash(&mut self) {
-        self.engine = engine();
-        self.stored.keys().for_each(|id| self.engine.expect(PARTITION, id));
+        self.memory = memory();
+        let customers = self.memory.customers_mut(PARTITION);
+        self.stored.keys().for_each(|id| customers.mark_stored(id));
         for offset in self.saved_offset..self.judged {
             let transaction = &self.log[offset];
             self.load(transaction);
             let place = Place { partition: PARTITION, offset: offset as i64 };
-            self.engine.restore(transaction, place);
+            self.engine.restore(&mut self.memory, transaction, place);
         }
     }
 
@@ -124,7 +137,7 @@ impl<'a> World<'a> {
     fn states(&self) -> BTreeMap<String, Vec<u8>> {
         let stored = self.stored.iter().map(|(id, (_, state))| (id.clone(), state.clone()));
         let mut states: BTreeMap<_, _> = stored.collect();
-        for customer in self.engine.customers(PARTITION).into_iter().flat_map(Customers::iter) {
+        for customer in self.memory.customers(PARTITION).into_iter().flat_map(Customers::iter) {
             let mut bytes = Vec::new();
             snapshot::encode(&customer.state, &mut bytes);
             states.insert(customer.id().to_owned(), bytes);
@@ -186,14 +199,15 @@ fn a_record_that_a_row_has_is_not_applied_again() {
     let mut world = World::new(&log);
     world.judge(100);
     world.save(100, 0, false);
-    world.engine = engine();
-    world.stored.keys().for_each(|id| world.engine.expect(PARTITION, id));
+    world.memory = memory();
+    let customers = world.memory.customers_mut(PARTITION);
+    world.stored.keys().for_each(|id| customers.mark_stored(id));
     let place = |offset: usize| Place { partition: PARTITION, offset: offset as i64 };
     for (offset, transaction) in log[..100].iter().enumerate() {
         world.load(transaction);
-        let is_applied = world.engine.restore(transaction, place(offset));
+        let is_applied = world.engine.restore(&mut world.memory, transaction, place(offset));
         let (applied, _) = world.stored[transaction.customer_id];
         assert_eq!(is_applied, offset as i64 >= applied, "{offset}");
     }
-    assert_eq!(world.engine.changed(PARTITION), 0, "nothing of it has to be saved again");
+    assert_eq!(world.memory.changed(PARTITION), 0, "nothing of it has to be saved again");
 }

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use synfinance::core::engine::{Context, Engine, Seen};
+use synfinance::core::engine::{Context, Engine, Memory, Seen};
 use synfinance::core::features::calendar::Calendar;
 use synfinance::core::features::catalog::{CATALOG, FeatureId};
 use synfinance::core::features::cities::Cities;
@@ -152,7 +152,7 @@ impl<'a> Scopes<'a> {
 fn engine() -> Engine {
     let calendar = Calendar::new("Asia/Kolkata", include_str!("../config/holidays.csv")).unwrap();
     let cities = Cities::new(include_str!("../config/cities.csv")).unwrap();
-    let context = Context { calendar, cities, bounds: Bounds::default() };
+    let context = Context { calendar, cities };
     let columns: Vec<FeatureId> = CATALOG.iter().map(|feature| feature.id).collect();
     Engine::for_features(Arc::new(context), columns, None).unwrap()
 }
@@ -160,17 +160,17 @@ fn engine() -> Engine {
 /// Rows of all features, in the catalogue's order; verdicts cut the stream into batches.
 fn engine_features(payments: &[Payment], verdicts: &[Verdict]) -> (Vec<Vec<f64>>, Vec<Seen>) {
     let transactions: Vec<Transaction> = payments.iter().map(Payment::transaction).collect();
-    let mut engine = engine();
+    let (mut engine, mut memory) = (engine(), Memory::default());
     let (mut all_rows, mut all_seen) = (Vec::new(), Vec::new());
     let (mut rows, mut seen) = (Vec::new(), Vec::new());
     let mut verdicts = verdicts.iter().peekable();
     while all_seen.len() < transactions.len() {
         let from = all_seen.len();
         while let Some(verdict) = verdicts.next_if(|verdict| verdict.arrival <= from) {
-            engine.learn(&verdict.label());
+            memory.learn(&verdict.label());
         }
         let until = verdicts.peek().map_or(transactions.len(), |verdict| verdict.arrival);
-        engine.features(&transactions[from..until], &mut rows, &mut seen).unwrap();
+        engine.features(&mut memory, &transactions[from..until], &mut rows, &mut seen).unwrap();
         all_rows.extend(rows.chunks_exact(CATALOG.len()).map(<[f64]>::to_vec));
         all_seen.extend_from_slice(&seen);
     }

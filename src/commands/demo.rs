@@ -20,7 +20,7 @@ use crate::base::error::with_causes;
 use crate::core::engine::Engine;
 use crate::edges::database::Location;
 use crate::stream::worker::ModelName;
-use crate::tools::demo::{self, Memory, Past};
+use crate::tools::demo::{self, Archive, Past};
 use crate::tools::generate;
 
 /// The file that remembers.
@@ -147,7 +147,8 @@ fn stream(
     let line = AlertLine::new(&settings.features.timezone, std::io::stdout().is_terminal());
     let mut printed = Ok(());
     let mut demonstrated = demo_settings(arguments, &model, threshold);
-    demonstrated.memory = memory(arguments, settings, &demonstrated.generate)?;
+    demonstrated.bounds = engines::bounds(&settings.state);
+    demonstrated.archive = archive(arguments, settings, &demonstrated.generate)?;
     let summary = demo::run(
         &demonstrated,
         &make,
@@ -165,24 +166,24 @@ fn stream(
 }
 
 /// What earlier demos remember. Where nothing can be kept the demo goes on without.
-fn memory(
+fn archive(
     arguments: &Arguments,
     settings: &Settings,
     world: &generate::Settings,
-) -> anyhow::Result<Option<Memory>> {
+) -> anyhow::Result<Option<Archive>> {
     let file = match location(settings)? {
         Location::Sqlite(file) => file.with_file_name(FILE),
         Location::Postgres(_) => Path::new("data").join(FILE),
     };
     let max_bytes = usize::try_from(settings.state.max_bytes).unwrap_or(usize::MAX);
-    let memory = match Memory::open(&file, world, max_bytes, arguments.fresh) {
-        Ok(memory) => memory,
+    let archive = match Archive::open(&file, world, max_bytes, arguments.fresh) {
+        Ok(archive) => archive,
         Err(error) => {
             note(&format!("this demo is not remembered: {}", with_causes(&error)));
             return Ok(None);
         }
     };
-    match memory.past() {
+    match archive.past() {
         Past::Nothing => {}
         Past::Kept { transactions, until_ms } => note(&format!(
             "going on after {} transactions of earlier demos, until {}, remembered in {}; --fresh \
@@ -196,7 +197,7 @@ fn memory(
             file.display()
         )),
     }
-    Ok(Some(memory))
+    Ok(Some(archive))
 }
 
 fn demo_settings(

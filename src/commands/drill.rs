@@ -178,6 +178,7 @@ fn drill_settings(
     let schemas = schemas(settings, &names, interrupt)?;
     Ok(drill::Settings {
         connection: prompt(&settings.stream)?,
+        bounds: engines::bounds(&settings.state),
         service: Service { program, arguments: config_arguments.collect() },
         database: match &location {
             Location::Postgres(url) => Address::parse(url, POSTGRES_PORT),

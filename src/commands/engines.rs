@@ -8,7 +8,7 @@ use anyhow::Context as _;
 
 use super::failure::UsageError;
 use crate::base::clock::millis;
-use crate::base::config::{Models, Settings};
+use crate::base::config::{Models, Settings, State};
 use crate::core::engine::Context;
 use crate::core::features::calendar::Calendar;
 use crate::core::features::cities::Cities;
@@ -37,13 +37,16 @@ pub(super) fn context(settings: &Settings) -> anyhow::Result<Arc<Context>> {
         .map_err(|error| UsageError(format!("features.holidays: {error}")))?;
     let cities =
         Cities::new(&cities).map_err(|error| UsageError(format!("features.cities: {error}")))?;
-    let state = &settings.state;
+    Ok(Arc::new(Context { calendar, cities }))
+}
+
+/// The bounds of each customer's state, as the settings say.
+pub(super) fn bounds(state: &State) -> Bounds {
     let max_transactions = u16::try_from(state.max_transactions_per_customer)
         .unwrap_or(Bounds::MAX_TRANSACTIONS)
         .min(Bounds::MAX_TRANSACTIONS);
     let dedup_horizon_ms = millis(state.dedup_horizon);
-    let bounds = Bounds { max_transactions, dedup_horizon_ms };
-    Ok(Arc::new(Context { calendar, cities, bounds }))
+    Bounds { max_transactions, dedup_horizon_ms }
 }
 
 /// The model that scores: the file that `--model` names, else the configured one, else the bundled

@@ -9,10 +9,10 @@ use super::failure::UsageError;
 use super::files::FileArguments;
 use super::{engines, output};
 use crate::base::config::{Settings, parse_duration};
-use crate::core::engine::Engine;
+use crate::core::engine::{Engine, EngineError, Memory};
 use crate::core::features::catalog::{CATALOG, FeatureId};
 use crate::core::features::feature::Feature;
-use crate::files::{Table, features};
+use crate::files::{Shard, Table, features};
 
 /// Arguments of `features`.
 #[derive(Debug, Args)]
@@ -65,10 +65,14 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<
     let names: Vec<String> = columns.iter().map(|id| Feature::of(*id).name.to_owned()).collect();
     let table =
         Table { names: &names, label_column: arguments.label_column.as_deref(), label_delay_ms };
-    let engine = || Engine::for_features(context.clone(), columns.clone(), forest.clone());
-    engine()?;
+    let bounds = engines::bounds(&settings.state);
+    let shard = || {
+        let engine = Engine::for_features(context.clone(), columns.clone(), forest.clone())?;
+        Ok::<_, EngineError>(Shard { engine, memory: Memory::new(bounds) })
+    };
+    shard()?;
     arguments.files.run(files, "with features", |source, job| {
-        let made = || engine().expect("invariant: the same engine was made before");
+        let made = || shard().expect("invariant: the same engine was made before");
         features(source, job, table, made)
     })
 }

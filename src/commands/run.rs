@@ -64,6 +64,7 @@ pub(super) fn prepare(settings: &Settings) -> anyhow::Result<(service::Settings,
         replica: replica(settings)?,
         save: Policy(settings.state.save.iter().map(save_point).collect()),
         goes_on_incomplete: settings.state.goes_on_incomplete,
+        bounds: engines::bounds(&settings.state),
         max_bytes: usize::try_from(settings.state.max_bytes).unwrap_or(usize::MAX),
         workers: settings.stream.workers.unwrap_or_else(cores),
         model: ModelName {

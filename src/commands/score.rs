@@ -8,8 +8,8 @@ use super::engines;
 use super::failure::UsageError;
 use super::files::FileArguments;
 use crate::base::config::Settings;
-use crate::core::engine::Engine;
-use crate::files::score;
+use crate::core::engine::{Engine, EngineError, Memory};
+use crate::files::{Shard, score};
 
 /// Arguments of `score`.
 #[derive(Debug, Args)]
@@ -47,10 +47,15 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<
     let context = engines::context(settings)?;
     let model = engines::model(arguments.model.as_deref(), &settings.models)?;
     let forest = Some(engines::forest(&settings.models)?);
-    let engine = || Engine::for_scoring(context.clone(), model.clone(), forest.clone(), threshold);
-    engine()?;
+    let bounds = engines::bounds(&settings.state);
+    let shard = || {
+        let (model, forest) = (model.clone(), forest.clone());
+        let engine = Engine::for_scoring(context.clone(), model, forest, threshold)?;
+        Ok::<_, EngineError>(Shard { engine, memory: Memory::new(bounds) })
+    };
+    shard()?;
     arguments.files.run(files, "scored", |source, job| {
-        score(source, job, || engine().expect("invariant: the same engine was made before"))
+        score(source, job, || shard().expect("invariant: the same engine was made before"))
     })
 }
 

@@ -48,7 +48,7 @@ pub use labels::read_labels;
 pub use records::{Cell, EachTransaction, Record, Shape, read_records, read_transactions};
 pub use rows::Rejection;
 pub use score::score;
-pub use scorer::Scorer;
+pub use scorer::{Scorer, Shard};
 pub use summary::{Summary, SummaryJson};
 pub use times::{format_time, parse_time};
 pub use transactions::TransactionWriter;

@@ -1,13 +1,13 @@
-//! What a shard needs from an engine.
+//! What a shard needs from whoever judges.
 //!
 //! The pipeline is about files, order and threads; it must give the same rows whatever is scored
 //! and however many shards there are. That is a law about the pipeline, so tests hold it with a
-//! small engine of their own that remembers, and the commands pass the real [`Engine`].
+//! small scorer of their own that remembers, and the commands pass a [`Shard`].
 
-use crate::core::engine::{Decision, Engine, EngineError, Seen};
+use crate::core::engine::{Decision, Engine, EngineError, Memory, Place, Seen};
 use crate::core::transaction::{Label, Transaction};
 
-/// State and model of the customers of one shard. See [`Engine`] for what each call means.
+/// Memory and judgement of the customers of one shard.
 pub trait Scorer: Send {
     /// Scores transactions in order of arrival: one entry of `decisions` for each (cleared first),
     /// `None` for a duplicate. An error ends the run.
@@ -38,13 +38,21 @@ pub trait Scorer: Send {
     }
 }
 
-impl Scorer for Engine {
+/// An engine and the memory that it judges against.
+pub struct Shard {
+    /// What judges.
+    pub engine: Engine,
+    /// The customers of the shard and all known frauds.
+    pub memory: Memory,
+}
+
+impl Scorer for Shard {
     fn score(
         &mut self,
         batch: &[Transaction<'_>],
         decisions: &mut Vec<Option<Decision>>,
     ) -> Result<(), EngineError> {
-        Self::score(self, batch, decisions)
+        self.engine.score(&mut self.memory, batch, |_| Place::NOWHERE, decisions)
     }
 
     fn features(
@@ -53,18 +61,18 @@ impl Scorer for Engine {
         rows: &mut Vec<f64>,
         seen: &mut Vec<Seen>,
     ) -> Result<(), EngineError> {
-        Self::features(self, batch, rows, seen)
+        self.engine.features(&mut self.memory, batch, rows, seen)
     }
 
     fn width(&self) -> usize {
-        Self::width(self)
+        self.engine.width()
     }
 
     fn learn(&mut self, label: &Label<'_>) {
-        Self::learn(self, label);
+        self.memory.learn(label);
     }
 
     fn late(&self) -> u64 {
-        self.counts().late
+        self.memory.counts().late
     }
 }

@@ -23,6 +23,7 @@ use std::time::Duration;
 use crate::api::http::{self, Server};
 use crate::base::config::{self, Http, SchemaRegistry};
 use crate::core::engine::{Engine, EngineError};
+use crate::core::state::Bounds;
 use crate::edges::database::{Location, Replica};
 use crate::edges::kafka::{Connection, Error as KafkaError};
 use crate::edges::registry::{self, Standing};
@@ -56,6 +57,8 @@ pub struct Settings {
     pub replica: Option<Replica>,
     /// Whether to go on when records left the topic before they were saved.
     pub goes_on_incomplete: bool,
+    /// Bounds of each customer's state.
+    pub bounds: Bounds,
     /// Memory for customers in bytes, all workers together.
     pub max_bytes: usize,
     /// Worker threads, at least 1.

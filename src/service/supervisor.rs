@@ -13,14 +13,14 @@ use crate::base::config::{Assignment, Delivery};
 use crate::base::error::with_causes;
 use crate::base::retry::Backoff;
 use crate::core::codec::Framing;
-use crate::core::engine::Engine;
-use crate::core::state::MEMORY_MS;
+use crate::core::engine::{Engine, Memory};
+use crate::core::state::{Bounds, MEMORY_MS};
 use crate::core::transaction::DAY_MS;
 use crate::edges::kafka;
 use crate::edges::telemetry::{ErrorKind, LabelOutcome, Metrics};
 use crate::stream::health::{Check, Finding, Health};
 use crate::stream::labels::{self, Follower, Inbox};
-use crate::stream::worker::{self, Schemas, Score as _, Topics};
+use crate::stream::worker::{self, Met, Schemas, Surroundings, Topics};
 
 /// How long the brokers' answer to one question is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -77,6 +77,7 @@ pub(super) fn run(
             stop: Arc::clone(stop),
             inbox,
             number,
+            bounds: settings.bounds,
         };
         worker.observer.waits("starting");
         let make = Arc::clone(make);
@@ -264,6 +265,7 @@ struct Worker {
     stop: Arc<AtomicBool>,
     inbox: Inbox,
     observer: Observer,
+    bounds: Bounds,
 }
 
 impl Worker {
@@ -273,12 +275,12 @@ impl Worker {
         mut self,
         make: &(dyn Fn() -> Result<Engine, crate::core::engine::EngineError> + Send + Sync),
     ) -> Result<(), Error> {
-        let mut engine = make()?;
-        self.learn_all(&mut engine);
+        let (mut engine, mut memory) = (make()?, Memory::new(self.bounds));
+        self.learn_all(&mut memory);
         let mut backoff = Backoff::new(FIRST_REST, LONGEST_REST);
         while !self.stop.load(Ordering::Acquire) {
             let life = Stopwatch::start();
-            let ended = self.work(&mut engine);
+            let ended = self.work(&mut engine, &mut memory);
             self.observer.ended();
             let Err(source) = ended else { return Ok(()) };
             self.shared.metrics.error(kind(&source));
@@ -289,7 +291,7 @@ impl Worker {
             let text = with_causes(&source);
             tracing::error!(worker = self.number, error = text, "a worker starts again");
             self.observer.waits(&format!("starting again after: {text}"));
-            engine.forget_customers();
+            memory.drop_customers();
             if life.elapsed() > LONGEST_REST {
                 backoff.reset();
             }
@@ -299,24 +301,32 @@ impl Worker {
     }
 
     /// Takes in every verdict that was there at the start: scoring without them would be wrong.
-    fn learn_all(&mut self, engine: &mut Engine) {
+    fn learn_all(&mut self, memory: &mut Memory) {
         self.observer.waits("reading the verdicts of analysts");
         while !self.inbox.is_caught_up() && !self.stop.load(Ordering::Acquire) {
-            if self.inbox.receive(&mut |label| engine.learn(label)) == 0 {
+            if self.inbox.receive(&mut |label| memory.learn(label)) == 0 {
                 pause(Duration::from_millis(1));
             }
         }
     }
 
-    fn work(&mut self, engine: &mut Engine) -> Result<worker::Counts, worker::Error> {
+    fn work(
+        &mut self,
+        engine: &mut Engine,
+        memory: &mut Memory,
+    ) -> Result<worker::Counts, worker::Error> {
         let Self { observer, inbox, settings, stop, .. } = self;
-        observer.begins(engine.met());
+        observer.begins(Met::of(memory));
         let mut verdicts = |learn: &mut dyn FnMut(&crate::core::transaction::Label<'_>)| {
             inbox.receive(learn);
         };
-        worker::run(settings, engine, &now_micros, stop, &mut verdicts, &mut |event| {
-            observer.observe(event);
-        })
+        let surroundings = Surroundings {
+            clock: &now_micros,
+            stop,
+            verdicts: &mut verdicts,
+            observe: &mut |event| observer.observe(event),
+        };
+        worker::run(settings, engine, memory, surroundings)
     }
 }
 

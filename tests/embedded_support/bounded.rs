@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use synfinance::base::clock::now_millis;
 use synfinance::core::codec::{encode_transaction, frame_confluent, read_alert};
-use synfinance::core::state::Bounds;
+use synfinance::core::engine::Memory;
 use synfinance::edges::database::{Location, Stream};
 use synfinance::edges::kafka::{Assignment, Connection, Outgoing, Producer};
 use synfinance::stream::snapshots::Policy;
 use synfinance::stream::snapshots::policy::SavePoint;
-use synfinance::stream::worker::{self, Budget, Event, Met, Snapshots};
+use synfinance::stream::worker::{self, Budget, Event, Met, Snapshots, Surroundings};
 use synfinance::tools::generate::{self, Generator};
 
 use super::{PATIENCE, cluster_of, engine_support, read, settings};
@@ -52,8 +52,8 @@ fn decide(
     settings.topics.alerts = format!("alerts-{name}");
     settings.topics.scored = Some(format!("scored-{name}"));
     settings.snapshots = snapshots;
-    let context = engine_support::context("UTC", Bounds::default());
-    let mut engine = engine_support::engine(context, None);
+    let mut engine = engine_support::engine(engine_support::context("UTC"), None);
+    let mut memory = Memory::default();
     let (stop, mut met, mut most) = (AtomicBool::new(false), Met::default(), 0);
     let (mut handled, mut left) = (0, BTreeMap::new());
     let mut observe = |event: Event<'_>| match event {
@@ -69,10 +69,14 @@ fn decide(
         Event::StateBytes(bytes) => most = most.max(bytes),
         _ => {}
     };
-    let clock = || now_millis() * 1_000;
-    let counts =
-        worker::run(&settings, &mut engine, &clock, &stop, &mut |_| (), &mut observe).unwrap();
-    let most = most.max(engine.state_bytes());
+    let surroundings = Surroundings {
+        clock: &|| now_millis() * 1_000,
+        stop: &stop,
+        verdicts: &mut |_| (),
+        observe: &mut observe,
+    };
+    let counts = worker::run(&settings, &mut engine, &mut memory, surroundings).unwrap();
+    let most = most.max(memory.bytes());
     let scored = read(connection, &format!("scored-{name}"), TRANSACTIONS, |record| {
         let alert = read_alert(record.value().unwrap(), 2).unwrap();
         (alert.transaction_id.to_owned(), alert.score.to_bits())

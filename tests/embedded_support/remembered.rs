@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use synfinance::core::engine::Engine;
-use synfinance::core::state::Bounds;
-use synfinance::tools::demo::{self, Memory, Past, Summary};
+use synfinance::core::engine::{Engine, Memory, Place};
+use synfinance::tools::demo::{self, Archive, Past, Summary};
 use synfinance::tools::generate::{self, Generator};
 
 use super::{engine_support, model};
@@ -25,18 +24,17 @@ fn world() -> generate::Settings {
 }
 
 fn engine() -> Engine {
-    let context = engine_support::context("UTC", Bounds::default());
-    engine_support::engine(context, Some(THRESHOLD))
+    engine_support::engine(engine_support::context("UTC"), Some(THRESHOLD))
 }
 
-/// A demo with the memory in `file`: what came before, its alerts, its summary. It is told to end
+/// A demo with the archive in `file`: what came before, its alerts, its summary. It is told to end
 /// after so many transactions.
 fn demonstrate(file: &Path, until: u64, is_fresh: bool) -> (Past, Alerts, Summary) {
-    let memory = Memory::open(file, &world(), 1 << 26, is_fresh).unwrap();
-    let past = memory.past();
+    let archive = Archive::open(file, &world(), 1 << 26, is_fresh).unwrap();
+    let past = archive.past();
     let rate = (until < TRANSACTIONS).then_some(2_000.0);
     let defaults = demo::Settings::new(world(), model());
-    let settings = demo::Settings { memory: Some(memory), rate, ..defaults };
+    let settings = demo::Settings { archive: Some(archive), rate, ..defaults };
     let (stop, mut alerts) = (AtomicBool::new(false), Alerts::new());
     let summary = demo::run(
         &settings,
@@ -55,13 +53,13 @@ fn demonstrate(file: &Path, until: u64, is_fresh: bool) -> (Past, Alerts, Summar
 }
 
 /// What one engine says of so many payments, and when the last one was.
-fn judge(engine: &mut Engine, generator: Generator, count: u64) -> (Alerts, i64) {
-    let (mut alerts, mut until_ms) = (Alerts::new(), 0);
+fn judge(memory: &mut Memory, generator: Generator, count: u64) -> (Alerts, i64) {
+    let (mut engine, mut alerts, mut until_ms) = (engine(), Alerts::new(), 0);
     for payment in generator.take(count as usize) {
         let raw = payment.raw();
         let transaction = raw.validate(i64::MAX / 2).unwrap();
         let mut decisions = Vec::new();
-        engine.score(&[transaction], &mut decisions).unwrap();
+        engine.score(memory, &[transaction], |_| Place::NOWHERE, &mut decisions).unwrap();
         let decision = decisions[0].as_ref().expect("no id comes twice");
         if decision.severity.is_some() {
             alerts.insert(raw.transaction_id.to_owned(), decision.score.to_bits());
@@ -79,7 +77,7 @@ fn part(past: u64, start_ms: i64) -> Generator {
 fn demos_one_after_the_other_alert_like_one_that_went_on() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("data/demo.db");
-    let mut one = engine();
+    let mut one = Memory::default();
 
     let (past, first, _) = demonstrate(&file, TRANSACTIONS, false);
     assert_eq!(past, Past::Nothing);
@@ -100,7 +98,7 @@ fn demos_one_after_the_other_alert_like_one_that_went_on() {
     let start_ms = until_ms + 1;
     let (expected, _) = judge(&mut one, part(transactions, start_ms), TRANSACTIONS);
     assert!(third == expected, "{} and {} alerts", third.len(), expected.len());
-    let (forgetful, _) = judge(&mut engine(), part(transactions, start_ms), TRANSACTIONS);
+    let (forgetful, _) = judge(&mut Memory::default(), part(transactions, start_ms), TRANSACTIONS);
     assert!(third != forgetful, "what was remembered made no difference");
 
     let (past, fresh, _) = demonstrate(&file, TRANSACTIONS, true);

@@ -7,19 +7,17 @@ use synfinance::core::features::calendar::Calendar;
 use synfinance::core::features::cities::Cities;
 use synfinance::core::features::feature::Feature;
 use synfinance::core::model::Model;
-use synfinance::core::state::Bounds;
 
 static MODEL: LazyLock<Arc<Model>> = LazyLock::new(|| {
     let bytes = include_bytes!("../../models/fraud-detector.onnx");
     Arc::new(Model::from_bytes(bytes, &|name| Feature::named(name).map(|_| ())).unwrap())
 });
 
-/// What engines with these bounds share.
-pub fn context(timezone: &str, bounds: Bounds) -> Arc<Context> {
+/// What engines share.
+pub fn context(timezone: &str) -> Arc<Context> {
     Arc::new(Context {
         calendar: Calendar::new(timezone, include_str!("../../config/holidays.csv")).unwrap(),
         cities: Cities::new(include_str!("../../config/cities.csv")).unwrap(),
-        bounds,
     })
 }
 

@@ -14,13 +14,12 @@ use synfinance::edges::kafka::{Assignment, Connection};
 use synfinance::stream::snapshots::policy::SavePoint;
 use synfinance::stream::snapshots::{Policy, Portions};
 use synfinance::stream::worker::{
-    self, Budget, Delivery, ModelName, Schemas, Settings, Snapshots, Topics,
+    self, Budget, Delivery, ModelName, Schemas, Settings, Snapshots, Surroundings, Topics,
 };
 
-use crate::bugs::Faulty;
 use crate::member::Member;
 use crate::store::Client;
-use crate::truth::{ALERT_ID, States, TRANSACTION_ID, engine, states};
+use crate::truth::{ALERT_ID, States, TRANSACTION_ID, engine, memory, states};
 use crate::world::{Shared, Stay};
 
 /// What a worker is told; deadlines are as in production, the rest makes much happen in little
@@ -99,20 +98,22 @@ pub fn live(shared: &Arc<Shared>, stay: Stay, stop: &AtomicBool) {
     simulate(Rc::new(Now(Arc::clone(shared), stay)));
     shared.begin(stay);
     let lived = catch_unwind(AssertUnwindSafe(|| {
-        let (bug, is_exactly_once, bytes, few) = {
+        let (is_exactly_once, bytes, few) = {
             let world = shared.world();
-            (world.bug, world.is_exactly_once, world.memory_bytes, world.few_customers)
+            (world.is_exactly_once, world.memory_bytes, world.few_customers)
         };
         let snapshots = snapshots(shared, stay, bytes, few);
         let settings = settings(stay.seat, is_exactly_once, Some(snapshots));
-        let mut scorer = Faulty { engine: engine(), bug };
+        let (mut engine, mut memory) = (engine(), memory());
         let member = Member::join(Arc::clone(shared), stay);
-        let clock = || i64::MAX / 2;
-        let worked =
-            worker::work(&settings, member, &mut scorer, &clock, stop, &mut |_| (), &mut |event| {
-                shared.world().observe(stay, &event)
-            });
-        (worked.map(drop), states(&scorer.engine))
+        let surroundings = Surroundings {
+            clock: &|| i64::MAX / 2,
+            stop,
+            verdicts: &mut |_| (),
+            observe: &mut |event| shared.world().observe(stay, &event),
+        };
+        let worked = worker::work(&settings, member, &mut engine, &mut memory, surroundings);
+        (worked.map(drop), states(&memory))
     }));
     shared.end(
         stay,

@@ -25,10 +25,18 @@ pub struct Stored {
     highest_offset: i64,
     handed_over: Option<i64>,
     chunks: BTreeMap<i32, Vec<(String, Row)>>,
+    /// The rows when the partition was claimed last and the time before.
+    claimed: [BTreeMap<String, Row>; 2],
     pub rows: BTreeMap<String, Row>,
 }
 
 impl Stored {
+    /// Whether the customer was handed over like this.
+    fn has_handed_over(&self, id: &str, (applied_offset, _): &Row) -> bool {
+        let mut handed_over = self.chunks.values().flatten();
+        handed_over.any(|(other, (applied, _))| other == id && applied == applied_offset)
+    }
+
     fn withdraw(&mut self) {
         self.handed_over = None;
         self.chunks.clear();
@@ -210,6 +218,8 @@ impl SnapshotStore for Client {
         self.ask(|world| {
             let stored = &mut world.store.partitions[partition as usize];
             stored.epoch += 1;
+            let [last, before] = &mut stored.claimed;
+            *before = std::mem::replace(last, stored.rows.clone());
             let previous = stored.owner.replace(owner.to_owned());
             let Stored { epoch, saved_offset, highest_offset, handed_over, .. } = *stored;
             world.store.flush();
@@ -233,6 +243,9 @@ impl SnapshotStore for Client {
         self.change(holder, is_durable, |stored, said, bug| {
             said.push(format!("saves {} customers, up to {saved_offset:?},", customers.len()));
             for (id, row) in rows(customers) {
+                if bug == Bug::TakesHandedOverForStored && stored.has_handed_over(&id, &row) {
+                    continue;
+                }
                 stored.highest_offset = stored.highest_offset.max(row.0);
                 if stored.rows.get(&id).is_none_or(|(applied, _)| *applied <= row.0) {
                     stored.rows.insert(id, row);
@@ -324,14 +337,17 @@ impl SnapshotStore for Client {
     ) -> Result<Vec<StoredCustomer>, StoreError> {
         self.ask(|world| {
             let rows = &world.store.partitions[partition as usize].rows;
-            let found = customer_ids.iter().filter_map(|id| rows.get_key_value(*id));
-            Ok(found.map(stored).collect())
+            let is_known = |_: &&&str| world.bug != Bug::ForgetsStored;
+            let asked = customer_ids.iter().filter(is_known);
+            Ok(asked.filter_map(|id| rows.get_key_value(*id)).map(stored).collect())
         })
     }
 
     fn scan(&mut self, partition: i32) -> Result<Box<dyn Scan>, StoreError> {
         let rows = self.ask(|world| {
-            let rows = &world.store.partitions[partition as usize].rows;
+            let Stored { rows, claimed: [_, before], .. } =
+                &world.store.partitions[partition as usize];
+            let rows = if world.bug == Bug::ReadsOldRows { before } else { rows };
             Ok(rows.iter().rev().map(stored).collect())
         })?;
         let (shared, stay, start) = (Arc::clone(&self.shared), self.stay, self.start);

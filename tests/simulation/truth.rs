@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, LazyLock};
 
 use synfinance::core::codec::{encode_transaction, frame_confluent, read_alert};
-use synfinance::core::engine::{Context, Engine};
+use synfinance::core::engine::{Context, Engine, Memory};
 use synfinance::core::state::Bounds;
 use synfinance::core::state::customers::Customers;
 use synfinance::core::state::hash::hash64;
@@ -76,14 +76,14 @@ pub struct Truth {
 
 pub static TRUTH: LazyLock<Truth> = LazyLock::new(|| {
     let log = log();
-    let mut engine = engine();
+    let (mut engine, mut memory) = (engine(), memory());
     let mut alerts = Alerts::default();
     let all: Vec<Record> = log.iter().flatten().cloned().collect();
     let settings = settings(0, false, None);
-    let mut step = Step::new(&settings, &mut engine);
+    let mut step = Step::new(&settings, &mut engine, &mut memory);
     step.run(&all, &|| i64::MAX / 2, &mut alerts).unwrap();
     assert!(step.held.is_empty() && !alerts.0.is_empty());
-    Truth { log, alerts: alerts.0, states: states(&engine) }
+    Truth { log, alerts: alerts.0, states: states(&memory) }
 });
 
 /// Payments of a few customers, some out of order and some twice.
@@ -111,20 +111,22 @@ fn log() -> Vec<Vec<Record>> {
     log
 }
 
-static CONTEXT: LazyLock<Arc<Context>> = LazyLock::new(|| {
-    let bounds = Bounds { max_transactions: 32, ..Bounds::default() };
-    engine_support::context("UTC", bounds)
-});
+static CONTEXT: LazyLock<Arc<Context>> = LazyLock::new(|| engine_support::context("UTC"));
 
 /// An engine that alerts often.
 pub fn engine() -> Engine {
     engine_support::engine(CONTEXT.clone(), Some(0.05))
 }
 
-/// Who is in an engine's memory.
-pub fn states(engine: &Engine) -> States {
+/// A memory that folds what is older than a customer's newest few transactions.
+pub fn memory() -> Memory {
+    Memory::new(Bounds { max_transactions: 32, ..Bounds::default() })
+}
+
+/// Who is in a memory.
+pub fn states(memory: &Memory) -> States {
     let of = |partition: usize| {
-        let customers = engine.customers(partition as i32).into_iter().flat_map(Customers::iter);
+        let customers = memory.customers(partition as i32).into_iter().flat_map(Customers::iter);
         customers.map(move |customer| {
             let mut bytes = Vec::new();
             encode(&customer.state, &mut bytes);

@@ -138,9 +138,7 @@ pub fn run(seed: u64, bug: Bug, acts: Vec<(Duration, Act)>) -> (Option<Fault>, V
     let mut draw = Draw::new(seed ^ 0x5eed);
     let is_exactly_once =
         bug == Bug::ShowsUncommitted || bug != Bug::TakesSentForAcknowledged && draw.chance(40);
-    // That bug shows only where memory is short.
-    let plenty = if bug == Bug::TrustsOldPages { 2 } else { 0 };
-    let memory_bytes = [1 << 30, 9_000, 4_000][draw.below(3).max(plenty)];
+    let memory_bytes = [1 << 30, 9_000, 4_000][draw.below(3)];
     let few_customers = [0, 2, 1_000][draw.below(3)];
     let seat = |seat| Seat {
         stay: Stay { seat, number: 0 },

@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Context, Counts, Engine, NOWHERE, Place, Seen};
+use super::{Context, Engine, Memory, Place, Seen};
 use crate::core::decision::{Reason, Severity};
 use crate::core::features::catalog::FeatureId;
 use crate::core::features::feature::Feature;
 use crate::core::features::plan::Plan;
 use crate::core::features::row::Row;
 use crate::core::model::{Model, ScoreError, Scorer, contributions};
-use crate::core::state::labels::KnownFrauds;
-use crate::core::state::partitions::Partitions;
 use crate::core::transaction::Transaction;
 
 /// What a scored transaction is held to be.
@@ -157,9 +155,6 @@ impl Engine {
         };
         Ok(Self {
             context,
-            partitions: Partitions::default(),
-            frauds: KnownFrauds::default(),
-            counts: Counts::default(),
             plan,
             width,
             decider: None,
@@ -170,27 +165,17 @@ impl Engine {
         })
     }
 
-    /// Scores transactions in order of arrival. One entry of `decisions` for each (cleared first);
-    /// `None` for a duplicate.
+    /// Remembers transactions in order of arrival and decides about each. One entry of `decisions`
+    /// for each (cleared first); `None` for a duplicate. `place_of` tells where the transaction at
+    /// an index of the batch comes from, [`Place::NOWHERE`] outside Kafka. None of the customers is
+    /// missing ([`Memory::is_missing`]).
     ///
     /// # Errors
     /// [`EngineError::NoModel`] for an engine that was made for features alone, and
     /// [`EngineError::Score`] if a model fails: its transactions are remembered, not decided.
     pub fn score(
         &mut self,
-        batch: &[Transaction<'_>],
-        decisions: &mut Vec<Option<Decision>>,
-    ) -> Result<(), EngineError> {
-        self.score_of(batch, |_| NOWHERE, decisions)
-    }
-
-    /// As [`Engine::score`] for transactions of several partitions; `place_of` tells where the
-    /// transaction at a place of the batch comes from.
-    ///
-    /// # Errors
-    /// As [`Engine::score`].
-    pub fn score_of(
-        &mut self,
+        memory: &mut Memory,
         batch: &[Transaction<'_>],
         place_of: impl Fn(usize) -> Place,
         decisions: &mut Vec<Option<Decision>>,
@@ -199,7 +184,33 @@ impl Engine {
         if self.decider.is_none() {
             return Err(EngineError::NoModel);
         }
-        self.remember(batch, place_of)?;
+        self.remember(memory, batch, place_of)?;
+        self.decide(decisions)
+    }
+
+    /// What [`Engine::score`] would decide, to the bit, if `transaction` were the next record of
+    /// `partition` ([`Memory::WHOLE`] outside Kafka); `None` for a duplicate. Nothing is
+    /// remembered. The customer is not missing.
+    ///
+    /// # Errors
+    /// As [`Engine::score`].
+    pub fn predict(
+        &mut self,
+        memory: &Memory,
+        partition: i32,
+        transaction: &Transaction<'_>,
+    ) -> Result<Option<Decision>, EngineError> {
+        if self.decider.is_none() {
+            return Err(EngineError::NoModel);
+        }
+        self.preview(memory, partition, transaction)?;
+        let mut decisions = Vec::with_capacity(1);
+        self.decide(&mut decisions)?;
+        Ok(decisions.pop().flatten())
+    }
+
+    /// Scores the rows in `values` and decides about everything that was seen.
+    fn decide(&mut self, decisions: &mut Vec<Option<Decision>>) -> Result<(), EngineError> {
         let decider = self.decider.as_mut().ok_or(EngineError::NoModel)?;
         decider.fill_matrix(&self.values, self.plan.columns().len(), self.width);
         decider.judge.score()?;

@@ -7,8 +7,8 @@
 #[derive(Debug, Default)]
 pub struct Changes {
     changed: Slots,
-    /// What was taken last and is neither stored for certain nor put back.
-    taken: Slots,
+    /// Those of the save that is under way: neither confirmed nor cancelled yet.
+    saving: Slots,
 }
 
 /// A list of slots without repeats.
@@ -73,31 +73,31 @@ impl Changes {
 
     /// Whether what is stored of this slot's customer is what is in memory.
     pub fn is_stored(&self, slot: u32) -> bool {
-        !self.changed.has(slot) && !self.taken.has(slot)
+        !self.changed.has(slot) && !self.saving.has(slot)
     }
 
-    /// Their slots in the order of their first change; from now on none has changed. What was taken
-    /// before and never settled has changed still.
-    pub fn take(&mut self) -> Vec<u32> {
-        self.put_back();
+    /// Starts a save: the slots that have changed, in the order of their first change; from now on
+    /// none has changed. A save that was under way is cancelled first.
+    pub fn start_save(&mut self) -> Vec<u32> {
+        self.cancel_save();
         let slots = self.changed.clear();
-        slots.iter().for_each(|&slot| self.taken.note(slot));
+        slots.iter().for_each(|&slot| self.saving.note(slot));
         slots
     }
 
-    /// What was taken last is stored.
-    pub fn settle(&mut self) {
-        self.taken.clear();
+    /// The save is stored completely.
+    pub fn confirm_save(&mut self) {
+        self.saving.clear();
     }
 
-    /// These of what was taken last are stored.
-    pub fn settle_some(&mut self, slots: &[u32]) {
-        self.taken.remove(slots);
+    /// These slots of the save are stored.
+    pub fn confirm_rows(&mut self, slots: &[u32]) {
+        self.saving.remove(slots);
     }
 
-    /// What was taken last is not stored and will not be: it has changed still.
-    pub fn put_back(&mut self) {
-        self.taken.clear().into_iter().for_each(|slot| self.changed.note(slot));
+    /// The save will not be completed: what is not confirmed has changed still.
+    pub fn cancel_save(&mut self) {
+        self.saving.clear().into_iter().for_each(|slot| self.changed.note(slot));
     }
 }
 
@@ -111,44 +111,44 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_that_changed_comes_once_a_cut(
-            cuts in prop::collection::vec(prop::collection::vec(0..300_u32, 0..60), 1..5),
+        fn each_that_changed_is_in_one_save(
+            saves in prop::collection::vec(prop::collection::vec(0..300_u32, 0..60), 1..5),
         ) {
             let mut changes = Changes::default();
-            for cut in cuts {
-                cut.iter().for_each(|&slot| changes.note(slot));
-                let expected: BTreeSet<u32> = cut.iter().copied().collect();
+            for save in saves {
+                save.iter().for_each(|&slot| changes.note(slot));
+                let expected: BTreeSet<u32> = save.iter().copied().collect();
                 prop_assert_eq!(changes.len(), expected.len());
-                let taken = changes.take();
-                prop_assert_eq!(taken.first(), cut.first());
-                prop_assert_eq!(taken.into_iter().collect::<BTreeSet<u32>>(), expected);
+                let started = changes.start_save();
+                prop_assert_eq!(started.first(), save.first());
+                prop_assert_eq!(started.into_iter().collect::<BTreeSet<u32>>(), expected);
                 prop_assert!(changes.is_empty());
-                prop_assert!(cut.iter().all(|&slot| !changes.is_stored(slot)));
-                changes.settle();
-                prop_assert!(cut.iter().all(|&slot| changes.is_stored(slot)));
+                prop_assert!(save.iter().all(|&slot| !changes.is_stored(slot)));
+                changes.confirm_save();
+                prop_assert!(save.iter().all(|&slot| changes.is_stored(slot)));
             }
         }
     }
 
     #[test]
-    fn what_is_stored_of_a_cut_has_not_changed_unless_it_has_since() {
+    fn a_confirmed_row_has_not_changed_unless_it_has_since() {
         let mut changes = Changes::default();
         [70, 3, 500, 8].into_iter().for_each(|slot| changes.note(slot));
-        changes.take();
+        changes.start_save();
         changes.note(3);
-        changes.settle_some(&[70, 3, 9_999]);
+        changes.confirm_rows(&[70, 3, 9_999]);
         assert!(changes.is_stored(70) && !changes.is_stored(3) && !changes.is_stored(500));
-        assert_eq!(changes.take(), [3, 500, 8]);
+        assert_eq!(changes.start_save(), [3, 500, 8]);
     }
 
     #[test]
-    fn what_was_not_settled_has_changed_still() {
+    fn what_was_not_confirmed_has_changed_still() {
         let mut changes = Changes::default();
         changes.note(70);
-        assert_eq!(changes.take(), [70]);
+        assert_eq!(changes.start_save(), [70]);
         changes.note(3);
-        assert_eq!(changes.take(), [3, 70]);
-        changes.put_back();
+        assert_eq!(changes.start_save(), [3, 70]);
+        changes.cancel_save();
         assert_eq!(changes.len(), 2);
         assert!(!changes.is_stored(3) && !changes.is_stored(70) && changes.is_stored(64));
     }

@@ -74,7 +74,7 @@ impl CustomerState {
         read: impl FnOnce(&Self, &Observation),
     ) -> Remembered {
         let id = incoming.transaction;
-        if self.ids.contains(&id) || self.beyond.knows(id) {
+        if self.knows(id) {
             return Remembered { seen: Seen::Duplicate, folded: 0 };
         }
         let newest = match self.columns.newest() {
@@ -95,6 +95,36 @@ impl CustomerState {
         }
         self.insert(incoming, &observation, bounds);
         Remembered { seen: Seen::New, folded: self.keep_bound(bounds) }
+    }
+
+    /// What [`Self::remember`] would do to `incoming` now, and what `read` would see of it. The
+    /// state stays as it is: the transaction enters a copy.
+    pub fn preview(
+        &self,
+        incoming: &Incoming,
+        bounds: &Bounds,
+        read: impl FnOnce(&Self, &Observation),
+    ) -> Seen {
+        if self.knows(incoming.transaction) {
+            return Seen::Duplicate;
+        }
+        let newest = self.columns.newest().filter(|&newest| incoming.time < newest);
+        let mut past = match newest {
+            Some(_) => self.until(incoming.time),
+            None => self.clone(),
+        };
+        let observation = past.append(incoming, bounds);
+        read(&past, &observation);
+        match newest {
+            Some(newest) if incoming.time <= newest - MEMORY_MS => Seen::Late,
+            _ => Seen::New,
+        }
+    }
+
+    /// Whether a transaction with this id was seen before, within the horizon for duplicates.
+    #[inline]
+    fn knows(&self, id: u64) -> bool {
+        self.ids.contains(&id) || self.beyond.knows(id)
     }
 
     /// Mean and population standard deviation of the remembered amounts in major units, refunds

@@ -10,7 +10,7 @@
 //! are old, as in Redis.
 //!
 //! After a restart it takes seconds to learn who is stored. Until then everybody behind the last id
-//! that is known about may be ([`Customers::expect_all`]), and is asked for when a payment comes.
+//! that is known about may be ([`Customers::presume_all_stored`]), and is asked for when a payment comes.
 
 use std::collections::HashSet;
 
@@ -98,6 +98,12 @@ impl Customers {
         self.index.is_empty()
     }
 
+    /// The customer, if it is in memory. `hash` is [`hash64`] of `id`.
+    #[inline]
+    pub fn get(&self, id: &str, hash: u64) -> Option<&Customer> {
+        self.find(id, hash).map(|slot| self.at(slot))
+    }
+
     /// Whether the customer is in memory. `hash` is [`hash64`] of `id`.
     #[inline]
     pub fn has(&self, id: &str, hash: u64) -> bool {
@@ -130,8 +136,9 @@ impl Customers {
     }
 
     /// Takes a customer in as it was stored. `false` if it is in memory already, where it may be
-    /// newer: then nothing is changed. Whoever does so calls [`Self::met_in_store`] as well.
+    /// newer: then its state is not changed. The customer is missing no more.
     pub fn admit(&mut self, id: &str, state: CustomerState, applied_offset: i64) -> bool {
+        self.mark_asked(id);
         let hash = hash64(id);
         if self.has(id, hash) {
             return false;
@@ -153,21 +160,22 @@ impl Customers {
 
     /// A customer is stored. One who is in memory is not missing. Who was evicted before the list
     /// of those who are stored came to them is in it twice, which costs a few bytes.
-    pub fn expect(&mut self, id: &str) {
+    pub fn mark_stored(&mut self, id: &str) {
         let hash = hash64(id);
         if !self.has(id, hash) {
-            self.expect_hash(hash);
+            self.mark_hash_stored(hash);
         }
     }
 
-    /// Anybody may be stored. [`Self::list`] tells how far that is known.
-    pub fn expect_all(&mut self) {
+    /// Nobody knows who is stored: everybody who is not in memory may be, until
+    /// [`Self::mark_known`] says more.
+    pub fn presume_all_stored(&mut self) {
         self.unlisted = Some(Unlisted::default());
     }
 
-    /// All customers up to this id that are stored have been told about, or will be before anything
-    /// else is done; `None`: all customers.
-    pub fn list(&mut self, up_to: Option<&str>) {
+    /// Who is stored is known up to this id, in the order of ids; `None`: to the end. Those who are
+    /// stored up to there have been marked so, or are before anything else is done.
+    pub fn mark_known(&mut self, up_to: Option<&str>) {
         match (&mut self.unlisted, up_to) {
             (Some(unlisted), Some(id)) => unlisted.after = id.into(),
             _ => self.unlisted = None,
@@ -175,7 +183,7 @@ impl Customers {
     }
 
     /// Whether any customer is stored and not in memory, or may be.
-    pub fn expects(&self) -> bool {
+    pub fn may_miss_anybody(&self) -> bool {
         !self.stored.is_empty() || self.unlisted.is_some()
     }
 
@@ -188,7 +196,7 @@ impl Customers {
     }
 
     /// The store has been asked for this customer.
-    pub fn met_in_store(&mut self, id: &str) {
+    pub fn mark_asked(&mut self, id: &str) {
         let hash = hash64(id);
         if let Ok(entry) = self.stored.find_entry(hash, |&other| other == hash) {
             entry.remove();
@@ -198,29 +206,30 @@ impl Customers {
         }
     }
 
-    /// How many have changed since the last [`Self::cut`].
+    /// How many have changed since the last save started.
     pub fn changed(&self) -> usize {
         self.changes.len()
     }
 
-    /// The slots of those, to be stored; from now on none has changed.
-    pub fn cut(&mut self) -> Vec<u32> {
-        self.changes.take()
+    /// Starts a save: the slots of all who have changed; from now on nobody has. A save that was
+    /// under way is cancelled first.
+    pub fn start_save(&mut self) -> Vec<u32> {
+        self.changes.start_save()
     }
 
-    /// Those of the last [`Self::cut`] are stored.
-    pub fn settle(&mut self) {
-        self.changes.settle();
+    /// The save is stored completely.
+    pub fn confirm_save(&mut self) {
+        self.changes.confirm_save();
     }
 
-    /// These of the last [`Self::cut`] are stored.
-    pub fn settle_some(&mut self, slots: &[u32]) {
-        self.changes.settle_some(slots);
+    /// These slots of the save are stored.
+    pub fn confirm_rows(&mut self, slots: &[u32]) {
+        self.changes.confirm_rows(slots);
     }
 
-    /// Those of the last [`Self::cut`] will not be stored; they have changed still.
-    pub fn put_back(&mut self) {
-        self.changes.put_back();
+    /// The save will not be completed: who is not confirmed has changed still.
+    pub fn cancel_save(&mut self) {
+        self.changes.cancel_save();
     }
 
     /// Evicts customers that are stored as they are, those first that have been quiet longest, to
@@ -291,10 +300,10 @@ impl Customers {
             entry.remove();
         }
         self.free.push(slot);
-        self.expect_hash(hash);
+        self.mark_hash_stored(hash);
     }
 
-    fn expect_hash(&mut self, hash: u64) {
+    fn mark_hash_stored(&mut self, hash: u64) {
         self.stored.insert_unique(hash, hash, |&hash| hash);
     }
 
@@ -348,8 +357,8 @@ mod tests {
     fn stored(count: i64) -> Customers {
         let mut customers = Customers::default();
         (0..count).for_each(|number| pay(&mut customers, number, number));
-        customers.cut();
-        customers.settle();
+        customers.start_save();
+        customers.confirm_save();
         customers
     }
 
@@ -357,12 +366,12 @@ mod tests {
     fn who_has_been_quiet_longest_goes() {
         let mut customers = stored(2_000);
         pay(&mut customers, 7, 5_000);
-        customers.cut();
-        customers.settle();
+        customers.start_save();
+        customers.confirm_save();
         let half = customers.bytes(1) / 2;
         let evicted = customers.evict(half, 1);
         assert!((900..=1_001).contains(&evicted), "{evicted}");
-        assert_eq!((customers.len(), customers.expects()), (2_000 - evicted, true));
+        assert_eq!((customers.len(), customers.may_miss_anybody()), (2_000 - evicted, true));
         let is_here = |id: &str| customers.has(id, hash64(id));
         assert!(is_here("c7") && is_here("c1999") && !is_here("c6"));
         assert!(customers.is_missing("c6") && !customers.is_missing("c7"));
@@ -373,13 +382,13 @@ mod tests {
     fn what_is_not_stored_stays() {
         let mut customers = stored(10);
         (0..5).for_each(|number| pay(&mut customers, number, 20 + number));
-        customers.cut();
+        customers.start_save();
         (2..4).for_each(|number| pay(&mut customers, number, 30 + number));
         assert_eq!(customers.evict(usize::MAX, 1), 5);
-        customers.put_back();
+        customers.cancel_save();
         assert_eq!((customers.evict(usize::MAX, 1), customers.changed()), (0, 5));
-        customers.cut();
-        customers.settle();
+        customers.start_save();
+        customers.confirm_save();
         assert_eq!(
             (customers.evict(usize::MAX, 1), customers.len(), customers.bytes(1)),
             (5, 0, 0)
@@ -395,39 +404,37 @@ mod tests {
         assert_eq!((customers.len(), customers.slots()), (3_000, 3_000));
         assert_eq!((customers.changed(), customers.iter().count()), (3_000, 3_000));
         assert!(customers.admit("c5", CustomerState::default(), 6));
-        customers.met_in_store("c5");
         assert!(!customers.is_missing("c5") && customers.has("c5", hash64("c5")));
     }
 
     #[test]
     fn who_may_be_stored_is_asked_for_once() {
         let mut customers = stored(10);
-        customers.expect_all();
+        customers.presume_all_stored();
         let missing =
             |customers: &Customers, ids: [&str; 4]| ids.map(|id| customers.is_missing(id));
         let ids = ["c3", "d1", "d2", "e"];
         assert_eq!(missing(&customers, ids), [false, true, true, true]);
-        customers.met_in_store("d2");
+        customers.mark_asked("d2");
         assert_eq!(missing(&customers, ids), [false, true, false, true]);
-        customers.list(Some("d1"));
-        customers.expect("d0");
+        customers.mark_known(Some("d1"));
+        customers.mark_stored("d0");
         assert_eq!(missing(&customers, ["d0", "d1", "d2", "e"]), [true, false, false, true]);
-        customers.list(None);
+        customers.mark_known(None);
         assert_eq!(missing(&customers, ["d0", "d1", "d2", "e"]), [true, false, false, false]);
-        customers.met_in_store("d0");
-        assert!(!customers.expects());
+        customers.mark_asked("d0");
+        assert!(!customers.may_miss_anybody());
     }
 
     #[test]
     fn who_leaves_memory_before_being_listed_is_missing_still() {
         let mut customers = stored(10);
-        customers.expect_all();
-        customers.list(Some("c"));
+        customers.presume_all_stored();
+        customers.mark_known(Some("c"));
         assert_eq!(customers.evict(usize::MAX, 1), 10);
-        customers.list(None);
+        customers.mark_known(None);
         assert!(customers.is_missing("c4"));
         assert!(customers.admit("c4", CustomerState::default(), 5));
-        customers.met_in_store("c4");
         assert!(!customers.is_missing("c4") && customers.is_missing("c5"));
     }
 }

@@ -12,8 +12,8 @@
 //! [`symbols`], [`totals`], [`folded`] and [`beyond`] (what has no place there), [`distances`],
 //! [`detectors`] and [`anomalies`] (which transactions stood out), [`observation`] (one transaction
 //! against the past), [`customer`] (all of it, transaction by transaction), [`customers`] (the
-//! index), [`changes`] (which of them are to be saved) and [`partitions`] (one index for each),
-//! [`labels`] (known frauds), [`snapshot`] (bytes).
+//! index), [`changes`] (which of them are to be saved), [`labels`] (known frauds), [`memory`] (all
+//! of it, by partition), [`snapshot`] (bytes).
 
 pub mod anomalies;
 pub mod beyond;
@@ -27,8 +27,8 @@ pub mod folded;
 pub mod geo;
 pub mod hash;
 pub mod labels;
+pub mod memory;
 pub mod observation;
-pub mod partitions;
 mod reading;
 pub mod snapshot;
 pub mod symbols;

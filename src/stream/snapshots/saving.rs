@@ -244,7 +244,7 @@ mod tests {
     fn everything_that_changed_is_in_some_batch_and_the_last_one_says_so() {
         let mut customers = Customers::default();
         (0..1_500).for_each(|n| pay(&mut customers, n, n as i64));
-        let mut saving = Saving::begin(HOLDER, 1_500, customers.cut());
+        let mut saving = Saving::begin(HOLDER, 1_500, customers.start_save());
         pay(&mut customers, 1_400, 1_500);
         let batches = all(&mut saving, &customers, 1_501);
         let sizes: Vec<usize> = batches.iter().map(Batch::len).collect();
@@ -263,7 +263,7 @@ mod tests {
     fn nothing_is_handed_on_before_it_is_committed() {
         let mut customers = Customers::default();
         pay(&mut customers, 1, 10);
-        let mut saving = Saving::begin(HOLDER, 14, customers.cut());
+        let mut saving = Saving::begin(HOLDER, 14, customers.start_save());
         pay(&mut customers, 1, 20);
         saving.encode(&customers);
         assert_eq!(saving.highest_offset(), 21);
@@ -289,7 +289,7 @@ mod tests {
     fn what_is_handed_over_comes_in_numbered_chunks_and_the_last_one_promises() {
         let mut customers = Customers::default();
         (0..150_000).for_each(|n| pay(&mut customers, n, n as i64));
-        let mut saving = Saving::hand_over(HOLDER, 150_000, customers.cut(), false);
+        let mut saving = Saving::hand_over(HOLDER, 150_000, customers.start_save(), false);
         assert!(saving.encode(&customers) && !saving.encode(&customers), "one waits");
         assert!(saving.ready(149_999).is_some(), "its own customers are committed");
         let rest = all(&mut saving, &customers, 150_000);
@@ -304,7 +304,7 @@ mod tests {
     fn few_batches_wait() {
         let mut customers = Customers::default();
         (0..8_000).for_each(|n| pay(&mut customers, n, n as i64));
-        let mut saving = Saving::begin(HOLDER, 8_000, customers.cut());
+        let mut saving = Saving::begin(HOLDER, 8_000, customers.start_save());
         let encoded = (0..30).filter(|_| saving.encode(&customers)).count();
         assert_eq!(encoded, HELD_BATCHES);
         assert!(saving.ready(8_000).is_some() && saving.encode(&customers));

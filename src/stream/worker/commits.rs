@@ -2,7 +2,7 @@
 
 use super::brokers::Brokers;
 use super::driver::{Worker, acknowledged};
-use super::score::Score;
+use super::score::{Met, Score};
 use super::{Error, Event};
 use crate::base::clock::{Stopwatch, pause};
 
@@ -49,7 +49,7 @@ impl<S: Score, B: Brokers> Worker<'_, S, B> {
         })?;
         if had_work {
             observe(Event::Committed(is_committed));
-            observe(Event::Counted(&self.step.counts, self.step.scorer.met()));
+            observe(Event::Counted(&self.step.counts, Met::of(self.step.memory)));
         }
         Ok(is_committed)
     }

@@ -9,11 +9,12 @@ use super::lag::Lags;
 use super::miskeyed::Miskeyed;
 use super::outbox::Outbox;
 use super::pauses::Pauses;
-use super::score::Score;
+use super::score::{Met, Score};
 use super::step::{Arrived, Cause, Held, Step, latency};
-use super::{Error, Event, Settings, Verdicts};
+use super::{Error, Event, Settings, Surroundings, Verdicts};
 use crate::base::clock::Stopwatch;
 use crate::base::limits::LOAD_TIME;
+use crate::core::engine::Memory;
 use crate::edges::kafka::Error as KafkaError;
 
 /// How long a worker with acknowledgements or schemas to come waits for a record.
@@ -51,9 +52,8 @@ const SAVE_REST_SHARE: f64 = 0.7;
 const LEAST_SHARE: f64 = 0.1;
 const HAND_OVER_TIME: Duration = Duration::from_secs(10);
 
-/// Works until `stop` is set, then finishes what is in hand, flushes, commits and leaves the group.
-/// `clock` tells microseconds since the epoch; `verdicts` hands out what analysts have said;
-/// `observe` is called between batches and must be quick.
+/// Works until it is told to stop, then finishes what is in hand, flushes, commits and leaves the
+/// group. What it learns goes to `memory`, which outlives it; `scorer` judges.
 ///
 /// # Errors
 /// [`Error`] if it cannot go on. It leaves the group then as well, without committing; only if
@@ -61,12 +61,10 @@ const HAND_OVER_TIME: Duration = Duration::from_secs(10);
 pub fn run<S: Score>(
     settings: &Settings,
     scorer: &mut S,
-    clock: &dyn Fn() -> i64,
-    stop: &AtomicBool,
-    verdicts: &mut Verdicts<'_>,
-    observe: &mut dyn FnMut(Event<'_>),
+    memory: &mut Memory,
+    surroundings: Surroundings<'_>,
 ) -> Result<super::Counts, Error> {
-    work(settings, Cluster::join(settings)?, scorer, clock, stop, verdicts, observe)
+    work(settings, Cluster::join(settings)?, scorer, memory, surroundings)
 }
 
 /// As [`run`], as a member of whatever these `brokers` are.
@@ -77,16 +75,15 @@ pub fn work<S: Score>(
     settings: &Settings,
     brokers: impl Brokers,
     scorer: &mut S,
-    clock: &dyn Fn() -> i64,
-    stop: &AtomicBool,
-    verdicts: &mut Verdicts<'_>,
-    observe: &mut dyn FnMut(Event<'_>),
+    memory: &mut Memory,
+    surroundings: Surroundings<'_>,
 ) -> Result<super::Counts, Error> {
+    let Surroundings { clock, stop, verdicts, observe } = surroundings;
     let custody = settings.snapshots.as_ref().map(Custody::start).transpose()?;
     let mut worker = Worker {
         settings,
         brokers: &brokers,
-        step: Step::new(settings, scorer),
+        step: Step::new(settings, scorer, memory),
         outbox: Outbox::new(&brokers, settings),
         custody,
         pauses: Pauses::default(),
@@ -111,7 +108,7 @@ pub fn work<S: Score>(
     drop(brokers);
     if let Some(mut custody) = custody {
         let limit = time_for(SAVE_REST_SHARE, settings, since_end.as_ref());
-        custody.save_rest(scorer, &tasks, limit, observe);
+        custody.save_rest(memory, &tasks, limit, observe);
     }
     Ok(counts)
 }
@@ -152,7 +149,7 @@ impl<'a, S: Score, B: Brokers> Worker<'a, S, B> {
         let mut records: Vec<B::Record<'a>> = Vec::new();
         while !stop.load(Ordering::Acquire) {
             observe(Event::Beat);
-            verdicts(&mut |label| self.step.scorer.learn(label));
+            verdicts(&mut |label| self.step.memory.learn(label));
             let held = records.len();
             let limit = held + self.batch_records();
             self.brokers.take(limit, self.wait(), &mut records)?;
@@ -161,14 +158,14 @@ impl<'a, S: Score, B: Brokers> Worker<'a, S, B> {
             let has_records = self.is_to_process(has_new) && self.process(&mut records, observe)?;
             self.end_restoring(observe);
             if self.settle(observe)? | has_records {
-                observe(Event::Counted(&self.step.counts, self.step.scorer.met()));
+                observe(Event::Counted(&self.step.counts, Met::of(self.step.memory)));
             }
             self.make_room(observe)?;
             if self.is_commit_due(has_new) {
                 self.commit(observe)?;
             }
             if let Some(custody) = &mut self.custody {
-                custody.turn(self.step.scorer, &self.outbox.tasks, observe);
+                custody.turn(self.step.memory, &self.outbox.tasks, observe);
             }
             if self.since_nudge.elapsed() >= NUDGE_INTERVAL {
                 self.since_nudge = Stopwatch::start();
@@ -241,7 +238,7 @@ impl<'a, S: Score, B: Brokers> Worker<'a, S, B> {
         let limit = time_for(HAND_OVER_SHARE, self.settings, self.since_end.as_ref());
         let limit = limit.min(HAND_OVER_TIME);
         self.let_go(&partitions, (limit, true), observe);
-        observe(Event::Counted(&self.step.counts, self.step.scorer.met()));
+        observe(Event::Counted(&self.step.counts, Met::of(self.step.memory)));
         observe(Event::Leaving);
         Ok(())
     }
@@ -296,7 +293,7 @@ impl<'a, S: Score, B: Brokers> Worker<'a, S, B> {
         if let Some(custody) = &mut self.custody
             && !self.step.missing.is_empty()
             && let Some(found) =
-                custody.fetch(&self.step.missing, self.step.scorer, &self.outbox.tasks, LOAD_TIME)
+                custody.fetch(&self.step.missing, self.step.memory, &self.outbox.tasks, LOAD_TIME)
         {
             self.step.counts.missed += found;
             has_done |= self.advance(records, observe)?;
@@ -392,7 +389,7 @@ impl<'a, S: Score, B: Brokers> Worker<'a, S, B> {
     ) {
         if let Some(custody) = &mut self.custody {
             let limit = (limit, keeps);
-            custody.let_go(partitions, self.step.scorer, &self.outbox.tasks, limit, observe);
+            custody.let_go(partitions, self.step.memory, &self.outbox.tasks, limit, observe);
         }
     }
 
@@ -409,7 +406,7 @@ impl<'a, S: Score, B: Brokers> Worker<'a, S, B> {
         self.miskeyed.warn(self.step.counts.miskeyed);
         observe(Event::InFlight(self.outbox.in_flight(), self.pauses.is_full));
         let shelf_bytes = self.custody.as_ref().map_or(0, Custody::shelf_bytes);
-        observe(Event::StateBytes(self.step.scorer.state_bytes() + shelf_bytes));
+        observe(Event::StateBytes(self.step.memory.bytes() + shelf_bytes));
         self.lags.look(self.brokers, &self.outbox.tasks, (self.clock)() / 1_000, observe);
         if !self.restoring.is_empty() {
             // How much is left.
@@ -418,22 +415,26 @@ impl<'a, S: Score, B: Brokers> Worker<'a, S, B> {
     }
 
     /// Partitions are gone: nothing is known of them any more.
-    pub(super) fn forget(&mut self, partitions: &[i32], observe: &mut dyn FnMut(Event<'_>)) {
+    pub(super) fn drop_partitions(
+        &mut self,
+        partitions: &[i32],
+        observe: &mut dyn FnMut(Event<'_>),
+    ) {
         for &partition in partitions {
-            self.step.scorer.forget(partition);
+            self.step.memory.drop_partition(partition);
             observe(Event::Gone(partition));
         }
         if let Some(custody) = &mut self.custody {
             custody.lose(partitions);
         }
-        self.step.forget(partitions);
+        self.step.drop_partitions(partitions);
         let was_waiting = self.pauses.has_waiting();
-        self.pauses.forget(self.brokers, partitions);
+        self.pauses.drop_partitions(self.brokers, partitions);
         if was_waiting && !self.pauses.has_waiting() {
             observe(Event::WaitsNoMore);
         }
         self.restoring.retain(|(partition, _)| !partitions.contains(partition));
-        self.lags.forget(partitions);
+        self.lags.drop_partitions(partitions);
     }
 
     /// Partitions of which nothing is left to read are restored.

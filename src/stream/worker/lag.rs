@@ -48,7 +48,7 @@ impl Lags {
     }
 
     /// Partitions are gone.
-    pub(super) fn forget(&mut self, partitions: &[i32]) {
+    pub(super) fn drop_partitions(&mut self, partitions: &[i32]) {
         self.0.retain(|caught_up| !partitions.contains(&caught_up.partition));
     }
 }

@@ -41,6 +41,7 @@ pub mod tasks;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 pub use brokers::Brokers;
@@ -283,6 +284,18 @@ pub struct Lag {
 /// Who has analysts' verdicts for a worker: hands out those that have come since the last call, and
 /// never waits.
 pub type Verdicts<'a> = dyn FnMut(&mut dyn FnMut(&Label<'_>)) + 'a;
+
+/// What surrounds a worker while it works.
+pub struct Surroundings<'a> {
+    /// Tells microseconds since the epoch.
+    pub clock: &'a dyn Fn() -> i64,
+    /// Set from outside: the worker is to end.
+    pub stop: &'a AtomicBool,
+    /// Hands out what analysts have said.
+    pub verdicts: &'a mut Verdicts<'a>,
+    /// Is called between batches and must be quick.
+    pub observe: &'a mut dyn FnMut(Event<'_>),
+}
 
 /// Why a worker stopped before it was told to. Nothing is lost: what was not acknowledged is not
 /// committed.

@@ -27,7 +27,7 @@ impl Pauses {
 
     /// These partitions go: librdkafka would remember that they were paused, and they would come
     /// back and never be read.
-    pub(super) fn forget(&mut self, brokers: &impl Brokers, partitions: &[i32]) {
+    pub(super) fn drop_partitions(&mut self, brokers: &impl Brokers, partitions: &[i32]) {
         let paused: Vec<i32> = partitions
             .iter()
             .copied()

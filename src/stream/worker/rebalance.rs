@@ -95,9 +95,9 @@ impl<S: Score, B: Brokers> Worker<'_, S, B> {
         let mut waited = Stopwatch::start();
         let mut without = Vec::new();
         for begin in &mut begins {
-            self.forget(&[begin.partition], observe);
+            self.drop_partitions(&[begin.partition], observe);
             let from = self.custody.as_mut().map_or(ReadFrom::Memory, |custody| {
-                custody.adopt(begin, &mut waited, self.step.scorer)
+                custody.adopt(begin, &mut waited, self.step.memory)
             });
             self.tell_saved(begin.partition, observe);
             observe(Event::Beat);
@@ -201,7 +201,7 @@ impl<S: Score, B: Brokers> Worker<'_, S, B> {
     ) -> Result<(), Error> {
         self.outbox.close(partitions)?;
         held.retain(|record| !partitions.contains(&record.partition()));
-        self.forget(partitions, observe);
+        self.drop_partitions(partitions, observe);
         Ok(self.brokers.complete(&[])?)
     }
 }

@@ -39,7 +39,7 @@ impl<S: Score, B: Brokers> Worker<'_, S, B> {
         let Some(&(mut begins)) = begins.first() else { return Ok(()) };
         let Some(custody) = &mut self.custody else { return Ok(()) };
         let from = match why {
-            Why::Late => custody.take_up(&begins, self.step.scorer),
+            Why::Late => custody.take_up(&begins, self.step.memory),
             Why::Refused => None,
         };
         match from {
@@ -49,16 +49,16 @@ impl<S: Score, B: Brokers> Worker<'_, S, B> {
         tell_cut(&begins);
         self.tell_saved(partition, observe);
         if let (Why::Refused, Some(custody)) = (why, &mut self.custody) {
-            custody.rebuild(&begins, self.step.scorer);
+            custody.rebuild(&begins, self.step.memory);
         }
         self.tell_lost(&Beginning { lost: 0, ..begins }, observe)?;
         let Beginning { from, judged_until, .. } = begins;
         tracing::warn!(partition, from, judged_until, ?why, "the partition is read again");
         self.outbox.close(&[partition])?;
         held.retain(|record| record.partition() != partition);
-        self.step.forget(&[partition]);
+        self.step.drop_partitions(&[partition]);
         let was_waiting = self.pauses.has_waiting();
-        self.pauses.forget(self.brokers, &[partition]);
+        self.pauses.drop_partitions(self.brokers, &[partition]);
         if was_waiting && !self.pauses.has_waiting() {
             observe(Event::WaitsNoMore);
         }

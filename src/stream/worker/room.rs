@@ -25,7 +25,7 @@ impl<S: Score, B: Brokers> Worker<'_, S, B> {
             return;
         }
         self.since_bound = Stopwatch::start();
-        let mut bytes = self.step.scorer.state_bytes() + custody.shelf_bytes();
+        let mut bytes = self.step.memory.bytes() + custody.shelf_bytes();
         let bound = custody.share.bytes();
         if bytes > bound {
             // Who was read ahead and has not returned has been quiet longest. Only when nobody is
@@ -34,8 +34,8 @@ impl<S: Score, B: Brokers> Worker<'_, S, B> {
         }
         // Who has just come back for a record that waits must not go before it is taken.
         if bytes > bound && (self.step.missing.is_empty() || custody.is_reader_away()) {
-            self.step.scorer.evict(bytes - bound + bound / FREED_SHARE);
-            bytes = self.step.scorer.state_bytes() + custody.shelf_bytes();
+            self.step.memory.evict(bytes - bound + bound / FREED_SHARE);
+            bytes = self.step.memory.bytes() + custody.shelf_bytes();
         }
         custody.is_pressed = bytes > bound;
         self.is_memory_full = bytes > bound + bound / OVER_SHARE;

@@ -11,7 +11,7 @@ use super::{Counts, Error, ModelName, Schemas, Score, Settings, Topics};
 use crate::base::clock::{Stopwatch, rfc3339};
 use crate::core::codec::{Decoded, Decoder, Framing, Reason, Rejected, SchemaAnswer, encode_alert};
 use crate::core::decision::{Alert, Severity};
-use crate::core::engine::{Decision, Place};
+use crate::core::engine::{Decision, Memory, Place};
 use crate::core::transaction::Transaction;
 use crate::edges::kafka::{Headers, Outgoing};
 
@@ -84,8 +84,9 @@ pub enum Cause {
 pub struct Step<'s, S> {
     decoder: Decoder,
     schemas: Schemas,
-    /// What scores.
-    pub scorer: &'s mut S,
+    scorer: &'s mut S,
+    /// What the worker remembers.
+    pub memory: &'s mut Memory,
     topics: Topics,
     model: ModelName,
     framing: Framing,
@@ -109,12 +110,13 @@ enum Read<'a> {
 }
 
 impl<'s, S: Score> Step<'s, S> {
-    /// A step that scores with `scorer`.
-    pub fn new(settings: &Settings, scorer: &'s mut S) -> Self {
+    /// A step that judges with `scorer` against `memory`.
+    pub fn new(settings: &Settings, scorer: &'s mut S, memory: &'s mut Memory) -> Self {
         Self {
             decoder: Decoder::new(),
             schemas: settings.schemas.clone(),
             scorer,
+            memory,
             topics: settings.topics.clone(),
             model: settings.model.clone(),
             framing: settings.framing,
@@ -128,7 +130,7 @@ impl<'s, S: Score> Step<'s, S> {
     }
 
     /// Records of these partitions do not wait any more: they have gone, or come again.
-    pub fn forget(&mut self, partitions: &[i32]) {
+    pub fn drop_partitions(&mut self, partitions: &[i32]) {
         self.held.retain(|held| !partitions.contains(&held.partition));
         self.missing.retain(|(partition, _)| !partitions.contains(partition));
     }
@@ -157,7 +159,7 @@ impl<'s, S: Score> Step<'s, S> {
         self.held.clear();
         self.missing.clear();
         self.places.clear();
-        let expects = self.scorer.expects();
+        let may_miss = self.memory.may_miss_anybody();
         for (place, record) in records.iter().enumerate() {
             let partition = record.partition();
             let at = Place { partition, offset: record.offset() };
@@ -171,14 +173,14 @@ impl<'s, S: Score> Step<'s, S> {
             }
             match self.read(record.value().unwrap_or_default(), now_ms) {
                 Read::Transaction(Transaction { customer_id, .. })
-                    if expects && self.scorer.is_missing(partition, customer_id) =>
+                    if may_miss && self.memory.is_missing(partition, customer_id) =>
                 {
                     self.missing.insert((partition, customer_id.to_owned()));
                     self.held.push(Held { place, partition, cause: Some(Cause::Customer) });
                 }
                 Read::Transaction(transaction) if out.was_judged(record) => {
                     self.counts.restored += 1;
-                    self.scorer.restore(&transaction, at);
+                    self.scorer.restore(self.memory, &transaction, at);
                 }
                 Read::Transaction(transaction) => {
                     let is_keyed = record.key() == Some(transaction.customer_id.as_bytes());
@@ -198,7 +200,7 @@ impl<'s, S: Score> Step<'s, S> {
             return Ok((0, Duration::ZERO));
         }
         let started = Stopwatch::start();
-        self.scorer.score(&batch, &self.places, &mut self.decisions)?;
+        self.scorer.score(self.memory, &batch, &self.places, &mut self.decisions)?;
         let duration = started.elapsed();
         if self.decisions.len() != batch.len() {
             let (decided, asked) = (self.decisions.len(), batch.len());
@@ -214,7 +216,7 @@ impl<'s, S: Score> Step<'s, S> {
         let partition = record.partition();
         if let Read::Transaction(transaction) =
             self.read(record.value().unwrap_or_default(), now_ms)
-            && self.scorer.is_missing(partition, transaction.customer_id)
+            && self.memory.is_missing(partition, transaction.customer_id)
         {
             self.missing.insert((partition, transaction.customer_id.to_owned()));
         }

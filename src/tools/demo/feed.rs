@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::board::{Board, MAX_AHEAD, MAX_GENERATED_BYTES};
 use super::truth::Truth;
-use super::{Error, Memory, Settings, TRANSACTION_SCHEMA_ID};
+use super::{Archive, Error, Settings, TRANSACTION_SCHEMA_ID};
 use crate::base::clock::{Stopwatch, pause};
 use crate::core::codec::{encode_transaction, frame_confluent};
 use crate::edges::kafka::{Connection, Outgoing, Producer};
@@ -26,7 +26,7 @@ pub(super) fn run(
     board: &Board,
     truth: &Truth,
 ) -> Result<(), Error> {
-    let past = settings.memory.as_ref().map_or(0, Memory::transactions);
+    let past = settings.archive.as_ref().map_or(0, Archive::transactions);
     let generator = Generator::after(&settings.generate, past)?;
     let producer = Producer::new(connection, LINGER)?;
     let mut feed = Feed {

@@ -7,9 +7,9 @@
 //! instead of assuming that nothing is. Every wait has a deadline: a stuck demo says where it
 //! stands and fails.
 
+mod archive;
 mod board;
 mod feed;
-mod memory;
 mod summary;
 mod truth;
 mod watch;
@@ -20,15 +20,17 @@ use std::time::Duration;
 
 use crate::base::clock::{Stopwatch, now_millis};
 use crate::core::codec::{ALERT_SCHEMA, AlertView, Framing, Rejected, TRANSACTION_SCHEMA};
-use crate::core::engine::EngineError;
-use crate::core::state::MEMORY_MS;
+use crate::core::engine::{EngineError, Memory};
+use crate::core::state::{Bounds, MEMORY_MS};
 use crate::edges::kafka::{Assignment, Connection, Error as KafkaError, MockCluster};
-use crate::stream::worker::{self, Counts, Delivery, Event, ModelName, Schemas, Score, Topics};
+use crate::stream::worker::{
+    self, Counts, Delivery, Event, ModelName, Schemas, Score, Surroundings, Topics,
+};
 use crate::tools::generate::{self, SettingsError};
 
+pub use archive::{Archive, ArchiveError, Past};
 use board::Board;
 pub use board::Progress;
-pub use memory::{Memory, MemoryError, Past};
 pub use summary::{LatencyMs, Summary};
 use truth::Truth;
 use watch::Watch;
@@ -57,9 +59,11 @@ pub struct Settings {
     pub batch_records: usize,
     /// The model behind the scores, as alerts name it.
     pub model: ModelName,
+    /// Bounds of each customer's state.
+    pub bounds: Bounds,
     /// What earlier demos remember and this one goes on from; `None`: nothing, and this one leaves
     /// nothing behind.
-    pub memory: Option<Memory>,
+    pub archive: Option<Archive>,
     /// How long nothing may move before the demo fails.
     pub patience: Duration,
 }
@@ -74,7 +78,8 @@ impl Settings {
             partitions: 4,
             batch_records: 512,
             model,
-            memory: None,
+            bounds: Bounds::default(),
+            archive: None,
             patience: Duration::from_secs(30),
         }
     }
@@ -85,8 +90,8 @@ impl Settings {
     fn settled(&self) -> Self {
         let gap_seconds = self.rate.map_or(0.0, |rate| (2.0 / rate).clamp(0.0, 1e6));
         let patience = self.patience + Duration::from_secs_f64(gap_seconds);
-        let memory = self.memory.as_ref();
-        let generate = memory.map_or(self.generate, |memory| memory.goes_on(&self.generate));
+        let archive = self.archive.as_ref();
+        let generate = archive.map_or(self.generate, |archive| archive.goes_on(&self.generate));
         Self { patience, generate, ..self.clone() }
     }
 }
@@ -158,7 +163,9 @@ pub fn run<S: Score>(
         let mut workers: Vec<ScopedJoinHandle<'_, Result<Counts, Error>>> = Vec::new();
         for index in 0..settings.workers {
             let (worker, board) = (&worker, &board);
-            workers.push(scope.spawn(move || work(worker, index, make, clock, board)));
+            workers.push(
+                scope.spawn(move || work(worker, settings.bounds, index, make, clock, board)),
+            );
         }
         let feed = scope.spawn(|| feed::run(settings, &connection, &board, &truth));
         // Workers end when they are told to, and the generator when it is complete.
@@ -213,10 +220,10 @@ fn worker_settings(
         batch_records: settings.batch_records,
         batch_wait: Duration::from_millis(20),
         commit_interval: Duration::from_millis(500),
-        snapshots: settings.memory.as_ref().map(|memory| memory.of_worker()),
+        snapshots: settings.archive.as_ref().map(|archive| archive.of_worker()),
         memory: Duration::from_millis(MEMORY_MS.unsigned_abs()),
         patience: settings.patience,
-        shutdown_deadline: match settings.memory {
+        shutdown_deadline: match settings.archive {
             // A share of it is for saving everybody.
             Some(_) => settings.patience * SAVING_SHARE,
             None => settings.patience,
@@ -226,12 +233,13 @@ fn worker_settings(
 
 fn work<S: Score>(
     settings: &worker::Settings,
+    bounds: Bounds,
     index: usize,
     make: &(dyn Fn() -> Result<S, EngineError> + Sync),
     clock: Clock,
     board: &Board,
 ) -> Result<Counts, Error> {
-    let mut scorer = make()?;
+    let (mut scorer, mut memory) = (make()?, Memory::new(bounds));
     let mut observe = |event: Event<'_>| match event {
         Event::Assigned(tasks) => board.assigned(index, tasks.len()),
         Event::Counted(counts, _) => board.counted(index, counts),
@@ -239,9 +247,13 @@ fn work<S: Score>(
         _ => {}
     };
     let micros = || clock.micros();
-    let stop = board.stop_workers();
-    let counts = worker::run(settings, &mut scorer, &micros, stop, &mut |_| (), &mut observe)?;
-    Ok(counts)
+    let surroundings = Surroundings {
+        clock: &micros,
+        stop: board.stop_workers(),
+        verdicts: &mut |_| (),
+        observe: &mut observe,
+    };
+    Ok(worker::run(settings, &mut scorer, &mut memory, surroundings)?)
 }
 
 fn join(workers: Vec<ScopedJoinHandle<'_, Result<Counts, Error>>>) -> Result<Counts, Error> {

@@ -37,6 +37,7 @@ pub use verdict::{Figures, Report, Row};
 use crate::base::config::Secret;
 use crate::core::codec::{Framing, SchemaError};
 use crate::core::engine::{Engine, EngineError};
+use crate::core::state::Bounds;
 use crate::edges::database::Location;
 use crate::edges::kafka::{self, Connection, NewTopics, ensure_topics};
 use crate::stream::worker::ModelName;
@@ -121,6 +122,8 @@ pub struct Settings {
     pub names: Names,
     /// The cluster, for the drill's own clients.
     pub connection: Connection,
+    /// Bounds of each customer's state, as the service has them.
+    pub bounds: Bounds,
     /// How to start the service.
     pub service: Service,
     /// The snapshot database.

@@ -17,7 +17,7 @@ use crate::core::codec::{
     Decoded, Decoder, Framing, TRANSACTION_SCHEMA, encode_alert, read_framed_alert,
 };
 use crate::core::decision::Alert;
-use crate::core::engine::{Decision, Engine, Place};
+use crate::core::engine::{Decision, Engine, Memory, Place};
 use crate::core::transaction::Transaction;
 use crate::edges::kafka::{Reader, Record};
 
@@ -41,6 +41,7 @@ pub(super) struct Oracle<'a> {
     reader: Reader,
     decoder: Decoder,
     engine: Engine,
+    memory: Memory,
     expected: HashMap<String, Expected>,
     /// Records read so far.
     read: u64,
@@ -59,7 +60,8 @@ impl<'a> Oracle<'a> {
         if let Some(id) = settings.evolved {
             decoder.insert_schema(id, &evolved_schema())?;
         }
-        Ok(Self { settings, reader, decoder, engine, expected: HashMap::new(), read: 0 })
+        let (memory, expected) = (Memory::new(settings.bounds), HashMap::new());
+        Ok(Self { settings, reader, decoder, engine, memory, expected, read: 0 })
     }
 
     /// Scores on until `until` records of the log are read, all of them of failure number `phase`.
@@ -82,7 +84,8 @@ impl<'a> Oracle<'a> {
                 return Err(Error::LogIsShort { there: self.read, acknowledged: until });
             }
             self.read += records.len() as u64;
-            let alerts = score(&mut self.decoder, &mut self.engine, self.settings, &records)?;
+            let judge = (&mut self.engine, &mut self.memory);
+            let alerts = score(&mut self.decoder, judge, self.settings, &records)?;
             self.expected.extend(
                 alerts
                     .into_iter()
@@ -145,7 +148,7 @@ impl<'a> Oracle<'a> {
 /// The alerts that follow from records: transaction, the record's time, the alert.
 fn score(
     decoder: &mut Decoder,
-    engine: &mut Engine,
+    (engine, memory): (&mut Engine, &mut Memory),
     settings: &Settings,
     records: &[Record<'_>],
 ) -> Result<Vec<(String, i64, Vec<u8>)>, Error> {
@@ -165,7 +168,7 @@ fn score(
         Place { partition: record.partition(), offset: record.offset() }
     };
     let mut decisions = Vec::new();
-    engine.score_of(&batch, place_of, &mut decisions)?;
+    engine.score(memory, &batch, place_of, &mut decisions)?;
     let mut alerts = Vec::new();
     for ((transaction, record), decision) in batch.iter().zip(records).zip(&decisions) {
         if let Some(decision) = decision.as_ref().filter(|decision| decision.is_scored())

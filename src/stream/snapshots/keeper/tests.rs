@@ -327,7 +327,7 @@ fn batches() -> [Batch; 2] {
         let slot = customers.slot(id, hash64(id));
         customers.applied(slot, 4);
     }
-    let mut saving = Saving::begin(HOLDER, 9, customers.cut());
+    let mut saving = Saving::begin(HOLDER, 9, customers.start_save());
     let one = (1, usize::MAX, 2);
     assert!(saving.encode_some(one, &customers) && saving.encode_some(one, &customers));
     [saving.ready(9).unwrap(), saving.ready(9).unwrap()]

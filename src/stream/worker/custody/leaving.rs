@@ -12,10 +12,10 @@ use std::time::Duration;
 use super::part::Part;
 use super::{Custody, WAIT};
 use crate::base::clock::Stopwatch;
+use crate::core::state::memory::Memory;
 use crate::edges::database::Holder;
 use crate::stream::snapshots::{Answer, Order};
 use crate::stream::worker::Event;
-use crate::stream::worker::score::Score;
 use crate::stream::worker::tasks::Tasks;
 
 /// How long a partition that leaves waits for a database that is away.
@@ -28,22 +28,22 @@ impl Custody {
     /// Saves or hands over all that is not saved of these partitions, and lets them go; what is not
     /// done within `limit`, whoever has them next reads from the topic. All that was judged is
     /// committed. With `keeps`, those that are handed over are kept for [`Self::save_rest`].
-    pub(in crate::stream::worker) fn let_go<S: Score>(
+    pub(in crate::stream::worker) fn let_go(
         &mut self,
         partitions: &[i32],
-        scorer: &mut S,
+        memory: &mut Memory,
         tasks: &Tasks,
         (limit, keeps): (Duration, bool),
         observe: &mut dyn FnMut(Event<'_>),
     ) {
         let waited = Stopwatch::start();
         while let Some(answer) = self.keeper.answer() {
-            self.take(answer, scorer, observe);
+            self.take(answer, memory, observe);
         }
         let quick = self.pace.map_or(0.0, |pace| pace * SAVE_TIME.as_secs_f64());
         let most = (quick as usize).max(self.portions.few_customers);
-        self.hand_over_what_takes_long(partitions, scorer, tasks, most);
-        let left = self.save(partitions, scorer, tasks, &|| waited.elapsed() > limit, observe);
+        self.hand_over_what_takes_long(partitions, memory, tasks, most);
+        let left = self.save(partitions, memory, tasks, &|| waited.elapsed() > limit, observe);
         if !left.is_empty() {
             tracing::warn!(partitions = ?left, "partitions go before all of them is saved");
             self.lose(&left);
@@ -54,22 +54,22 @@ impl Custody {
         let is_kept = |part: &Part| keeps && part.is_handed_over && part.holder.is_some();
         self.parts.retain(|part| !partitions.contains(&part.partition) || is_kept(part));
         self.share.set(self.parts.len());
-        self.release(held, limit.saturating_sub(waited.elapsed()), scorer, observe);
+        self.release(held, limit.saturating_sub(waited.elapsed()), memory, observe);
     }
 
     /// Saves what was handed over of partitions that have left with this process, for as long as
     /// nobody else has claimed them: whoever ends last leaves everything stored.
-    pub(in crate::stream::worker) fn save_rest<S: Score>(
+    pub(in crate::stream::worker) fn save_rest(
         &mut self,
-        scorer: &mut S,
+        memory: &mut Memory,
         tasks: &Tasks,
         limit: Duration,
         observe: &mut dyn FnMut(Event<'_>),
     ) {
         let waited = Stopwatch::start();
-        self.parts.iter_mut().for_each(|part| part.leave(scorer));
+        self.parts.iter_mut().for_each(|part| part.leave(memory));
         let partitions: Vec<i32> = self.parts.iter().map(|part| part.partition).collect();
-        let left = self.save(&partitions, scorer, tasks, &|| waited.elapsed() > limit, observe);
+        let left = self.save(&partitions, memory, tasks, &|| waited.elapsed() > limit, observe);
         if !left.is_empty() {
             tracing::info!(partitions = ?left, "what was handed over is left to the next owner");
         }
@@ -77,10 +77,10 @@ impl Custody {
 
     /// Goes on with saving and handing over until all of it is done, until it `is_late`, or while
     /// the database is away. Which partitions are not done.
-    pub(super) fn save<S: Score>(
+    pub(super) fn save(
         &mut self,
         partitions: &[i32],
-        scorer: &mut S,
+        memory: &mut Memory,
         tasks: &Tasks,
         is_late: &dyn Fn() -> bool,
         observe: &mut dyn FnMut(Event<'_>),
@@ -93,16 +93,16 @@ impl Custody {
             // The smallest first, one after the other as far as they can go on: those that are done
             // by the limit are done completely.
             let mut parts: Vec<_> = self.parts.iter_mut().filter(|part| is_one(part)).collect();
-            parts.sort_by_key(|part| part.unsaved(scorer));
+            parts.sort_by_key(|part| part.unsaved(memory));
             let mut may_encode = true;
             for part in parts {
-                if part.is_idle() && scorer.changed(part.partition) > 0 {
-                    part.begin(scorer, tasks);
+                if part.is_idle() && memory.changed(part.partition) > 0 {
+                    part.begin(memory, tasks);
                 }
-                may_encode &= !part.go_on(keeper, scorer, tasks, may_encode);
+                may_encode &= !part.go_on(keeper, memory, tasks, may_encode);
             }
             let is_open = |part: &Part| {
-                !part.is_idle() || part.may_save() && scorer.changed(part.partition) > 0
+                !part.is_idle() || part.may_save() && memory.changed(part.partition) > 0
             };
             let open = self.parts.iter().filter(|part| is_one(part) && is_open(part));
             let open: Vec<i32> = open.map(|part| part.partition).collect();
@@ -111,17 +111,17 @@ impl Custody {
                 return open;
             }
             if let Some(answer) = self.keeper.wait(WAIT) {
-                self.take(answer, scorer, observe);
+                self.take(answer, memory, observe);
             }
         }
     }
 
     /// Tells the database that these claims are let go.
-    fn release<S: Score>(
+    fn release(
         &mut self,
         mut left: Vec<Holder>,
         limit: Duration,
-        scorer: &mut S,
+        memory: &mut Memory,
         observe: &mut dyn FnMut(Event<'_>),
     ) {
         let waited = Stopwatch::start();
@@ -139,7 +139,7 @@ impl Custody {
                     if let Answer::Fenced(holder) = answer {
                         left.retain(|other| *other != holder);
                     }
-                    self.take(answer, scorer, observe);
+                    self.take(answer, memory, observe);
                 }
                 None if self.keeper.is_away() && waited.elapsed() > AWAY_PATIENCE => break,
                 None => observe(Event::Beat),
@@ -155,15 +155,15 @@ impl Custody {
 
     /// Begins to hand over the largest of these partitions, as far as saving all would be more than
     /// `most` customers, and gives up those of which that cannot be done.
-    pub(super) fn hand_over_what_takes_long<S: Score>(
+    pub(super) fn hand_over_what_takes_long(
         &mut self,
         partitions: &[i32],
-        scorer: &mut S,
+        memory: &mut Memory,
         tasks: &Tasks,
         most: usize,
     ) {
         let parts = self.parts.iter().filter(|part| partitions.contains(&part.partition));
-        let mut sizes: Vec<_> = parts.map(|part| (part.unsaved(scorer), part.partition)).collect();
+        let mut sizes: Vec<_> = parts.map(|part| (part.unsaved(memory), part.partition)).collect();
         sizes.sort_unstable();
         let mut sum = 0;
         let is_too_much = |&(size, _): &(usize, i32)| {
@@ -174,7 +174,7 @@ impl Custody {
         let mut lost = Vec::new();
         for &(customers, partition) in &sizes[kept..] {
             let Some(part) = self.part(partition) else { continue };
-            if part.hand_over(scorer, tasks) {
+            if part.hand_over(memory, tasks) {
                 tracing::info!(partition, customers, "handing over instead of saving");
             } else {
                 lost.push(partition);

@@ -10,8 +10,8 @@
 //! Where a row cannot be read, all are read, to know every such row before the log is read again.
 
 use super::Custody;
+use crate::core::state::memory::Memory;
 use crate::stream::snapshots::{Order, Page, Place};
-use crate::stream::worker::score::Score;
 use crate::stream::worker::tasks::Tasks;
 
 /// The share of the memory that may be filled by reading ahead: a save takes what has changed
@@ -31,9 +31,9 @@ pub(super) struct Listing {
 
 impl Custody {
     /// Takes in what has been read and orders the next page, if there is one.
-    pub(super) fn read_ahead<S: Score>(&mut self, scorer: &mut S, tasks: &Tasks) {
+    pub(super) fn read_ahead(&mut self, memory: &mut Memory, tasks: &Tasks) {
         while let Some(answer) = self.reader.answer() {
-            self.take_in(answer, scorer, tasks);
+            self.take_in(answer, memory, tasks);
         }
         if self.listing.is_awaited {
             return;
@@ -41,7 +41,7 @@ impl Custody {
         let next = self.parts.iter().find_map(|part| Some((part, part.unlisted.clone()?)));
         let Some((part, next)) = next else { return };
         let (share, whole) = AHEAD_SHARE;
-        let bytes = scorer.state_bytes() + self.shelf_bytes();
+        let bytes = memory.bytes() + self.shelf_bytes();
         let has_room = bytes < self.share.bytes() / whole * share;
         let from = match next {
             Place::Scan | Place::ScanOn if !has_room && part.refused.is_empty() => {
@@ -54,7 +54,7 @@ impl Custody {
         if self.reader.order(order).is_ok() {
             (self.listing.is_awaited, self.listing.has_room) = (true, has_room);
             if is_new {
-                self.listing.evicted = scorer.met().evicted;
+                self.listing.evicted = memory.counts().evicted;
             }
         }
     }
@@ -65,26 +65,26 @@ impl Custody {
     }
 
     /// Takes in a page, of the partition that the worker had when it was ordered.
-    pub(super) fn take_page<S: Score>(&mut self, adoption: u64, page: Page, scorer: &mut S) {
+    pub(super) fn take_page(&mut self, adoption: u64, page: Page, memory: &mut Memory) {
         let Page { customers, refused, ids, next, has_failed } = page;
         self.listing.is_awaited = false;
         // Who was saved and evicted since the scan began stands in it as before.
-        let is_welcome = self.listing.has_room && self.listing.evicted == scorer.met().evicted;
+        let is_welcome = self.listing.has_room && self.listing.evicted == memory.counts().evicted;
         let Some(part) = self.adopted(adoption) else { return };
         let partition = part.partition;
         part.cannot_scan |= has_failed;
         part.has_skipped |= !ids.is_empty();
         if !part.is_listed {
             match &next {
-                Some(Place::Ids(after)) => scorer.list(partition, Some(after)),
+                Some(Place::Ids(after)) => memory.customers_mut(partition).mark_known(Some(after)),
                 // The order is none that ids have.
                 Some(Place::Scan | Place::ScanOn) => {}
-                None => scorer.list(partition, None),
+                None => memory.customers_mut(partition).mark_known(None),
             }
-            ids.iter().for_each(|id| scorer.expect(partition, id));
+            ids.iter().for_each(|id| memory.customers_mut(partition).mark_stored(id));
             for row in customers {
-                scorer.expect(partition, &row.customer_id);
-                if is_welcome && scorer.is_missing(partition, &row.customer_id) {
+                memory.customers_mut(partition).mark_stored(&row.customer_id);
+                if is_welcome && memory.is_missing(partition, &row.customer_id) {
                     part.shelf.put(row);
                 }
             }
@@ -95,9 +95,11 @@ impl Custody {
         let before = part.refused.len();
         part.is_listed |= next.is_none();
         part.unlisted = next;
-        part.admit(refused, scorer);
+        part.admit(refused, memory);
         // They are missing until the log is read again.
-        part.refused[before..].iter().for_each(|id| scorer.expect(partition, id));
+        part.refused[before..]
+            .iter()
+            .for_each(|id| memory.customers_mut(partition).mark_stored(id));
         part.look_for_more();
     }
 

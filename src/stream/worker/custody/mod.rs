@@ -19,11 +19,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::budget::Share;
-use super::score::Score;
 use super::tasks::Tasks;
 use super::{Event, Snapshots};
 use crate::base::clock::Stopwatch;
 use crate::base::limits::CLAIM_TIME;
+use crate::core::state::memory::Memory;
 use crate::edges::database::{Claim, Holder};
 use crate::edges::kafka::Beginning;
 use crate::stream::snapshots::{Answer, Keeper, Order, Policy, Portions};
@@ -128,19 +128,19 @@ impl Custody {
 
     /// Claims a partition that comes, one of several; `waited` is since the database has answered
     /// one of them, or since the first. Where to read from: if its snapshot is of use, its saved
-    /// offset, with the customers that `scorer` then knows to be stored.
-    pub(super) fn adopt<S: Score>(
+    /// offset, with the customers that `memory` then knows to be stored.
+    pub(super) fn adopt(
         &mut self,
         begins: &Beginning,
         waited: &mut Stopwatch,
-        scorer: &mut S,
+        memory: &mut Memory,
     ) -> ReadFrom {
         let partition = begins.partition;
         self.lose(&[partition]);
         self.adoptions += 1;
         self.parts.push(Part::new(partition, self.adoptions, self.portions));
         self.share.set(self.parts.len());
-        let Some(claim) = self.claim(partition, waited, scorer) else {
+        let Some(claim) = self.claim(partition, waited, memory) else {
             tracing::warn!(
                 partition,
                 "the snapshot database does not answer, the partition is restored from its topic"
@@ -151,7 +151,7 @@ impl Custody {
             tracing::info!(partition, previous, "taken over from an owner that did not let go");
         }
         *waited = Stopwatch::start();
-        self.take_up(begins, scorer).unwrap_or(ReadFrom::Memory)
+        self.take_up(begins, memory).unwrap_or(ReadFrom::Memory)
     }
 
     /// When the partition was saved last by an owner before, as its claim said.
@@ -181,14 +181,10 @@ impl Custody {
     }
 
     /// See [`Part::take_up`].
-    pub(super) fn take_up<S: Score>(
-        &mut self,
-        begins: &Beginning,
-        scorer: &mut S,
-    ) -> Option<ReadFrom> {
+    pub(super) fn take_up(&mut self, begins: &Beginning, memory: &mut Memory) -> Option<ReadFrom> {
         self.adoptions += 1;
         let adoption = self.adoptions;
-        self.part(begins.partition)?.take_up(begins, adoption, scorer)
+        self.part(begins.partition)?.take_up(begins, adoption, memory)
     }
 
     /// Records of a partition that left the topic before they were saved; told once.
@@ -197,9 +193,9 @@ impl Custody {
     }
 
     /// From now on the customers of rows that cannot be read are remembered from the log.
-    pub(super) fn rebuild<S: Score>(&mut self, begins: &Beginning, scorer: &mut S) {
+    pub(super) fn rebuild(&mut self, begins: &Beginning, memory: &mut Memory) {
         if let Some(part) = self.part(begins.partition) {
-            part.rebuild(begins.from, scorer);
+            part.rebuild(begins.from, memory);
         }
     }
 
@@ -221,22 +217,22 @@ impl Custody {
     }
 
     /// Goes on saving, and begins to when it is time.
-    pub(super) fn turn<S: Score>(
+    pub(super) fn turn(
         &mut self,
-        scorer: &mut S,
+        memory: &mut Memory,
         tasks: &Tasks,
         observe: &mut dyn FnMut(Event<'_>),
     ) {
         while let Some(answer) = self.keeper.answer() {
-            self.take(answer, scorer, observe);
+            self.take(answer, memory, observe);
         }
-        self.read_ahead(scorer, tasks);
+        self.read_ahead(memory, tasks);
         self.look();
         let (keeper, owner) = (&self.keeper, &self.owner);
         self.parts.iter_mut().for_each(|part| part.ask(keeper, owner));
-        if self.is_save_due(scorer) {
+        if self.is_save_due(memory) {
             (self.since_save, self.is_pressed) = (Stopwatch::start(), false);
-            self.parts.iter_mut().for_each(|part| part.begin(scorer, tasks));
+            self.parts.iter_mut().for_each(|part| part.begin(memory, tasks));
         }
         // One part encodes a turn: how long a turn takes is no matter of how many there are. It
         // goes on until it is done, so that some are saved completely as early as can be.
@@ -244,7 +240,7 @@ impl Custody {
         let count = self.parts.len();
         for place in 0..count {
             let at = (self.first + place) % count;
-            if self.parts[at].go_on(&self.keeper, scorer, tasks, may_encode) {
+            if self.parts[at].go_on(&self.keeper, memory, tasks, may_encode) {
                 may_encode = false;
                 self.first = at;
             }
@@ -262,11 +258,11 @@ impl Custody {
         self.is_saving() || self.is_listing() && !self.reader.is_away()
     }
 
-    fn is_save_due<S: Score>(&self, scorer: &S) -> bool {
+    fn is_save_due(&self, memory: &Memory) -> bool {
         if !self.parts.iter().any(Part::is_idle) {
             return false;
         }
-        let changed: usize = self.parts.iter().map(|part| scorer.changed(part.partition)).sum();
+        let changed: usize = self.parts.iter().map(|part| memory.changed(part.partition)).sum();
         self.is_pressed && changed > 0 || self.policy.is_due(self.since_save.elapsed(), changed)
     }
 
@@ -285,12 +281,7 @@ impl Custody {
         self.part(holder.partition).filter(|part| part.holder == Some(holder))
     }
 
-    fn claim<S: Score>(
-        &mut self,
-        partition: i32,
-        waited: &Stopwatch,
-        scorer: &mut S,
-    ) -> Option<Claim> {
+    fn claim(&mut self, partition: i32, waited: &Stopwatch, memory: &mut Memory) -> Option<Claim> {
         loop {
             let (keeper, owner) = (&self.keeper, &self.owner);
             let part = self.parts.iter_mut().find(|part| part.partition == partition)?;
@@ -310,7 +301,7 @@ impl Custody {
                 }
                 _ => None,
             };
-            self.take(answer, scorer, &mut |_| ());
+            self.take(answer, memory, &mut |_| ());
             if claim.is_some() {
                 return claim;
             }
@@ -331,7 +322,7 @@ impl Custody {
 
     /// The database failed during a save, or while a partition was handed over that relies on one,
     /// and may have forgotten some of it.
-    fn torn<S: Score>(&mut self, holder: Holder, is_handover: bool, scorer: &mut S) {
+    fn torn(&mut self, holder: Holder, is_handover: bool, memory: &mut Memory) {
         let partition = holder.partition;
         let Some(part) = self.held(holder) else { return };
         if part.is_handed_over && !is_handover {
@@ -344,15 +335,10 @@ impl Custody {
             return self.lose(&[partition]);
         }
         tracing::warn!(partition, "the database failed during a save, all of it is saved again");
-        part.drop_save(scorer);
+        part.drop_save(memory);
     }
 
-    fn take<S: Score>(
-        &mut self,
-        answer: Answer,
-        scorer: &mut S,
-        observe: &mut dyn FnMut(Event<'_>),
-    ) {
+    fn take(&mut self, answer: Answer, memory: &mut Memory, observe: &mut dyn FnMut(Event<'_>)) {
         if let Answer::Saved { holder, customers, duration, .. } = answer {
             self.count(holder, customers, duration);
         }
@@ -360,7 +346,7 @@ impl Custody {
             Answer::Claimed(claim, handed_over) => {
                 let holder = claim.holder;
                 match self.part(holder.partition) {
-                    Some(part) => part.hold(claim, handed_over, scorer),
+                    Some(part) => part.hold(claim, handed_over, memory),
                     // It has gone before the answer came.
                     None => drop(self.keeper.order(Order::Release(holder))),
                 }
@@ -369,7 +355,7 @@ impl Custody {
                 // A save that was dropped for handing over has ended all the same.
                 if let Some(part) = self.held(holder).filter(|part| !part.is_handed_over) {
                     part.saved();
-                    scorer.settle(part.partition, true);
+                    memory.customers_mut(part.partition).confirm_save();
                     let duration = part.since_begin.elapsed();
                     observe(Event::Saved { partition: part.partition, duration });
                 }
@@ -381,16 +367,16 @@ impl Custody {
             }
             Answer::Fenced(holder) => {
                 if let Some(part) = self.held(holder) {
-                    part.fenced(scorer);
+                    part.fenced(memory);
                 }
             }
-            Answer::Torn { holder, is_handover } => self.torn(holder, is_handover, scorer),
+            Answer::Torn { holder, is_handover } => self.torn(holder, is_handover, memory),
             Answer::Claims(claims) => {
                 self.is_looking = false;
                 for part in &mut self.parts {
                     let is_ours = |holder| claims.contains(&holder);
                     if part.holder.is_some_and(|holder| !is_ours(holder)) {
-                        part.fenced(scorer);
+                        part.fenced(memory);
                     }
                 }
             }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::shelf::Shelf;
 use crate::base::clock::Stopwatch;
+use crate::core::state::memory::Memory;
 use crate::edges::database::{Claim, Holder};
 use crate::edges::kafka::Beginning;
 use crate::stream::snapshots::{Keeper, Order, Place, Portions, Returned, Saving};
-use crate::stream::worker::score::Score;
 use crate::stream::worker::tasks::{Task, Tasks};
 
 /// Time between losing a claim to somebody else and claiming again: the group may not have told yet
@@ -176,13 +176,8 @@ impl Part {
     }
 
     /// The claim is answered.
-    pub(super) fn hold<S: Score>(
-        &mut self,
-        claim: Claim,
-        handed_over: Vec<Returned>,
-        scorer: &mut S,
-    ) {
-        self.drop_save(scorer);
+    pub(super) fn hold(&mut self, claim: Claim, handed_over: Vec<Returned>, memory: &mut Memory) {
+        self.drop_save(memory);
         (self.holder, self.saved_at_ms) = (Some(claim.holder), claim.saved_at_ms);
         if !matches!(self.base, Base::Unknown) {
             return;
@@ -196,21 +191,21 @@ impl Part {
         };
     }
 
-    /// Takes up what is stored, if it is claimed and of use. What `scorer` knew of the partition
+    /// Takes up what is stored, if it is claimed and of use. What `memory` knew of the partition
     /// it forgets: anybody may be stored. Where to read from, `None` if there is nothing to take
     /// up.
-    pub(super) fn take_up<S: Score>(
+    pub(super) fn take_up(
         &mut self,
         begins: &Beginning,
         adoption: u64,
-        scorer: &mut S,
+        memory: &mut Memory,
     ) -> Option<ReadFrom> {
         let Base::Late(claim) = &self.base else { return None };
         let (partition, committed) = (self.partition, begins.judged_until);
         let (holder, newest) = (claim.holder, claim.newest());
         let (saved, handed_over) = (claim.saved_offset, claim.handed_over);
         let customers = std::mem::take(&mut self.handed_over);
-        scorer.forget(partition);
+        memory.drop_partition(partition);
         (self.adoption, self.is_rebuilding, self.forgetting) = (adoption, false, None);
         self.refused.clear();
         self.shelf = Shelf::default();
@@ -232,9 +227,9 @@ impl Part {
         self.base = Base::Taken;
         (self.unlisted, self.is_listed, self.has_skipped) = (Some(Place::Scan), false, false);
         (self.since_taken, self.cannot_scan) = (Stopwatch::start(), false);
-        scorer.expect_all(partition);
+        memory.customers_mut(partition).presume_all_stored();
         if saved == handed_over {
-            self.take_over(customers, scorer);
+            self.take_over(customers, memory);
         }
         // Without a saved offset some customers are stored all the same, each up to its own.
         let Some(saved) = saved else { return Some(ReadFrom::Memory) };
@@ -256,11 +251,15 @@ impl Part {
     }
 
     /// Takes in who was handed over. They are saved like everybody who has changed.
-    fn take_over<S: Score>(&mut self, customers: Vec<Returned>, scorer: &mut S) {
+    fn take_over(&mut self, customers: Vec<Returned>, memory: &mut Memory) {
         let count = customers.len();
         for Returned { customer_id, applied_offset, state } in customers {
             if let Ok(state) = state {
-                scorer.admit_changed(self.partition, &customer_id, applied_offset, state);
+                memory.customers_mut(self.partition).admit_changed(
+                    &customer_id,
+                    state,
+                    applied_offset,
+                );
             }
         }
         if count > 0 {
@@ -270,11 +269,11 @@ impl Part {
 
     /// The customers of rows that cannot be read are remembered from the log, read again from
     /// `from` on. Until then what is stored does not count any further.
-    pub(super) fn rebuild<S: Score>(&mut self, from: i64, scorer: &mut S) {
+    pub(super) fn rebuild(&mut self, from: i64, memory: &mut Memory) {
         (self.is_rebuilding, self.has_skipped) = (true, true);
-        self.rebuilt_after = scorer.met().evicted;
+        self.rebuilt_after = memory.counts().evicted;
         let customer_ids = std::mem::take(&mut self.refused);
-        customer_ids.iter().for_each(|id| scorer.met_in_store(self.partition, id));
+        customer_ids.iter().for_each(|id| memory.customers_mut(self.partition).mark_asked(id));
         // Of those who were met before, some may not have been ordered to be removed yet.
         let forgetting = self.forgetting.get_or_insert_default();
         forgetting.customer_ids.extend(customer_ids);
@@ -321,7 +320,7 @@ impl Part {
 
     /// Somebody else has claimed the partition. If it is still this worker's, what is stored counts
     /// from then on: who claims a partition in between has changed something about it.
-    pub(super) fn fenced<S: Score>(&mut self, scorer: &mut S) {
+    pub(super) fn fenced(&mut self, memory: &mut Memory) {
         if self.has_left {
             tracing::info!(partition = self.partition, "the next owner saves what was handed over");
         } else {
@@ -331,7 +330,7 @@ impl Part {
                  claimed again and its snapshot read"
             );
         }
-        self.drop_save(scorer);
+        self.drop_save(memory);
         (self.holder, self.is_asked, self.forgetting) = (None, false, None);
         self.since_fenced = Some(Stopwatch::start());
         self.base = Base::Unknown;
@@ -343,11 +342,11 @@ impl Part {
     }
 
     /// What was to be saved is not, and has changed still.
-    pub(super) fn drop_save<S: Score>(&mut self, scorer: &mut S) {
+    pub(super) fn drop_save(&mut self, memory: &mut Memory) {
         if !self.is_idle() {
             (self.saving, self.is_awaited) = (None, false);
             (self.cut, self.stored) = (Vec::new(), 0);
-            scorer.settle(self.partition, false);
+            memory.customers_mut(self.partition).cancel_save();
         }
     }
 
@@ -356,8 +355,8 @@ impl Part {
     }
 
     /// How many customers are still to be stored until all of them are.
-    pub(super) fn unsaved<S: Score>(&self, scorer: &S) -> usize {
-        scorer.changed(self.partition) + self.saving.as_ref().map_or(0, Saving::left)
+    pub(super) fn unsaved(&self, memory: &Memory) -> usize {
+        memory.changed(self.partition) + self.saving.as_ref().map_or(0, Saving::left)
     }
 
     pub(super) fn is_saving(&self) -> bool {
@@ -383,7 +382,7 @@ impl Part {
 
     /// Begins to hand over what is not saved. `false` if it cannot be: what is stored is not what
     /// memory has, or something is not committed.
-    pub(super) fn hand_over<S: Score>(&mut self, scorer: &mut S, tasks: &Tasks) -> bool {
+    pub(super) fn hand_over(&mut self, memory: &mut Memory, tasks: &Tasks) -> bool {
         let (Some(holder), Some(task)) = (self.holder, self.task(tasks)) else { return false };
         let (next, is_committed) = (task.next, task.next <= task.committed_offset());
         // What is judged again after a crash must not have been remembered before.
@@ -392,8 +391,9 @@ impl Part {
         }
         let cut = std::mem::take(&mut self.cut);
         let stored = &cut[..self.stored.min(cut.len())];
-        scorer.settle_some(self.partition, stored);
-        let (slots, goes_on) = (scorer.cut(self.partition), !stored.is_empty());
+        memory.customers_mut(self.partition).confirm_rows(stored);
+        let (slots, goes_on) =
+            (memory.customers_mut(self.partition).start_save(), !stored.is_empty());
         (self.is_handed_over, self.is_awaited) = (true, false);
         self.saving =
             Some(Saving::hand_over(holder, next, slots, goes_on).in_portions(self.portions));
@@ -401,28 +401,28 @@ impl Part {
     }
 
     /// What was handed over is to be saved after all.
-    pub(super) fn leave<S: Score>(&mut self, scorer: &mut S) {
+    pub(super) fn leave(&mut self, memory: &mut Memory) {
         (self.is_handed_over, self.has_left) = (false, true);
-        scorer.settle(self.partition, false);
+        memory.customers_mut(self.partition).cancel_save();
     }
 
     /// Begins to save what has changed.
-    pub(super) fn begin<S: Score>(&mut self, scorer: &mut S, tasks: &Tasks) {
+    pub(super) fn begin(&mut self, memory: &mut Memory, tasks: &Tasks) {
         if !self.is_idle() || !self.may_save() {
             return;
         }
         let (Some(holder), Some(task)) = (self.holder, self.task(tasks)) else { return };
         self.since_begin = Stopwatch::start();
-        (self.cut, self.stored) = (scorer.cut(self.partition), 0);
+        (self.cut, self.stored) = (memory.customers_mut(self.partition).start_save(), 0);
         self.saving =
             Some(Saving::begin(holder, task.next, self.cut.clone()).in_portions(self.portions));
     }
 
     /// Encodes some customers, if it may, and hands on what is committed. Whether it encoded any.
-    pub(super) fn go_on<S: Score>(
+    pub(super) fn go_on(
         &mut self,
         keeper: &Keeper,
-        scorer: &S,
+        memory: &Memory,
         tasks: &Tasks,
         may_encode: bool,
     ) -> bool {
@@ -432,7 +432,7 @@ impl Part {
         let Some(saving) = &mut self.saving else { return false };
         // Without customers there is still an offset to save.
         let nobody = Default::default();
-        let customers = scorer.customers(self.partition).unwrap_or(&nobody);
+        let customers = memory.customers(self.partition).unwrap_or(&nobody);
         let has_encoded = may_encode && saving.encode(customers);
         if let Some(batch) = saving.ready(committed) {
             let order = match batch.chunk {

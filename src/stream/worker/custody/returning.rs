@@ -12,8 +12,8 @@ use super::part::Part;
 use crate::base::clock::Stopwatch;
 use crate::base::limits::MAX_LOADED_CUSTOMERS;
 use crate::core::state::hash::hash64;
+use crate::core::state::memory::Memory;
 use crate::stream::snapshots::{Answer, Order, Returned};
-use crate::stream::worker::score::Score;
 use crate::stream::worker::tasks::Tasks;
 
 /// Records that wait are looked at again after this time in any case.
@@ -24,18 +24,18 @@ impl Custody {
     /// question is open or they are about to be read ahead as well, and takes in what is answered
     /// within `limit`. How many the database had since the last time, once everything that was
     /// asked for has come.
-    pub(in crate::stream::worker) fn fetch<S: Score>(
+    pub(in crate::stream::worker) fn fetch(
         &mut self,
         missing: &BTreeSet<(i32, String)>,
-        scorer: &mut S,
+        memory: &mut Memory,
         tasks: &Tasks,
         limit: Duration,
     ) -> Option<u64> {
         // Who did not come in time is not waited for again, only looked for: others can go on.
         let is_new = self.awaited_loads == 0;
-        let (has_some, missing) = self.take_from_shelves(missing, scorer, tasks);
+        let (has_some, missing) = self.take_from_shelves(missing, memory, tasks);
         if is_new {
-            self.ask_for(&missing, tasks, scorer.met().evicted);
+            self.ask_for(&missing, tasks, memory.counts().evicted);
             if self.awaited_loads == 0 {
                 return has_some.then(|| std::mem::take(&mut self.found));
             }
@@ -44,16 +44,16 @@ impl Custody {
         let waited = Stopwatch::start();
         while self.awaited_loads > 0 {
             let answer = self.reader.wait(limit.saturating_sub(waited.elapsed()))?;
-            self.take_in(answer, scorer, tasks);
+            self.take_in(answer, memory, tasks);
         }
         Some(std::mem::take(&mut self.found))
     }
 
     /// Takes into memory who was read ahead; whether anybody was, and who was not.
-    fn take_from_shelves<'m, S: Score>(
+    fn take_from_shelves<'m>(
         &mut self,
         missing: &'m BTreeSet<(i32, String)>,
-        scorer: &mut S,
+        memory: &mut Memory,
         tasks: &Tasks,
     ) -> (bool, Vec<&'m (i32, String)>) {
         let (mut has_some, mut others) = (false, Vec::new());
@@ -65,7 +65,7 @@ impl Custody {
             });
             match row {
                 Some((row, part)) => {
-                    part.admit(vec![row.into()], scorer);
+                    part.admit(vec![row.into()], memory);
                     has_some = true;
                 }
                 None => others.push(missing),
@@ -107,13 +107,13 @@ impl Custody {
         has_news
     }
 
-    pub(super) fn take_in<S: Score>(&mut self, answer: Answer, scorer: &mut S, tasks: &Tasks) {
+    pub(super) fn take_in(&mut self, answer: Answer, memory: &mut Memory, tasks: &Tasks) {
         match answer {
             Answer::Loaded { adoption, customer_ids, customers } => {
                 self.awaited_loads = self.awaited_loads.saturating_sub(1);
                 self.has_news = true;
                 // Who was saved and evicted since comes as before: they are asked for again.
-                if self.asked_after != scorer.met().evicted {
+                if self.asked_after != memory.counts().evicted {
                     return;
                 }
                 let count = customers.len() as u64;
@@ -124,15 +124,15 @@ impl Custody {
                     return;
                 }
                 customer_ids.iter().for_each(|id| drop(part.shelf.take(id)));
-                part.admit(customers, scorer);
+                part.admit(customers, memory);
                 for id in customer_ids.iter().filter(|id| !part.refused.contains(id)) {
-                    scorer.met_in_store(part.partition, id);
+                    memory.customers_mut(part.partition).mark_asked(id);
                 }
                 self.found += count;
             }
             Answer::Page { adoption, page } => {
                 self.has_news = true;
-                self.take_page(adoption, page, scorer);
+                self.take_page(adoption, page, memory);
             }
             _ => {}
         }
@@ -152,16 +152,20 @@ impl Part {
     }
 
     /// Takes customers into memory; those that cannot be read are noted.
-    pub(super) fn admit<S: Score>(&mut self, customers: Vec<Returned>, scorer: &mut S) {
+    pub(super) fn admit(&mut self, customers: Vec<Returned>, memory: &mut Memory) {
         let mut refused = Vec::new();
         for Returned { customer_id, applied_offset, state } in customers {
             match state {
-                Ok(state) => scorer.admit(self.partition, &customer_id, applied_offset, state),
+                Ok(state) => drop(memory.customers_mut(self.partition).admit(
+                    &customer_id,
+                    state,
+                    applied_offset,
+                )),
                 Err(error) => refused.push((customer_id, error)),
             }
         }
         // Whoever is in memory has been remembered anew since the row was read.
-        let here = scorer.customers(self.partition);
+        let here = memory.customers(self.partition);
         refused.retain(|(id, _)| !here.is_some_and(|here| here.has(id, hash64(id))));
         let Some((first, error)) = refused.first() else { return };
         tracing::error!(
@@ -172,6 +176,6 @@ impl Part {
             "stored customers cannot be read, they are remembered from the topic"
         );
         let refused = refused.into_iter().map(|(id, _)| id).collect();
-        self.refuse(refused, scorer.met().evicted);
+        self.refuse(refused, memory.counts().evicted);
     }
 }

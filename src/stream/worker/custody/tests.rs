@@ -5,16 +5,11 @@ use std::sync::Arc;
 
 use super::part::{Base, Part, ReadFrom};
 use super::*;
-use crate::core::engine::{self, Decision, EngineError};
 use crate::core::state::customer::CustomerState;
-use crate::core::state::customers::Customers;
 use crate::core::state::hash::hash64;
-use crate::core::state::partitions::Partitions;
 use crate::core::state::snapshot::{decode, encode};
-use crate::core::transaction::{Label, Transaction};
 use crate::edges::database::{Claim, Location, Opened, SavedCustomer, StoredCustomer, Stream};
 use crate::stream::snapshots::{Page, Place, Returned};
-use crate::stream::worker::Met;
 use crate::stream::worker::budget::Budget;
 
 /// As [`Portions`] has it.
@@ -31,92 +26,10 @@ const BEGINS: Beginning = Beginning {
     is_cut: false,
 };
 
-/// Customers, how many were evicted, and nothing else.
-#[derive(Default)]
-struct Memory(Partitions, u64);
-
-impl Score for Memory {
-    fn score(
-        &mut self,
-        _: &[Transaction<'_>],
-        _: &[engine::Place],
-        _: &mut Vec<Option<Decision>>,
-    ) -> Result<(), EngineError> {
-        Ok(())
-    }
-
-    fn restore(&mut self, _: &Transaction<'_>, _: engine::Place) {}
-
-    fn forget(&mut self, partition: i32) {
-        self.0.forget(partition);
-    }
-
-    fn customers(&self, partition: i32) -> Option<&Customers> {
-        self.0.of(partition)
-    }
-
-    fn changed(&self, partition: i32) -> usize {
-        self.0.of(partition).map_or(0, Customers::changed)
-    }
-
-    fn cut(&mut self, partition: i32) -> Vec<u32> {
-        self.0.of_mut(partition).cut()
-    }
-
-    fn settle(&mut self, partition: i32, is_stored: bool) {
-        let customers = self.0.of_mut(partition);
-        if is_stored { customers.settle() } else { customers.put_back() }
-    }
-
-    fn settle_some(&mut self, partition: i32, slots: &[u32]) {
-        self.0.of_mut(partition).settle_some(slots);
-    }
-
-    fn evict(&mut self, _: usize) {}
-
-    fn expect(&mut self, partition: i32, id: &str) {
-        self.0.of_mut(partition).expect(id);
-    }
-
-    fn expect_all(&mut self, partition: i32) {
-        self.0.of_mut(partition).expect_all();
-    }
-
-    fn list(&mut self, partition: i32, up_to: Option<&str>) {
-        self.0.of_mut(partition).list(up_to);
-    }
-
-    fn expects(&self) -> bool {
-        true
-    }
-
-    fn is_missing(&self, partition: i32, id: &str) -> bool {
-        self.0.of(partition).is_some_and(|customers| customers.is_missing(id))
-    }
-
-    fn admit(&mut self, partition: i32, id: &str, applied_offset: i64, state: CustomerState) {
-        self.0.of_mut(partition).met_in_store(id);
-        self.0.of_mut(partition).admit(id, state, applied_offset);
-    }
-
-    fn admit_changed(&mut self, partition: i32, id: &str, applied: i64, state: CustomerState) {
-        self.0.of_mut(partition).met_in_store(id);
-        self.0.of_mut(partition).admit_changed(id, state, applied);
-    }
-
-    fn met_in_store(&mut self, partition: i32, id: &str) {
-        self.0.of_mut(partition).met_in_store(id);
-    }
-
-    fn learn(&mut self, _: &Label<'_>) {}
-
-    fn met(&self) -> Met {
-        Met { evicted: self.1, ..Met::default() }
-    }
-
-    fn state_bytes(&self) -> usize {
-        0
-    }
+/// A stored customer of another partition leaves memory.
+fn evict_somebody(memory: &mut Memory) {
+    memory.customers_mut(PARTITION + 1).admit("somebody", CustomerState::default(), 1);
+    assert_eq!(memory.evict(usize::MAX), 1);
 }
 
 fn claim(saved_offset: Option<i64>) -> Claim {
@@ -133,7 +46,7 @@ fn taken_up(memory: &mut Memory) -> Part {
     assert_eq!((from, part.adoption), (Some(ReadFrom::Offset(50)), 2));
     assert!(memory.is_missing(PARTITION, "anybody"));
     (part.unlisted, part.is_listed) = (None, true);
-    memory.list(PARTITION, None);
+    memory.customers_mut(PARTITION).mark_known(None);
     part
 }
 
@@ -157,7 +70,7 @@ fn every_row_that_cannot_be_read_has_the_log_read_again() {
     let mut memory = Memory::default();
     let mut part = taken_up(&mut memory);
     for id in ["a", "b"] {
-        memory.expect(PARTITION, id);
+        memory.customers_mut(PARTITION).mark_stored(id);
         part.admit(vec![damaged(id)], &mut memory);
         assert!(part.is_to_rebuild() && !part.may_save() && memory.is_missing(PARTITION, id));
         part.rebuild(10, &mut memory);
@@ -206,7 +119,7 @@ fn a_row_that_is_damaged_after_its_customer_was_evicted_has_the_log_read_once_mo
     part.rebuild(10, &mut memory);
     part.forgetting = None;
     // Whoever of them left memory may have been remembered in part.
-    memory.1 += 1;
+    evict_somebody(&mut memory);
     part.admit(vec![damaged("b")], &mut memory);
     assert!(part.forgetting.is_none() && part.refused == ["b"]);
 }
@@ -215,7 +128,7 @@ fn a_row_that_is_damaged_after_its_customer_was_evicted_has_the_log_read_once_mo
 fn a_row_whose_customer_is_in_memory_is_of_no_interest() {
     let mut memory = Memory::default();
     let mut part = taken_up(&mut memory);
-    memory.0.of_mut(PARTITION).slot("a", hash64("a"));
+    memory.customers_mut(PARTITION).slot("a", hash64("a"));
     part.admit(vec![damaged("a")], &mut memory);
     assert!(part.refused.is_empty());
 }
@@ -233,7 +146,7 @@ fn what_is_ahead_of_the_committed_offset_is_forgotten() {
 fn after_somebody_else_had_it_memory_is_read_anew_even_from_nothing() {
     let mut memory = Memory::default();
     let mut part = taken_up(&mut memory);
-    memory.0.of_mut(PARTITION).slot("a", hash64("a"));
+    memory.customers_mut(PARTITION).slot("a", hash64("a"));
     part.fenced(&mut memory);
     assert!(!part.may_save());
     part.hold(claim(None), Vec::new(), &mut memory);
@@ -321,13 +234,13 @@ fn who_is_read_ahead_needs_no_database_on_return_unless_memory_was_needed() {
         custody.turn(&mut memory, &tasks(50), &mut |_| ());
     }
     assert!(custody.shelf_bytes() > STORED && custody.has_news());
-    assert_eq!(memory.0.customers(), 1, "who was asked for; nobody is decoded before they pay");
+    assert_eq!(memory.customer_count(), 1, "who was asked for; nobody is decoded before they pay");
     let is_missing = |memory: &Memory, id: &str| memory.is_missing(PARTITION, id);
     assert!(is_missing(&memory, "c2") && !is_missing(&memory, "c1"));
     assert!(!is_missing(&memory, "nobody"), "all who are stored are known");
     assert_eq!(fetch(&mut custody, &mut memory, &["c2", "c3"]), Some(0));
     assert!(custody.has_news() && !is_missing(&memory, "c2") && !is_missing(&memory, "c3"));
-    assert_eq!(memory.0.of(PARTITION).unwrap().iter().last().unwrap().applied_offset(), 20);
+    assert_eq!(memory.customers(PARTITION).unwrap().iter().last().unwrap().applied_offset(), 20);
     assert!(custody.clear_shelves(usize::MAX) > STORED);
     assert_eq!(custody.shelf_bytes(), 0);
     assert_eq!(fetch(&mut custody, &mut memory, &["c4", "c5"]), Some(2));
@@ -348,7 +261,7 @@ fn many_who_are_missing_from_many_records_wait_for_the_scan() {
         custody.turn(&mut memory, &tasks(50), &mut |_| ());
     }
     assert_eq!(fetch_before(many, &mut custody, &mut memory, &ids[9..]), Some(0));
-    assert_eq!(memory.0.customers(), 100);
+    assert_eq!(memory.customer_count(), 100);
 }
 
 #[test]
@@ -374,13 +287,27 @@ fn what_was_asked_for_before_an_eviction_is_asked_for_again() {
     let directory = tempfile::tempdir().unwrap();
     let mut memory = Memory::default();
     let mut custody = custody(directory.path(), &mut memory);
-    custody.ask_for(&[&(PARTITION, "c7".to_owned())], &tasks(50), memory.met().evicted);
-    memory.1 += 1;
+    custody.ask_for(&[&(PARTITION, "c7".to_owned())], &tasks(50), memory.counts().evicted);
+    evict_somebody(&mut memory);
     let answer = custody.reader.wait(Duration::from_secs(20)).expect("an answer");
     custody.take_in(answer, &mut memory, &tasks(90));
     assert!(memory.is_missing(PARTITION, "c7"), "the answer may be older than what was evicted");
     assert_eq!(fetch(&mut custody, &mut memory, &["c7"]), Some(1));
     assert!(!memory.is_missing(PARTITION, "c7"));
+}
+
+#[test]
+fn pages_of_a_scan_from_before_an_eviction_say_only_who_is_stored() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut memory = Memory::default();
+    let mut custody = custody(directory.path(), &mut memory);
+    custody.read_ahead(&mut memory, &tasks(50));
+    evict_somebody(&mut memory);
+    while custody.is_listing() {
+        custody.read_ahead(&mut memory, &tasks(50));
+    }
+    assert_eq!(custody.shelf_bytes(), 0, "their rows may be older than what was evicted");
+    assert!(memory.is_missing(PARTITION, "c7") && !memory.is_missing(PARTITION, "nobody"));
 }
 
 #[test]
@@ -426,7 +353,7 @@ fn a_failing_scan_is_not_begun_again_for_rows_that_cannot_be_read() {
 
 /// So many customers pay.
 fn pay(memory: &mut Memory, partition: i32, customers: usize) {
-    let customers_of = memory.0.of_mut(partition);
+    let customers_of = memory.customers_mut(partition);
     for n in 0..customers {
         let id = format!("n{n}");
         let slot = customers_of.slot(&id, hash64(&id));
@@ -454,7 +381,7 @@ fn few_are_saved_and_many_handed_over_to_the_next_owner() {
         let (mut two, from) = adopted(directory.path(), &mut memory);
         assert_eq!(from, ReadFrom::Offset(90));
         let taken = if handed_over.is_some() { count } else { 0 };
-        assert_eq!((memory.0.customers(), memory.changed(PARTITION)), (taken, taken));
+        assert_eq!((memory.customer_count(), memory.changed(PARTITION)), (taken, taken));
         assert!(memory.is_missing(PARTITION, "c1"), "who has not changed is stored");
         two.is_pressed = true;
         while memory.changed(PARTITION) > 0 || two.parts.iter().any(|part| !part.is_idle()) {
@@ -486,7 +413,7 @@ fn what_is_handed_over_counts_if_it_can_be_read_and_is_committed() {
         let mut part = Part::new(PARTITION, 1, Portions::default());
         part.hold(Claim { handed_over, ..claim(saved) }, vec![customer()], &mut memory);
         assert_eq!(part.take_up(&BEGINS, 2, &mut memory), Some(from), "{saved:?} {handed_over:?}");
-        assert_eq!((memory.0.customers(), memory.changed(PARTITION)), (taken, taken));
+        assert_eq!((memory.customer_count(), memory.changed(PARTITION)), (taken, taken));
     }
 }
 

@@ -4,7 +4,7 @@
 //! carried over to it ([`SnapshotStore::begin_anew`]). The generator goes on in the same world,
 //! with the same customers and merchants, behind the newest payment that is remembered, so that
 //! nothing comes twice and nobody's clock goes back. Another seed, or another number of customers,
-//! is another world with a memory of its own.
+//! is another world with an archive of its own.
 //!
 //! Customers are saved when a demo ends, and before that only if they have no room in memory. A
 //! demo that was killed while it saved leaves some customers who know of its payments and some who
@@ -30,7 +30,7 @@ const OWNER: &str = "demo";
 
 /// What earlier demos of a world remember. Nobody else has it while this value lives.
 #[derive(Debug, Clone)]
-pub struct Memory {
+pub struct Archive {
     location: Location,
     stream: Stream,
     budget: Arc<Budget>,
@@ -56,7 +56,7 @@ pub enum Past {
 
 /// Why nothing is remembered. A demo does without.
 #[derive(Debug, thiserror::Error)]
-pub enum MemoryError {
+pub enum ArchiveError {
     /// Another demo runs.
     #[error("another demo has {}", .0.display())]
     Busy(PathBuf),
@@ -73,19 +73,19 @@ pub enum MemoryError {
     Store(#[from] StoreError),
 }
 
-impl Memory {
-    /// Opens the memory of a world in a SQLite file, which is made if it is missing, and makes it
+impl Archive {
+    /// Opens the archive of a world in a SQLite file, which is made if it is missing, and makes it
     /// that of a new cluster; `is_fresh` forgets what it has. In memory at once is what takes
     /// `max_bytes`.
     ///
     /// # Errors
-    /// [`MemoryError`].
+    /// [`ArchiveError`].
     pub fn open(
         file: &Path,
         world: &generate::Settings,
         max_bytes: usize,
         is_fresh: bool,
-    ) -> Result<Self, MemoryError> {
+    ) -> Result<Self, ArchiveError> {
         let lock = lock(file)?;
         let location = Location::Sqlite(file.to_owned());
         let topic = format!("demo-{}-{}", world.seed, world.customers);
@@ -140,16 +140,16 @@ impl Memory {
 }
 
 /// Waits for nobody: two demos at once would claim each other's partitions.
-fn lock(file: &Path) -> Result<Arc<File>, MemoryError> {
+fn lock(file: &Path) -> Result<Arc<File>, ArchiveError> {
     let name = file.with_extension("lock");
-    let failed = |source| MemoryError::File { file: name.clone(), source };
+    let failed = |source| ArchiveError::File { file: name.clone(), source };
     if let Some(directory) = file.parent() {
         std::fs::create_dir_all(directory).map_err(failed)?;
     }
     let lock = File::create(&name).map_err(failed)?;
     match lock.try_lock() {
         Ok(()) => Ok(Arc::new(lock)),
-        Err(TryLockError::WouldBlock) => Err(MemoryError::Busy(file.to_owned())),
+        Err(TryLockError::WouldBlock) => Err(ArchiveError::Busy(file.to_owned())),
         Err(TryLockError::Error(source)) => Err(failed(source)),
     }
 }
@@ -242,8 +242,8 @@ mod tests {
             self.0.path().join("data/demo.db")
         }
 
-        fn open(&self, world: &generate::Settings) -> Result<Memory, MemoryError> {
-            Memory::open(&self.file(), world, 1 << 24, false)
+        fn open(&self, world: &generate::Settings) -> Result<Archive, ArchiveError> {
+            Archive::open(&self.file(), world, 1 << 24, false)
         }
 
         fn past(&self) -> Past {
@@ -313,7 +313,7 @@ mod tests {
         let other = generate::Settings { seed: 7, ..world() };
         assert_eq!(place.open(&other).unwrap().past(), Past::Nothing);
         assert_eq!(place.past(), Past::Kept { transactions: 30, until_ms: T0 + 5 });
-        let fresh = Memory::open(&place.file(), &world(), 1 << 24, true).unwrap();
+        let fresh = Archive::open(&place.file(), &world(), 1 << 24, true).unwrap();
         assert_eq!((fresh.past(), fresh.goes_on(&world())), (Past::Nothing, world()));
         drop(fresh);
         assert_eq!(place.past(), Past::Nothing);
@@ -375,12 +375,12 @@ mod tests {
         let place = Place::new();
         let memory = place.open(&world()).unwrap();
         let error = place.open(&world()).unwrap_err();
-        assert!(matches!(error, MemoryError::Busy(_)), "{error}");
+        assert!(matches!(error, ArchiveError::Busy(_)), "{error}");
         drop(memory);
         place.past();
         std::fs::write(place.0.path().join("file"), "").unwrap();
         let nowhere = place.0.path().join("file/demo.db");
-        let error = Memory::open(&nowhere, &world(), 1 << 24, false).unwrap_err();
-        assert!(matches!(error, MemoryError::File { .. }), "{error}");
+        let error = Archive::open(&nowhere, &world(), 1 << 24, false).unwrap_err();
+        assert!(matches!(error, ArchiveError::File { .. }), "{error}");
     }
 }
