@@ -1,7 +1,7 @@
 //! SynFinance: fraud detection on Kafka.
 //!
-//! Transactions come in as Avro, each customer's last month is remembered, features are computed and
-//! scored with an ONNX model, alerts go out with their reasons.
+//! Transactions come in as Avro, each customer's last month is remembered, features are computed
+//! and scored with an ONNX model, alerts go out with their reasons.
 //!
 //! The modules below are the layers, lowest first. A wing uses those before it and none behind it;
 //! `ARCHITECTURE.md` has the table, `tests/tidy.rs` holds it. Each wing's page says what its rooms

@@ -1,5 +1,5 @@
-//! A prediction is what the stream would decide if the transaction were the next record, to the bit,
-//! and leaves the memory as it was, to the byte: for customers known and new, in order, out of
+//! A prediction is what the stream would decide if the transaction were the next record, to the
+//! bit, and leaves the memory as it was, to the byte: for customers known and new, in order, out of
 //! order, late and repeated, whatever analysts have said by then.
 
 mod engine_support;

@@ -5,9 +5,9 @@
 //! [`features`] (the catalogue, and a row of it), [`model`] (an ONNX file, loaded and scored),
 //! [`decision`] (severity, reasons, alerts), [`engine`] (all of it for a batch).
 //!
-//! What never happens here: no I/O, no clock, no random number, no thread, no log line. A bad record
-//! is a value, never an error. A feature never sees what happened after its transaction. The same
-//! transactions in the same order give the same scores, whatever the batches.
+//! What never happens here: no I/O, no clock, no random number, no thread, no log line. A bad
+//! record is a value, never an error. A feature never sees what happened after its transaction. The
+//! same transactions in the same order give the same scores, whatever the batches.
 
 pub mod transaction;
 

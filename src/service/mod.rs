@@ -1,11 +1,11 @@
 //! The service: worker threads and what they need around them, from start to end.
 //!
-//! A worker ([`crate::stream::worker`]) is one thread that knows nothing of others. What a process adds is
-//! here: brokers and a registry that are away at start are waited for, because exiting would only
-//! make somebody start it again; a worker that Kafka stops is started anew, because a transient
-//! fault must not take a whole process with it; a worker that finds itself in an impossible state
-//! ends the process, because nobody knows what it would do next. The sidecar answers from the first
-//! moment to the last, and says what is waited for.
+//! A worker ([`crate::stream::worker`]) is one thread that knows nothing of others. What a process
+//! adds is here: brokers and a registry that are away at start are waited for, because exiting
+//! would only make somebody start it again; a worker that Kafka stops is started anew, because a
+//! transient fault must not take a whole process with it; a worker that finds itself in an
+//! impossible state ends the process, because nobody knows what it would do next. The sidecar
+//! answers from the first moment to the last, and says what is waited for.
 //!
 //! In reading order: `start` (what must be there before anything is read), `supervisor` (workers
 //! and their ends), `observer` (what workers tell, as metrics and health).

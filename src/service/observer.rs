@@ -66,7 +66,7 @@ impl Observer {
     pub(super) fn ended(&self) {
         self.health.rest(self.number);
         self.health.clear(&self.records_part);
-        self.metrics.forget_worker(self.number);
+        self.metrics.drop_worker(self.number);
     }
 
     /// Takes in what the worker tells.
@@ -125,7 +125,7 @@ impl Observer {
             }
             Event::StateBytes(bytes) => self.gauge(Gauge::StateBytes, bytes),
             Event::Gone(partition) => {
-                self.metrics.forget_partition(self.number, &self.topic, partition);
+                self.metrics.drop_partition(self.number, &self.topic, partition);
             }
             Event::Waits(partition, cause) => self.waits_for(partition, cause),
             Event::WaitsNoMore => self.health.clear(&self.records_part),

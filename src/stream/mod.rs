@@ -1,7 +1,7 @@
 //! A partition's life: taken over, restored, scored, saved, handed over.
 //!
-//! Rooms in reading order: [`worker`] (one thread, one consumer, its partitions), [`snapshots`] (when
-//! customers are saved and the thread that takes them to the database), [`labels`] (analysts'
+//! Rooms in reading order: [`worker`] (one thread, one consumer, its partitions), [`snapshots`]
+//! (when customers are saved and the thread that takes them to the database), [`labels`] (analysts'
 //! verdicts, from their topic to every worker), [`dead_letters`] (records that could not be scored:
 //! listed, shown, replayed), [`health`] (what the parts of a process say of themselves).
 //!

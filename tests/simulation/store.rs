@@ -298,7 +298,7 @@ impl SnapshotStore for Client {
         self.change(holder, true, |stored, _, _| stored.owner = None)
     }
 
-    fn forget(
+    fn delete_rows(
         &mut self,
         holder: Holder,
         customer_ids: &[&str],

@@ -521,7 +521,7 @@ fn what_is_handed_over_waits_for_the_next_owner(place: &Place) {
 fn what_is_handed_over_goes_when_anything_else_is_changed(place: &Place) {
     type Change = fn(&mut dyn SnapshotStore, Holder) -> Result<(), StoreError>;
     let changes: [Change; 3] = [
-        |store, me| store.forget(me, &["a"], Some(2)),
+        |store, me| store.delete_rows(me, &["a"], Some(2)),
         |store, me| store.discard(me),
         |store, me| store.import(me, &[stored("b", 3, b"s")], Some(3)),
     ];
@@ -609,22 +609,22 @@ fn lost_records_are_noted(place: &Place) {
 fn customers_that_are_removed_count_as_never_saved(place: &Place) {
     let mut store = place.open();
     let me = holder(&mut *store, 5);
-    store.forget(me, &["a"], Some(3)).unwrap();
+    store.delete_rows(me, &["a"], Some(3)).unwrap();
     assert_eq!(store.claim(5, "me").unwrap().saved_offset, None, "it never was");
     let me = holder(&mut *store, 5);
     let customers = ["a", "b", "c"].map(|id| customer(id, 9, b"s"));
     store.save(me, &customers, Some(9)).unwrap();
-    store.forget(me, &["a", "nobody"], None).unwrap();
+    store.delete_rows(me, &["a", "nobody"], None).unwrap();
     let claim = store.claim(5, "me").unwrap();
     assert_eq!((claim.saved_offset, claim.highest_offset), (Some(9), 9));
-    store.forget(claim.holder, &["b"], Some(4)).unwrap();
-    store.forget(claim.holder, &[], Some(6)).unwrap();
+    store.delete_rows(claim.holder, &["b"], Some(4)).unwrap();
+    store.delete_rows(claim.holder, &[], Some(6)).unwrap();
     assert_eq!(load(&mut *store, 5, &["a", "b", "c"]), [stored("c", 9, b"s")]);
     // What is remembered anew is stored, however far the removed row was.
     store.save(claim.holder, &[customer("a", 5, b"n")], None).unwrap();
     assert_eq!(load(&mut *store, 5, &["a"]), [stored("a", 5, b"n")]);
     assert_eq!(store.claim(5, "me").unwrap().saved_offset, Some(4));
-    assert_fenced(store.forget(claim.holder, &["a"], None));
+    assert_fenced(store.delete_rows(claim.holder, &["a"], None));
 }
 
 /// Every case of the contract.

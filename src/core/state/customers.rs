@@ -10,7 +10,8 @@
 //! are old, as in Redis.
 //!
 //! After a restart it takes seconds to learn who is stored. Until then everybody behind the last id
-//! that is known about may be ([`Customers::presume_all_stored`]), and is asked for when a payment comes.
+//! that is known about may be ([`Customers::presume_all_stored`]), and is asked for when a payment
+//! comes.
 
 use std::collections::HashSet;
 

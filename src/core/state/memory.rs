@@ -4,9 +4,10 @@
 //! so a model is swapped while the memory stays, and a prediction looks and changes nothing.
 //!
 //! A partition can be taken away from a worker and given to another one at any time. What is
-//! remembered of its customers then goes as a whole, and must not be mixed up with what the same ids
-//! did in another partition (a producer that keys its records badly does that): so each partition
-//! has an index of its own. A worker has few of them and asks mostly for the one it asked for last.
+//! remembered of its customers then goes as a whole, and must not be mixed up with what the same
+//! ids did in another partition (a producer that keys its records badly does that): so each
+//! partition has an index of its own. A worker has few of them and asks mostly for the one it asked
+//! for last.
 //!
 //! Its life: made empty; customers enter by being remembered or by being admitted from a snapshot;
 //! stored ones may be evicted; a partition that goes is dropped.

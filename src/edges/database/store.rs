@@ -56,7 +56,8 @@ pub struct StoredCustomer {
     pub customer_id: String,
     /// Records of the partition before this offset are in the state.
     pub applied_offset: i64,
-    /// What [`encode`](crate::core::state::snapshot::encode) wrote, in this release or an older one.
+    /// What [`encode`](crate::core::state::snapshot::encode) wrote, in this release or an older
+    /// one.
     pub state: Vec<u8>,
     /// When what was known before was erased, in milliseconds since the epoch by the database's
     /// clock; `None`: it never was.
@@ -163,9 +164,9 @@ pub trait SnapshotStore: Send {
     /// Lets the partition go: the next claim need not fear for what was not saved.
     fn release(&mut self, holder: Holder) -> Result<(), StoreError>;
 
-    /// Removes customers, all or none, and lets the partition count as saved up to `saved_offset`
-    /// only, if given and if it was saved further.
-    fn forget(
+    /// Deletes customers' rows, all or none, and lets the partition count as saved up to
+    /// `saved_offset` only, if given and if it was saved further.
+    fn delete_rows(
         &mut self,
         holder: Holder,
         customer_ids: &[&str],

@@ -229,13 +229,13 @@ impl Metrics {
     }
 
     /// A partition is no longer this worker's; it is not shown any more unless it is another one's.
-    pub fn forget_partition(&self, worker: usize, topic: &str, partition: i32) {
-        self.partitions.forget(worker, topic, partition);
+    pub fn drop_partition(&self, worker: usize, topic: &str, partition: i32) {
+        self.partitions.drop_partition(worker, topic, partition);
     }
 
     /// The worker has ended: it has no partitions and nothing in memory but analysts' verdicts.
-    pub fn forget_worker(&self, worker: usize) {
-        self.partitions.forget_worker(worker);
+    pub fn drop_worker(&self, worker: usize) {
+        self.partitions.drop_worker(worker);
         for gauge in Gauge::ALL.into_iter().filter(|gauge| *gauge != Gauge::KnownFrauds) {
             self.workers.set(worker, gauge, 0);
         }

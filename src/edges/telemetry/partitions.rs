@@ -84,7 +84,7 @@ impl Partitions {
     }
 
     /// A partition is no longer this worker's.
-    pub(super) fn forget(&self, worker: usize, topic: &str, partition: i32) {
+    pub(super) fn drop_partition(&self, worker: usize, topic: &str, partition: i32) {
         if let Some(partitions) = lock(&self.lags).get_mut(topic) {
             partitions.retain(|other, told| *other != partition || told.worker != worker);
         }
@@ -93,7 +93,7 @@ impl Partitions {
     }
 
     /// The worker has no partition any more.
-    pub(super) fn forget_worker(&self, worker: usize) {
+    pub(super) fn drop_worker(&self, worker: usize) {
         for partitions in lock(&self.lags).values_mut() {
             partitions.retain(|_, told| told.worker != worker);
         }

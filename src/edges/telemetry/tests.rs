@@ -204,7 +204,7 @@ fn a_lag_grows_while_nobody_reports_and_goes_with_its_partition() {
         Some(40.0),
         "by others, told late"
     );
-    metrics.forget_partition(0, "t", 3);
+    metrics.drop_partition(0, "t", 3);
     let gone = metrics.encode(70_000);
     assert!(!gone.contains("partition=\"3\""), "{gone}");
     assert!(gone.contains("partition=\"4\""), "{gone}");
@@ -224,8 +224,8 @@ fn what_a_worker_had_goes_with_it_unless_another_one_has_it_already() {
         metrics.snapshot_begins(1, partition, 60_000);
         metrics.lag(1, "t", partition, Lag { records: 9, oldest_ms: None });
     }
-    metrics.forget_partition(0, "t", 2);
-    metrics.forget_worker(0);
+    metrics.drop_partition(0, "t", 2);
+    metrics.drop_worker(0);
     let text = metrics.encode(61_000);
     assert!(!text.contains("partition=\"1\""), "{text}");
     let left = Parsed::of(&text);

@@ -121,12 +121,15 @@ impl<'a, B: Brokers> Outbox<'a, B> {
 
     /// Takes acknowledgements in and tells of each alert's; whether there were any. In a
     /// transaction they mean nothing before the commit.
-    pub(super) fn settle(&mut self, arrived: &mut dyn FnMut(Flight)) -> Result<bool, Error> {
+    pub(super) fn take_acknowledgements(
+        &mut self,
+        arrived: &mut dyn FnMut(Flight),
+    ) -> Result<bool, Error> {
         if self.in_flight() == 0 {
             return Ok(false);
         }
         if self.transaction.is_some() {
-            self.settle_transaction()?;
+            self.take_reports()?;
             return Ok(false);
         }
         self.brokers.acknowledged(&mut self.sequences)?;
@@ -152,7 +155,7 @@ impl<'a, B: Brokers> Outbox<'a, B> {
         Ok(has_news)
     }
 
-    fn settle_transaction(&mut self) -> Result<(), crate::edges::kafka::Error> {
+    fn take_reports(&mut self) -> Result<(), crate::edges::kafka::Error> {
         let reported = self.brokers.acknowledged(&mut self.sequences);
         self.sequences.clear();
         let Some(transaction) = &mut self.transaction else { return Ok(()) };
@@ -192,7 +195,7 @@ impl<'a, B: Brokers> Outbox<'a, B> {
         let waited = Stopwatch::start();
         while self.transaction.is_none() && !self.flights.is_empty() {
             let flushed = self.brokers.flush(patience.saturating_sub(waited.elapsed()));
-            self.settle(arrived)?;
+            self.take_acknowledgements(arrived)?;
             match flushed {
                 Ok(()) if waited.elapsed() <= patience => {}
                 Ok(()) | Err(crate::edges::kafka::Error::Unacknowledged { .. }) => {
@@ -238,7 +241,7 @@ impl<'a, B: Brokers> Outbox<'a, B> {
 
     fn try_commit(&mut self, offsets: &[(i32, i64)]) -> Result<(), Setback> {
         self.open()?;
-        self.settle_transaction().map_err(Setback::Fatal)?;
+        self.take_reports().map_err(Setback::Fatal)?;
         if let Some(error) = self.transaction.as_mut().and_then(|open| open.broken.take()) {
             return Err(Setback::Abort(error));
         }
@@ -265,7 +268,7 @@ impl<'a, B: Brokers> Outbox<'a, B> {
     fn set_back(&mut self, error: crate::edges::kafka::Error) -> Result<(), Error> {
         let patience = self.patience;
         // What was too large says so now: aborting forgets it.
-        self.settle_transaction()?;
+        self.take_reports()?;
         let Some(transaction) = &mut self.transaction else { return Ok(()) };
         let cause = &error as &dyn std::error::Error;
         tracing::info!(error = cause, "a transaction is aborted and its records are sent again");

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::brokers::Brokers;
-use super::custody::ReadFrom;
+use super::custody::{Departure, ReadFrom};
 use super::driver::Worker;
 use super::score::Score;
 use super::step::Arrived as _;
@@ -55,7 +55,8 @@ impl<S: Score, B: Brokers> Worker<'_, S, B> {
                     self.commit_last(observe)?;
                     let committed = since.elapsed();
                     let limit = LET_GO_TIME.min(self.settings.patience);
-                    self.let_go(&partitions, (limit, false), observe);
+                    let departure = Departure { limit, keeps_handed_over: false };
+                    self.let_go(&partitions, departure, observe);
                     self.give_up(&partitions, held, observe)?;
                     let duration = since.elapsed();
                     tracing::info!(?partitions, ?committed, ?duration, "partitions let go");

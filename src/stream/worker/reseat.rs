@@ -49,7 +49,7 @@ impl<S: Score, B: Brokers> Worker<'_, S, B> {
         tell_cut(&begins);
         self.tell_saved(partition, observe);
         if let (Why::Refused, Some(custody)) = (why, &mut self.custody) {
-            custody.rebuild(&begins, self.step.memory);
+            custody.begin_rebuild(&begins, self.step.memory);
         }
         self.tell_lost(&Beginning { lost: 0, ..begins }, observe)?;
         let Beginning { from, judged_until, .. } = begins;

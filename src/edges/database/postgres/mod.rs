@@ -306,7 +306,7 @@ impl SnapshotStore for Postgres {
         self.change("release a partition", holder, statements::RELEASE).map(drop)
     }
 
-    fn forget(
+    fn delete_rows(
         &mut self,
         holder: Holder,
         customer_ids: &[&str],

@@ -351,7 +351,7 @@ impl SnapshotStore for Sqlite {
         self.change("release a partition", holder, statements::RELEASE).map(drop)
     }
 
-    fn forget(
+    fn delete_rows(
         &mut self,
         holder: Holder,
         customer_ids: &[&str],

@@ -184,10 +184,10 @@ impl Job {
                 store.release(*holder)?;
                 Answer::Released(*holder)
             }
-            Order::Forget { holder, customer_ids, saved_offset } => {
+            Order::DeleteRows { holder, customer_ids, saved_offset } => {
                 let ids: Vec<&str> = customer_ids.iter().map(String::as_str).collect();
-                store.forget(*holder, &ids, *saved_offset)?;
-                Answer::Forgotten(*holder)
+                store.delete_rows(*holder, &ids, *saved_offset)?;
+                Answer::RowsDeleted(*holder)
             }
             Order::Discard(holder) => {
                 store.discard(*holder)?;

@@ -79,9 +79,9 @@ pub enum Order {
     Look,
     /// Let a partition go.
     Release(Holder),
-    /// Remove customers whose rows cannot be read. What was saved counts up to `saved_offset` only:
-    /// they are remembered again from there.
-    Forget {
+    /// Delete the rows of customers that cannot be read. What was saved counts up to `saved_offset`
+    /// only: they are remembered again from there.
+    DeleteRows {
         /// Who has the partition.
         holder: Holder,
         /// Their ids.
@@ -151,8 +151,8 @@ pub enum Answer {
         /// It was the last one.
         is_last: bool,
     },
-    /// Those customers are removed.
-    Forgotten(Holder),
+    /// Those rows are deleted.
+    RowsDeleted(Holder),
     /// The lost records are noted.
     Marked,
     /// The newest claim of each partition.

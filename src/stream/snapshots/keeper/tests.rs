@@ -133,7 +133,7 @@ impl SnapshotStore for Desk {
         self.call("release")
     }
 
-    fn forget(&mut self, _: Holder, ids: &[&str], to: Option<i64>) -> Result<(), StoreError> {
+    fn delete_rows(&mut self, _: Holder, ids: &[&str], to: Option<i64>) -> Result<(), StoreError> {
         self.call(&format!("forget {ids:?} {to:?}"))
     }
 

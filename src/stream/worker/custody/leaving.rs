@@ -24,16 +24,24 @@ const AWAY_PATIENCE: Duration = Duration::from_millis(500);
 /// What can be saved in this time when a partition leaves is; more is handed over.
 const SAVE_TIME: Duration = Duration::from_millis(250);
 
+/// How partitions leave.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::stream::worker) struct Departure {
+    /// How long saving and handing over may take.
+    pub limit: Duration,
+    /// Whether those that are handed over are kept for [`Custody::save_rest`].
+    pub keeps_handed_over: bool,
+}
+
 impl Custody {
     /// Saves or hands over all that is not saved of these partitions, and lets them go; what is not
-    /// done within `limit`, whoever has them next reads from the topic. All that was judged is
-    /// committed. With `keeps`, those that are handed over are kept for [`Self::save_rest`].
+    /// done in time, whoever has them next reads from the topic. All that was judged is committed.
     pub(in crate::stream::worker) fn let_go(
         &mut self,
         partitions: &[i32],
         memory: &mut Memory,
         tasks: &Tasks,
-        (limit, keeps): (Duration, bool),
+        Departure { limit, keeps_handed_over: keeps }: Departure,
         observe: &mut dyn FnMut(Event<'_>),
     ) {
         let waited = Stopwatch::start();
@@ -46,12 +54,12 @@ impl Custody {
         let left = self.save(partitions, memory, tasks, &|| waited.elapsed() > limit, observe);
         if !left.is_empty() {
             tracing::warn!(partitions = ?left, "partitions go before all of them is saved");
-            self.lose(&left);
+            self.drop_parts(&left);
         }
-        let is_one = |part: &Part| partitions.contains(&part.partition) && part.holder.is_some();
+        let is_one = |part: &Part| partitions.contains(&part.partition) && part.holder().is_some();
         let held: Vec<Holder> =
-            self.parts.iter().filter(|part| is_one(part)).filter_map(|part| part.holder).collect();
-        let is_kept = |part: &Part| keeps && part.is_handed_over && part.holder.is_some();
+            self.parts.iter().filter(|part| is_one(part)).filter_map(Part::holder).collect();
+        let is_kept = |part: &Part| keeps && part.phase.is_handing_over();
         self.parts.retain(|part| !partitions.contains(&part.partition) || is_kept(part));
         self.share.set(self.parts.len());
         self.release(held, limit.saturating_sub(waited.elapsed()), memory, observe);
@@ -86,7 +94,7 @@ impl Custody {
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Vec<i32> {
         let waited = Stopwatch::start();
-        let is_one = |part: &Part| partitions.contains(&part.partition) && part.holder.is_some();
+        let is_one = |part: &Part| partitions.contains(&part.partition) && part.holder().is_some();
         loop {
             observe(Event::Beat);
             let keeper = &self.keeper;
@@ -97,7 +105,7 @@ impl Custody {
             let mut may_encode = true;
             for part in parts {
                 if part.is_idle() && memory.changed(part.partition) > 0 {
-                    part.begin(memory, tasks);
+                    part.begin_save(memory, tasks);
                 }
                 may_encode &= !part.go_on(keeper, memory, tasks, may_encode);
             }
@@ -185,7 +193,7 @@ impl Custody {
                 partitions = ?lost,
                 "partitions go unsaved; what has changed is read from the topic"
             );
-            self.lose(&lost);
+            self.drop_parts(&lost);
         }
     }
 }

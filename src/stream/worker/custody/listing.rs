@@ -38,13 +38,13 @@ impl Custody {
         if self.listing.is_awaited {
             return;
         }
-        let next = self.parts.iter().find_map(|part| Some((part, part.unlisted.clone()?)));
+        let next = self.parts.iter().find_map(|part| Some((part, part.roster.next()?.clone())));
         let Some((part, next)) = next else { return };
         let (share, whole) = AHEAD_SHARE;
         let bytes = memory.bytes() + self.shelf_bytes();
         let has_room = bytes < self.share.bytes() / whole * share;
         let from = match next {
-            Place::Scan | Place::ScanOn if !has_room && part.refused.is_empty() => {
+            Place::Scan | Place::ScanOn if !has_room && part.repair.refused().is_empty() => {
                 Place::Ids(String::new())
             }
             next => next,
@@ -61,7 +61,7 @@ impl Custody {
 
     /// Whether there is a partition of which it is not known who is stored.
     pub(in crate::stream::worker) fn is_listing(&self) -> bool {
-        self.parts.iter().any(|part| part.unlisted.is_some())
+        self.parts.iter().any(|part| part.roster.next().is_some())
     }
 
     /// Takes in a page, of the partition that the worker had when it was ordered.
@@ -72,9 +72,8 @@ impl Custody {
         let is_welcome = self.listing.has_room && self.listing.evicted == memory.counts().evicted;
         let Some(part) = self.adopted(adoption) else { return };
         let partition = part.partition;
-        part.cannot_scan |= has_failed;
-        part.has_skipped |= !ids.is_empty();
-        if !part.is_listed {
+        part.roster.note(has_failed, !ids.is_empty());
+        if !part.roster.is_listed() {
             match &next {
                 Some(Place::Ids(after)) => memory.customers_mut(partition).mark_known(Some(after)),
                 // The order is none that ids have.
@@ -92,15 +91,14 @@ impl Custody {
                 tracing::info!(partition, "all stored customers are known");
             }
         }
-        let before = part.refused.len();
-        part.is_listed |= next.is_none();
-        part.unlisted = next;
+        let before = part.repair.refused().len();
+        part.roster.turn(next);
         part.admit(refused, memory);
         // They are missing until the log is read again.
-        part.refused[before..]
+        part.repair.refused()[before..]
             .iter()
             .for_each(|id| memory.customers_mut(partition).mark_stored(id));
-        part.look_for_more();
+        part.inspect_if_needed();
     }
 
     /// Memory of those who were read ahead and have not returned, in bytes, about.

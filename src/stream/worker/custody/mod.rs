@@ -12,7 +12,11 @@
 mod leaving;
 mod listing;
 mod part;
+mod phase;
+mod repair;
 mod returning;
+mod roster;
+mod save;
 mod shelf;
 
 use std::sync::Arc;
@@ -27,8 +31,10 @@ use crate::core::state::memory::Memory;
 use crate::edges::database::{Claim, Holder};
 use crate::edges::kafka::Beginning;
 use crate::stream::snapshots::{Answer, Keeper, Order, Policy, Portions};
+pub(super) use leaving::Departure;
+use part::Part;
 pub(super) use part::ReadFrom;
-use part::{Base, Part};
+use phase::Phase;
 
 /// One wait for an answer.
 const WAIT: Duration = Duration::from_millis(5);
@@ -136,7 +142,7 @@ impl Custody {
         memory: &mut Memory,
     ) -> ReadFrom {
         let partition = begins.partition;
-        self.lose(&[partition]);
+        self.drop_parts(&[partition]);
         self.adoptions += 1;
         self.parts.push(Part::new(partition, self.adoptions, self.portions));
         self.share.set(self.parts.len());
@@ -162,9 +168,9 @@ impl Custody {
     /// A partition that is to be read again from further back, and why.
     pub(super) fn to_reseat(&self) -> Option<(i32, Why)> {
         let why = |part: &Part| {
-            if part.since_put_off.as_ref().is_some_and(|since| since.elapsed() < PUT_OFF) {
+            if part.put_off.as_ref().is_some_and(|since| since.elapsed() < PUT_OFF) {
                 None
-            } else if matches!(part.base, Base::Late(_)) {
+            } else if matches!(part.phase, Phase::Behind { .. }) {
                 Some((part.partition, Why::Late))
             } else {
                 part.is_to_rebuild().then_some((part.partition, Why::Refused))
@@ -176,7 +182,7 @@ impl Custody {
     /// It cannot be now.
     pub(super) fn put_off(&mut self, partition: i32) {
         if let Some(part) = self.part(partition) {
-            part.since_put_off = Some(Stopwatch::start());
+            part.put_off = Some(Stopwatch::start());
         }
     }
 
@@ -189,13 +195,13 @@ impl Custody {
 
     /// Records of a partition that left the topic before they were saved; told once.
     pub(super) fn lost_records(&mut self, partition: i32) -> Option<i64> {
-        self.part(partition)?.lost.take()
+        self.part(partition)?.take_lost_records()
     }
 
     /// From now on the customers of rows that cannot be read are remembered from the log.
-    pub(super) fn rebuild(&mut self, begins: &Beginning, memory: &mut Memory) {
+    pub(super) fn begin_rebuild(&mut self, begins: &Beginning, memory: &mut Memory) {
         if let Some(part) = self.part(begins.partition) {
-            part.rebuild(begins.from, memory);
+            part.begin_rebuild(begins.from, memory);
         }
     }
 
@@ -203,7 +209,7 @@ impl Custody {
     /// claims them, and what is in memory is then to be read anew. Saves would tell as well, but
     /// may be long in coming.
     fn look(&mut self) {
-        let has_claims = self.parts.iter().any(|part| part.holder.is_some());
+        let has_claims = self.parts.iter().any(|part| part.holder().is_some());
         let is_due = self.is_look_due || self.since_look.elapsed() > LOOK_INTERVAL;
         if has_claims && !self.is_looking && is_due {
             (self.since_look, self.is_look_due) = (Stopwatch::start(), false);
@@ -229,10 +235,10 @@ impl Custody {
         self.read_ahead(memory, tasks);
         self.look();
         let (keeper, owner) = (&self.keeper, &self.owner);
-        self.parts.iter_mut().for_each(|part| part.ask(keeper, owner));
+        self.parts.iter_mut().for_each(|part| part.order_what_is_due(keeper, owner));
         if self.is_save_due(memory) {
             (self.since_save, self.is_pressed) = (Stopwatch::start(), false);
-            self.parts.iter_mut().for_each(|part| part.begin(memory, tasks));
+            self.parts.iter_mut().for_each(|part| part.begin_save(memory, tasks));
         }
         // One part encodes a turn: how long a turn takes is no matter of how many there are. It
         // goes on until it is done, so that some are saved completely as early as can be.
@@ -267,7 +273,7 @@ impl Custody {
     }
 
     /// These partitions are gone: nothing is saved of them any more.
-    pub(super) fn lose(&mut self, partitions: &[i32]) {
+    pub(super) fn drop_parts(&mut self, partitions: &[i32]) {
         self.parts.retain(|part| !partitions.contains(&part.partition));
         self.share.set(self.parts.len());
     }
@@ -278,14 +284,14 @@ impl Custody {
 
     /// The part of a claim that counts still.
     fn held(&mut self, holder: Holder) -> Option<&mut Part> {
-        self.part(holder.partition).filter(|part| part.holder == Some(holder))
+        self.part(holder.partition).filter(|part| part.holder() == Some(holder))
     }
 
     fn claim(&mut self, partition: i32, waited: &Stopwatch, memory: &mut Memory) -> Option<Claim> {
         loop {
             let (keeper, owner) = (&self.keeper, &self.owner);
             let part = self.parts.iter_mut().find(|part| part.partition == partition)?;
-            part.ask(keeper, owner);
+            part.order_what_is_due(keeper, owner);
             // Who has not answered the claim before this one will not answer this one sooner.
             let is_hopeless = keeper.is_away() || waited.elapsed() > CLAIM_TIME;
             let answer = if is_hopeless { keeper.answer() } else { keeper.wait(WAIT) };
@@ -316,7 +322,7 @@ impl Custody {
             self.pace = Some(before + PACE_WEIGHT * (pace - before));
         }
         if let Some(part) = self.held(holder) {
-            part.stored += customers;
+            part.count_stored(customers);
         }
     }
 
@@ -325,17 +331,17 @@ impl Custody {
     fn torn(&mut self, holder: Holder, is_handover: bool, memory: &mut Memory) {
         let partition = holder.partition;
         let Some(part) = self.held(holder) else { return };
-        if part.is_handed_over && !is_handover {
+        if part.phase.is_handing_over() && !is_handover {
             // A save that was dropped for handing over. If that relies on it, it fails as well.
             return;
         }
-        if part.is_handed_over {
+        if part.phase.is_handing_over() {
             // Who counted as stored already is not put back: nothing can be promised any more.
             tracing::warn!(partition, "the database failed while the partition was handed over");
-            return self.lose(&[partition]);
+            return self.drop_parts(&[partition]);
         }
         tracing::warn!(partition, "the database failed during a save, all of it is saved again");
-        part.drop_save(memory);
+        part.cancel_save(memory);
     }
 
     fn take(&mut self, answer: Answer, memory: &mut Memory, observe: &mut dyn FnMut(Event<'_>)) {
@@ -346,23 +352,23 @@ impl Custody {
             Answer::Claimed(claim, handed_over) => {
                 let holder = claim.holder;
                 match self.part(holder.partition) {
-                    Some(part) => part.hold(claim, handed_over, memory),
+                    Some(part) => part.claimed(claim, handed_over),
                     // It has gone before the answer came.
                     None => drop(self.keeper.order(Order::Release(holder))),
                 }
             }
             Answer::Saved { holder, saved_offset: Some(_), .. } => {
                 // A save that was dropped for handing over has ended all the same.
-                if let Some(part) = self.held(holder).filter(|part| !part.is_handed_over) {
-                    part.saved();
-                    memory.customers_mut(part.partition).confirm_save();
-                    let duration = part.since_begin.elapsed();
+                let part = self.held(holder).filter(|part| !part.phase.is_handing_over());
+                if let Some(part) = part
+                    && let Some(duration) = part.confirm_save(memory)
+                {
                     observe(Event::Saved { partition: part.partition, duration });
                 }
             }
             Answer::HandedOver { holder, is_last: true } => {
                 if let Some(part) = self.held(holder) {
-                    part.is_awaited = false;
+                    part.handed_over();
                 }
             }
             Answer::Fenced(holder) => {
@@ -375,7 +381,7 @@ impl Custody {
                 self.is_looking = false;
                 for part in &mut self.parts {
                     let is_ours = |holder| claims.contains(&holder);
-                    if part.holder.is_some_and(|holder| !is_ours(holder)) {
+                    if part.holder().is_some_and(|holder| !is_ours(holder)) {
                         part.fenced(memory);
                     }
                 }
@@ -387,7 +393,7 @@ impl Custody {
             | Answer::Page { .. }
             | Answer::Released(_)
             | Answer::Discarded(_)
-            | Answer::Forgotten(_)
+            | Answer::RowsDeleted(_)
             | Answer::Unclaimed => {}
         }
     }

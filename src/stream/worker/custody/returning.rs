@@ -79,11 +79,11 @@ impl Custody {
         for missing in missing.chunk_by(|(one, _), (other, _)| one == other) {
             let partition = missing[0].0;
             let Some(part) = self.part(partition) else { continue };
-            if part.is_fenced() || part.brings_soon(missing.len(), tasks) {
+            if part.phase.is_fenced() || part.brings_soon(missing.len(), tasks) {
                 continue;
             }
             // Who cannot be read waits for the log to be read again.
-            let is_open = |id: &&&(i32, String)| !part.refused.contains(&id.1);
+            let is_open = |id: &&&(i32, String)| !part.repair.refused().contains(&id.1);
             let ids: Vec<String> =
                 missing.iter().filter(is_open).map(|(_, id)| id.clone()).collect();
             let adoption = part.adoption;
@@ -125,7 +125,7 @@ impl Custody {
                 }
                 customer_ids.iter().for_each(|id| drop(part.shelf.take(id)));
                 part.admit(customers, memory);
-                for id in customer_ids.iter().filter(|id| !part.refused.contains(id)) {
+                for id in customer_ids.iter().filter(|id| !part.repair.refused().contains(id)) {
                     memory.customers_mut(part.partition).mark_asked(id);
                 }
                 self.found += count;
@@ -167,11 +167,10 @@ impl Part {
         // Whoever is in memory has been remembered anew since the row was read.
         let here = memory.customers(self.partition);
         refused.retain(|(id, _)| !here.is_some_and(|here| here.has(id, hash64(id))));
-        let Some((first, error)) = refused.first() else { return };
+        let Some((_, error)) = refused.first() else { return };
         tracing::error!(
             partition = self.partition,
             customers = refused.len(),
-            first,
             error = error as &dyn std::error::Error,
             "stored customers cannot be read, they are remembered from the topic"
         );

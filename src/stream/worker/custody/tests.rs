@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::part::{Base, Part, ReadFrom};
+use super::part::{Part, ReadFrom};
+use super::phase::Phase;
+use super::repair::{DoomedRows, Repair};
 use super::*;
 use crate::core::state::customer::CustomerState;
 use crate::core::state::hash::hash64;
@@ -41,11 +43,11 @@ fn claim(saved_offset: Option<i64>) -> Claim {
 /// A partition whose snapshot is taken up, with all stored customers known.
 fn taken_up(memory: &mut Memory) -> Part {
     let mut part = Part::new(PARTITION, 1, Portions::default());
-    part.hold(claim(Some(50)), Vec::new(), memory);
+    part.claimed(claim(Some(50)), Vec::new());
     let from = part.take_up(&BEGINS, 2, memory);
     assert_eq!((from, part.adoption), (Some(ReadFrom::Offset(50)), 2));
     assert!(memory.is_missing(PARTITION, "anybody"));
-    (part.unlisted, part.is_listed) = (None, true);
+    part.roster.turn(None);
     memory.customers_mut(PARTITION).mark_known(None);
     part
 }
@@ -54,6 +56,10 @@ fn tasks(from: i64) -> Tasks {
     let mut tasks = Tasks::default();
     tasks.assign(PARTITION, from, 90);
     tasks
+}
+
+fn doomed(id: &str, saved_offset: Option<i64>) -> Option<DoomedRows> {
+    Some(DoomedRows { customer_ids: vec![id.to_owned()], saved_offset })
 }
 
 fn damaged(id: &str) -> Returned {
@@ -73,18 +79,18 @@ fn every_row_that_cannot_be_read_has_the_log_read_again() {
         memory.customers_mut(PARTITION).mark_stored(id);
         part.admit(vec![damaged(id)], &mut memory);
         assert!(part.is_to_rebuild() && !part.may_save() && memory.is_missing(PARTITION, id));
-        part.rebuild(10, &mut memory);
+        part.begin_rebuild(10, &mut memory);
         assert!(!memory.is_missing(PARTITION, id) && !part.may_save(), "its row stands in the way");
-        let forgetting = part.forgetting.take().unwrap();
-        assert_eq!((forgetting.customer_ids, forgetting.saved_offset), (vec![id.into()], Some(10)));
+        assert_eq!(part.repair.take_doomed(), doomed(id, Some(10)));
         assert!(part.may_save(), "memory need not hold all of the log");
         // Meanwhile another one is met: before its first record, so that the log serves it too.
         part.admit(vec![damaged("c")], &mut memory);
-        let forgetting = part.forgetting.take().unwrap();
-        assert_eq!((forgetting.customer_ids, forgetting.saved_offset), (vec!["c".into()], None));
+        assert_eq!(part.repair.take_doomed(), doomed("c", None));
         part.go_on(&silent(), &memory, &tasks(90), false);
-        assert!(!part.is_rebuilding);
-        part.has_skipped = false;
+        assert!(!part.repair.is_rebuilding());
+        // Nothing else is looked at: one round is enough for this test.
+        part.roster.inspect();
+        part.roster.turn(None);
     }
 }
 
@@ -92,13 +98,13 @@ fn every_row_that_cannot_be_read_has_the_log_read_again() {
 fn the_log_is_read_again_once_all_such_rows_are_known() {
     let mut memory = Memory::default();
     let mut part = taken_up(&mut memory);
-    part.has_skipped = true;
+    part.roster.suspect();
     part.admit(vec![damaged("a")], &mut memory);
-    assert_eq!((part.is_to_rebuild(), &part.unlisted), (false, &Some(Place::Scan)));
+    assert_eq!((part.is_to_rebuild(), part.roster.next()), (false, Some(&Place::Scan)));
     part.admit(vec![damaged("b")], &mut memory);
-    part.unlisted = None;
-    part.look_for_more();
-    assert!(part.is_to_rebuild() && part.refused == ["a", "b"]);
+    part.roster.turn(None);
+    part.inspect_if_needed();
+    assert!(part.is_to_rebuild() && part.repair.refused() == ["a", "b"]);
 }
 
 #[test]
@@ -108,7 +114,7 @@ fn a_row_that_is_damaged_after_it_was_read_ahead_is_not_taken_from_the_shelf() {
     let (customer_id, state) = ("a".to_owned(), Vec::new());
     part.shelf.put(StoredCustomer { customer_id, applied_offset: 60, state, erased_at_ms: None });
     part.admit(vec![damaged("a")], &mut memory);
-    assert_eq!((part.shelf.take("a"), &*part.refused), (None, &["a".to_owned()][..]));
+    assert_eq!((part.shelf.take("a"), part.repair.refused()), (None, &["a".to_owned()][..]));
 }
 
 #[test]
@@ -116,12 +122,12 @@ fn a_row_that_is_damaged_after_its_customer_was_evicted_has_the_log_read_once_mo
     let mut memory = Memory::default();
     let mut part = taken_up(&mut memory);
     part.admit(vec![damaged("a")], &mut memory);
-    part.rebuild(10, &mut memory);
-    part.forgetting = None;
+    part.begin_rebuild(10, &mut memory);
+    part.repair.drop_doomed();
     // Whoever of them left memory may have been remembered in part.
     evict_somebody(&mut memory);
     part.admit(vec![damaged("b")], &mut memory);
-    assert!(part.forgetting.is_none() && part.refused == ["b"]);
+    assert!(part.repair.take_doomed().is_none() && part.repair.refused() == ["b"]);
 }
 
 #[test]
@@ -130,16 +136,16 @@ fn a_row_whose_customer_is_in_memory_is_of_no_interest() {
     let mut part = taken_up(&mut memory);
     memory.customers_mut(PARTITION).slot("a", hash64("a"));
     part.admit(vec![damaged("a")], &mut memory);
-    assert!(part.refused.is_empty());
+    assert!(part.repair.refused().is_empty());
 }
 
 #[test]
 fn what_is_ahead_of_the_committed_offset_is_forgotten() {
     let mut memory = Memory::default();
     let mut part = Part::new(PARTITION, 1, Portions::default());
-    part.hold(claim(Some(91)), Vec::new(), &mut memory);
+    part.claimed(claim(Some(91)), Vec::new());
     assert_eq!(part.take_up(&BEGINS, 2, &mut memory), Some(ReadFrom::Memory));
-    assert!(matches!(part.base, Base::Useless(HOLDER)) && !part.may_save());
+    assert!(matches!(part.phase, Phase::Discarding(HOLDER)) && !part.may_save());
 }
 
 #[test]
@@ -149,7 +155,7 @@ fn after_somebody_else_had_it_memory_is_read_anew_even_from_nothing() {
     memory.customers_mut(PARTITION).slot("a", hash64("a"));
     part.fenced(&mut memory);
     assert!(!part.may_save());
-    part.hold(claim(None), Vec::new(), &mut memory);
+    part.claimed(claim(None), Vec::new());
     assert!(!part.may_save(), "memory may know of rows that are gone");
     assert_eq!(part.take_up(&BEGINS, 3, &mut memory), Some(ReadFrom::Memory));
     assert_eq!((memory.changed(PARTITION), part.may_save()), (0, true));
@@ -160,10 +166,10 @@ fn after_somebody_else_had_it_memory_is_read_anew_even_from_nothing() {
 fn records_that_left_the_topic_unsaved_are_told_of_once() {
     let mut memory = Memory::default();
     let mut part = Part::new(PARTITION, 1, Portions::default());
-    part.hold(claim(Some(50)), Vec::new(), &mut memory);
+    part.claimed(claim(Some(50)), Vec::new());
     let begins = Beginning { first: 70, from: 70, ..BEGINS };
     assert_eq!(part.take_up(&begins, 2, &mut memory), Some(ReadFrom::Offset(70)));
-    assert_eq!((part.lost.take(), part.lost.take()), (Some(20), None));
+    assert_eq!((part.take_lost_records(), part.take_lost_records()), (Some(20), None));
 }
 
 const STORED: usize = 3_000;
@@ -327,7 +333,7 @@ fn what_a_next_owner_has_stored_is_not_believed_and_has_the_claims_looked_at() {
     assert_eq!(fetch(&mut custody, &mut memory, &["c7"]), Some(0));
     assert!(memory.is_missing(PARTITION, "c7"), "this worker has not come to offset 90");
     assert_eq!(fetch(&mut custody, &mut memory, &["c8"]), Some(1), "it has come to offset 89");
-    while !custody.parts[0].is_fenced() {
+    while !custody.parts[0].phase.is_fenced() {
         custody.turn(&mut memory, &tasks(90), &mut |_| ());
     }
     assert_eq!(fetch(&mut custody, &mut memory, &["nobody"]), None, "nobody is asked for any more");
@@ -346,8 +352,8 @@ fn a_failing_scan_is_not_begun_again_for_rows_that_cannot_be_read() {
     custody.take_in(page(Some(Place::Ids(String::new())), true), &mut memory, &tasks(90));
     custody.parts[0].admit(vec![damaged("c1")], &mut memory);
     custody.take_in(page(None, false), &mut memory, &tasks(90));
-    custody.parts[0].has_skipped = true;
-    custody.parts[0].look_for_more();
+    custody.parts[0].roster.suspect();
+    custody.parts[0].inspect_if_needed();
     assert!(!custody.is_listing() && custody.parts[0].is_to_rebuild());
 }
 
@@ -370,8 +376,9 @@ fn few_are_saved_and_many_handed_over_to_the_next_owner() {
         let mut memory = Memory::default();
         let mut one = custody(directory.path(), &mut memory);
         pay(&mut memory, PARTITION, count);
-        let limit = (Duration::from_secs(20), false);
-        one.let_go(&[PARTITION], &mut memory, &tasks(90), limit, &mut |_| ());
+        let limit = Duration::from_secs(20);
+        let departure = Departure { limit, keeps_handed_over: false };
+        one.let_go(&[PARTITION], &mut memory, &tasks(90), departure, &mut |_| ());
         let mut store = open(directory.path()).unwrap();
         let claim = store.claim(PARTITION, "between").unwrap();
         assert_eq!((claim.saved_offset, claim.handed_over), (saved, handed_over), "{count}");
@@ -411,7 +418,7 @@ fn what_is_handed_over_counts_if_it_can_be_read_and_is_committed() {
     for (saved, handed_over, customer, from, taken) in cases {
         let mut memory = Memory::default();
         let mut part = Part::new(PARTITION, 1, Portions::default());
-        part.hold(Claim { handed_over, ..claim(saved) }, vec![customer()], &mut memory);
+        part.claimed(Claim { handed_over, ..claim(saved) }, vec![customer()]);
         assert_eq!(part.take_up(&BEGINS, 2, &mut memory), Some(from), "{saved:?} {handed_over:?}");
         assert_eq!((memory.customer_count(), memory.changed(PARTITION)), (taken, taken));
     }
@@ -427,9 +434,9 @@ fn nothing_is_handed_over_that_is_not_committed_or_not_to_be_saved() {
     assert!(!part.hand_over(&mut memory, &tasks), "the record at 90 may be judged again");
     tasks.commit(&[(PARTITION, 91)]);
     pay(&mut memory, PARTITION, 2);
-    part.refused.push("a".to_owned());
+    part.refuse(vec!["a".to_owned()], 0);
     assert!(!part.hand_over(&mut memory, &tasks), "what is stored is damaged");
-    part.refused.clear();
+    part.repair = Repair::default();
     assert!(part.hand_over(&mut memory, &tasks));
 }
 
@@ -476,12 +483,12 @@ fn nothing_is_promised_when_the_database_fails_while_a_partition_is_handed_over(
     let mut memory = Memory::default();
     let mut one = custody(directory.path(), &mut memory);
     pay(&mut memory, PARTITION, FEW);
-    one.parts[0].begin(&mut memory, &tasks(90));
+    one.parts[0].begin_save(&mut memory, &tasks(90));
     // All of it counts as stored, so that only who pays again is handed over.
-    one.parts[0].stored = FEW;
+    one.parts[0].count_stored(FEW);
     pay(&mut memory, PARTITION, 1);
     assert!(one.parts[0].hand_over(&mut memory, &tasks(90)));
-    let holder = one.parts[0].holder.unwrap();
+    let holder = one.parts[0].holder().unwrap();
     one.take(Answer::Torn { holder, is_handover: true }, &mut memory, &mut |_| ());
     one.save(&[PARTITION], &mut memory, &tasks(90), &|| false, &mut |_| ());
     let claim = claimed(directory.path());
@@ -495,11 +502,11 @@ fn what_is_handed_over_relies_on_no_save_that_is_done_or_that_stored_nothing() {
     let mut one = custody(directory.path(), &mut memory);
     pay(&mut memory, PARTITION, FEW);
     assert!(one.save(&[PARTITION], &mut memory, &tasks(80), &|| false, &mut |_| ()).is_empty());
-    assert_eq!(one.parts[0].stored, 0, "the save is done");
+    assert!(one.parts[0].is_idle(), "the save is done");
     pay(&mut memory, PARTITION, 2 * FEW);
-    one.parts[0].begin(&mut memory, &tasks(90));
+    one.parts[0].begin_save(&mut memory, &tasks(90));
     assert!(one.parts[0].hand_over(&mut memory, &tasks(90)));
-    let holder = one.parts[0].holder.unwrap();
+    let holder = one.parts[0].holder().unwrap();
     one.take(Answer::Torn { holder, is_handover: false }, &mut memory, &mut |_| ());
     one.save(&[PARTITION], &mut memory, &tasks(90), &|| false, &mut |_| ());
     let claim = claimed(directory.path());
@@ -514,7 +521,8 @@ fn who_ends_last_leaves_everything_stored_and_who_does_not_stops() {
         let mut one = custody(directory.path(), &mut memory);
         pay(&mut memory, PARTITION, 2 * FEW);
         let limit = Duration::from_secs(20);
-        one.let_go(&[PARTITION], &mut memory, &tasks(90), (limit, true), &mut |_| ());
+        let departure = Departure { limit, keeps_handed_over: true };
+        one.let_go(&[PARTITION], &mut memory, &tasks(90), departure, &mut |_| ());
         if is_claimed {
             assert_eq!(claimed(directory.path()).handed_over, Some(90));
         }
