@@ -30,10 +30,21 @@ use apache_avro::schema::{
 use super::cursor::Fault;
 use super::plan::{Branch, Plan, Program, Read, Step, status_of_symbol};
 use super::report::{FieldReport, Outcome, Report, Target};
-use super::schema::{Parsed, SchemaError, type_name};
+use super::schema::{Parsed, SchemaError, parse, type_name};
 use super::skip::Skipper;
 use super::table::{Absence, Field, Kind, Table};
 use super::{Reason, Rejected};
+
+/// Would records of this producer schema be read as transactions? An error if it is no schema of
+/// a record at all; everything else, fields that do not resolve included, is in the report.
+pub fn schema_report(json: &str) -> Result<Report, SchemaError> {
+    schema_report_for(Target::Transaction, json)
+}
+
+/// [`schema_report`] for transactions or labels.
+pub fn schema_report_for(target: Target, json: &str) -> Result<Report, SchemaError> {
+    compile(&parse(json)?.0, target).map(|(_, report)| report)
+}
 
 /// The program that reads the schema's data for the target, and the report on it. A union of
 /// records is reported by the first branch that is read.

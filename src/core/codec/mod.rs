@@ -28,11 +28,12 @@ mod skip;
 mod table;
 
 pub use alert_reader::{AlertView, ReasonView, read_alert, read_framed_alert};
+pub use compile::{schema_report, schema_report_for};
 pub use decoder::{Decoded, DecodedLabel, Decoder, SchemaAnswer};
 pub use encode::{encode_alert, encode_label, encode_transaction};
 pub use framing::{Framing, frame_confluent, frame_single_object};
 pub use rejected::{Reason, Rejected};
-pub use report::{FieldReport, Outcome, Report, Target, schema_report, schema_report_for};
+pub use report::{FieldReport, Outcome, Report, Target};
 pub use schema::{SchemaError, fingerprint};
 
 /// The schema that transactions are read as: `schemas/transaction.avsc`.

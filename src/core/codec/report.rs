@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use super::compile::compile;
-use super::schema::{SchemaError, parse};
 use super::table::{LABEL, TRANSACTION, Table};
 use super::{Reason, Rejected};
 
@@ -112,15 +110,4 @@ impl fmt::Display for Report {
         }
         Ok(())
     }
-}
-
-/// Would records of this producer schema be read as transactions? An error if it is no schema of
-/// a record at all; everything else, fields that do not resolve included, is in the report.
-pub fn schema_report(json: &str) -> Result<Report, SchemaError> {
-    schema_report_for(Target::Transaction, json)
-}
-
-/// [`schema_report`] for transactions or labels.
-pub fn schema_report_for(target: Target, json: &str) -> Result<Report, SchemaError> {
-    compile(&parse(json)?.0, target).map(|(_, report)| report)
 }

@@ -7,18 +7,18 @@
 use arrow_array::ArrayRef;
 use arrow_schema::Schema;
 
-use super::columns::find;
-use super::format::{Source, Target};
-use super::input::{self, Blocks};
+use super::Summary;
 use super::records::{Cell, Column, Shape, wanted_place};
-use super::rejects::Rejects;
-use super::rows::{INVALID_FIELD, MISSING_FIELD, Rejection, invalid_message};
-use super::values::show;
-use super::{Error, Summary};
 use crate::core::codec::{
     DecodedLabel, Decoder, LABEL_SCHEMA, encode_label, fingerprint, frame_single_object,
 };
 use crate::core::transaction::{EventTime, Label};
+use crate::files::block::Blocks;
+use crate::files::format::{Source, Target};
+use crate::files::rejection::{INVALID_FIELD, MISSING_FIELD, Rejection};
+use crate::files::rows::{find, invalid_message, show};
+use crate::files::write::Rejects;
+use crate::files::{Error, read};
 
 /// A column of the file.
 struct Wanted {
@@ -93,7 +93,7 @@ type Places = [Option<usize>; WANTED.len()];
 /// The file with all its columns, which rejected rows keep, and the places of the wanted ones.
 fn open(source: Source) -> Result<(Box<dyn Blocks>, Places), Error> {
     let mut places = [None; WANTED.len()];
-    let blocks = input::open(source, &mut |schema: &Schema| {
+    let blocks = read::open(source, &mut |schema: &Schema| {
         for (wanted, place) in WANTED.iter().zip(&mut places) {
             if wanted.is_required || find(schema, wanted.name)?.is_some() {
                 *place = Some(wanted_place(schema, wanted.name)?);

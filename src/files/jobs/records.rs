@@ -6,14 +6,14 @@
 use arrow_array::ArrayRef;
 use arrow_schema::Schema;
 
-use super::Error;
-use super::columns::{ColumnMap, find, no_such_column};
-use super::format::Source;
-use super::input;
 use super::job::{Opened, Wanted, open};
-use super::rows::{Fields, Rejection};
-use super::values::{Lookup, NumberColumn, TextColumn, TimeColumn, VerdictColumn, is_scalar};
 use crate::core::transaction::Transaction;
+use crate::files::format::Source;
+use crate::files::rows::{
+    ColumnMap, Fields, Lookup, NumberColumn, TextColumn, TimeColumn, VerdictColumn, find,
+    is_scalar, no_such_column,
+};
+use crate::files::{Error, Rejection, read};
 
 /// As what a column is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +70,7 @@ pub fn read_records(
     each: &mut dyn FnMut(Record<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let mut places = Vec::new();
-    let mut blocks = input::open(source, &mut |schema: &Schema| {
+    let mut blocks = read::open(source, &mut |schema: &Schema| {
         let found = wanted.iter().map(|(name, _)| wanted_place(schema, name));
         let found = found.collect::<Result<Vec<usize>, Error>>()?;
         let mut kept = found.clone();

@@ -12,12 +12,12 @@ use arrow_array::builder::{
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
-use super::Error;
-use super::columns::FieldName;
-use super::format::Target;
-use super::input::BLOCK_ROWS;
-use super::output::Sink;
 use crate::core::transaction::RawTransaction;
+use crate::files::Error;
+use crate::files::block::BLOCK_ROWS;
+use crate::files::format::Target;
+use crate::files::rows::FieldName;
+use crate::files::write::Sink;
 
 /// A file of transactions with what is known about them.
 pub struct TransactionWriter {

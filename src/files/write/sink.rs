@@ -5,7 +5,6 @@
 //! after a failure nothing is left. What cannot be renamed (stdout, a device, a pipe) is written to
 //! directly.
 
-use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -21,10 +20,10 @@ use parquet::basic::Compression;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use tempfile::NamedTempFile;
 
-use super::Error;
-use super::container::FixedSync;
-use super::format::{Format, Target};
+use super::avro::FixedSync;
 use super::json_out::RawJson;
+use crate::files::Error;
+use crate::files::format::{Format, Target};
 
 type Out = BufWriter<Box<dyn Write + Send>>;
 
@@ -35,21 +34,8 @@ const ROW_GROUP_ROWS: usize = 1 << 18;
 /// looking every value of an id or a double up in vain costs more than all the rest of writing.
 const DICTIONARY_BYTES: usize = 128 << 10;
 
-/// Marks a text column whose texts are JSON (Arrow's canonical extension type).
-const EXTENSION: (&str, &str) = ("ARROW:extension:name", "arrow.json");
-
-/// A field whose texts are JSON values: JSON Lines writes them as values, other formats as text.
-pub(super) fn raw_json(field: Field) -> Field {
-    field.with_metadata(HashMap::from([(EXTENSION.0.to_owned(), EXTENSION.1.to_owned())]))
-}
-
-/// Whether [`raw_json`] made the field.
-pub(super) fn is_raw_json(field: &Field) -> bool {
-    field.metadata().get(EXTENSION.0).is_some_and(|name| name == EXTENSION.1)
-}
-
 /// Where rows are written.
-pub(super) struct Sink {
+pub(in crate::files) struct Sink {
     writer: Writer,
     schema: SchemaRef,
     place: Place,
@@ -73,7 +59,7 @@ enum Place {
 
 impl Sink {
     /// A sink for rows with these columns. A usage error when the format cannot hold one of them.
-    pub(super) fn create(target: &Target, schema: &Schema) -> Result<Self, Error> {
+    pub(in crate::files) fn create(target: &Target, schema: &Schema) -> Result<Self, Error> {
         let name = target.name();
         let schema = Arc::new(shaped(schema, target.format, &name)?);
         let (bytes, place) = open(target).map_err(|error| Error::write(&name, error))?;
@@ -84,7 +70,7 @@ impl Sink {
     }
 
     /// Writes rows; their columns must be those the sink was made for.
-    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
+    pub(in crate::files) fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
         let batch = self.shape(batch)?;
         let written = match &mut self.writer {
             Writer::Csv(writer) => writer.write(&batch).map_err(Into::into),
@@ -97,7 +83,7 @@ impl Sink {
     }
 
     /// Writes what is still held and gives the file its name.
-    pub(super) fn finish(self) -> Result<(), Error> {
+    pub(in crate::files) fn finish(self) -> Result<(), Error> {
         let name = self.name;
         let finished = self.writer.finish();
         finished.map_err(|source| Error::Write { name: name.clone(), source })?;

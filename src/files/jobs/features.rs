@@ -13,15 +13,16 @@ use arrow_array::{ArrayRef, BooleanArray, Float64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow_select::filter::filter;
 
-use super::format::Source;
 use super::job::{Job, Opened, Outcome, Wanted, open};
-use super::rows::{INVALID_FIELD, Rejection};
 use super::score::{CHUNK_ROWS, duplicate};
 use super::shards::{Division, Prepared, run};
-use super::values::Lookup;
-use super::{Error, Scorer, Summary};
+use super::{Scorer, Summary};
 use crate::core::engine::{EngineError, Seen};
 use crate::core::transaction::{EventTime, Label, Transaction};
+use crate::files::Error;
+use crate::files::format::Source;
+use crate::files::rejection::{INVALID_FIELD, Rejection};
+use crate::files::rows::Lookup;
 
 /// What a training table holds beside the ids and the time.
 #[derive(Debug, Clone, Copy)]

@@ -9,21 +9,21 @@ use arrow_array::{ArrayRef, RecordBatch, StringArray, UInt32Array, UInt64Array};
 use arrow_schema::{DataType, Field, Schema};
 use arrow_select::take::take;
 
-use super::Error;
-use super::format::Target;
 use super::naming::{Naming, extended};
-use super::output::Sink;
-use super::rows::Rejection;
+use super::sink::Sink;
+use crate::files::Error;
+use crate::files::format::Target;
+use crate::files::rejection::Rejection;
 
 /// The file of rejected rows.
-pub(super) struct Rejects {
+pub(in crate::files) struct Rejects {
     sink: Sink,
     schema: Arc<Schema>,
 }
 
 impl Rejects {
     /// A file for rejected rows of an input with these columns.
-    pub(super) fn create(target: &Target, input: &Schema) -> Result<Self, Error> {
+    pub(in crate::files) fn create(target: &Target, input: &Schema) -> Result<Self, Error> {
         let added = vec![
             Field::new("row", DataType::UInt64, false),
             Field::new("reason", DataType::Utf8, false),
@@ -37,7 +37,11 @@ impl Rejects {
     }
 
     /// Writes the rejected rows of a block, in the order given.
-    pub(super) fn write(&mut self, batch: &RecordBatch, rows: &[Rejection]) -> Result<(), Error> {
+    pub(in crate::files) fn write(
+        &mut self,
+        batch: &RecordBatch,
+        rows: &[Rejection],
+    ) -> Result<(), Error> {
         if rows.is_empty() {
             return Ok(());
         }
@@ -58,7 +62,7 @@ impl Rejects {
     }
 
     /// Gives the file its name.
-    pub(super) fn finish(self) -> Result<(), Error> {
+    pub(in crate::files) fn finish(self) -> Result<(), Error> {
         self.sink.finish()
     }
 }

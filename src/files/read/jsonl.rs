@@ -14,13 +14,13 @@ use std::sync::Arc;
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::{Schema, SchemaRef};
 
-use super::Error;
-use super::input::{BLOCK_ROWS, Blocks, Choose};
 use super::json::{Cell, scan_object};
 use super::kinds::{Builder, Kind};
-use super::rows::{Block, INVALID_FIELD, MALFORMED_ROW, Rejection, RowNumbers};
 use super::text::{Buffer, excerpt, line_length};
 use crate::base::limits::MAX_RECORD_BYTES;
+use crate::files::Error;
+use crate::files::block::{BLOCK_ROWS, Block, Blocks, Choose, RowNumbers};
+use crate::files::rejection::{INVALID_FIELD, MALFORMED_ROW, Rejection};
 
 /// More different fields than any table has.
 const MAX_COLUMNS: usize = 4_096;

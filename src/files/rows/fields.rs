@@ -9,66 +9,16 @@
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 
-use super::Error;
 use super::columns::{FieldName, Resolved};
 use super::times::format_time;
 use super::values::{self, Lookup, NumberColumn, TextColumn, TimeColumn};
 use crate::core::transaction::{InvalidField, RawTransaction, Status, Transaction};
-
-/// A row that could not be scored, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rejection {
-    /// Counted from 1: the line in CSV and JSON Lines (a header is line 1), else the row.
-    pub row: u64,
-    /// A stable word: `malformed_row`, `missing_field`, `invalid_field` or `duplicate`.
-    pub reason: &'static str,
-    /// Column, value and what was expected.
-    pub message: String,
-    /// Where the row lies in its block, when its columns could be read at all.
-    pub(super) place: Option<usize>,
-}
-
-/// Reason of rows that are not rows of their file.
-pub(super) const MALFORMED_ROW: &str = "malformed_row";
-/// Reason of rows without a required field.
-pub(super) const MISSING_FIELD: &str = "missing_field";
-/// Reason of rows with a value that no transaction can have.
-pub(super) const INVALID_FIELD: &str = "invalid_field";
-/// Reason of rows whose transaction_id was seen before.
-pub(super) const DUPLICATE: &str = "duplicate";
-
-/// Rows as they come from a file, a bounded number at a time.
-#[derive(Debug)]
-pub(super) struct Block {
-    /// All columns that were asked for.
-    pub(super) batch: RecordBatch,
-    /// The row number of each row of `batch`.
-    pub(super) numbers: RowNumbers,
-    /// Rows that could not even be split into columns.
-    pub(super) malformed: Vec<Rejection>,
-}
-
-/// Row numbers of a block.
-#[derive(Debug)]
-pub(super) enum RowNumbers {
-    /// Consecutive, from this one on.
-    From(u64),
-    /// One by one.
-    Lines(Vec<u64>),
-}
-
-impl RowNumbers {
-    pub(super) fn of(&self, row: usize) -> u64 {
-        match self {
-            Self::From(first) => first + row as u64,
-            Self::Lines(lines) => lines[row],
-        }
-    }
-}
+use crate::files::Error;
+use crate::files::rejection::{INVALID_FIELD, MISSING_FIELD, Rejection};
 
 /// One converted column per field that the file has.
 #[derive(Debug)]
-pub(super) struct Fields {
+pub(in crate::files) struct Fields {
     schema: SchemaRef,
     resolved: Resolved,
     transaction_id: TextColumn,
@@ -102,7 +52,7 @@ enum Fault {
 
 impl Fields {
     /// Converts the mapped columns of a batch.
-    pub(super) fn new(batch: &RecordBatch, resolved: &Resolved) -> Result<Self, Error> {
+    pub(in crate::files) fn new(batch: &RecordBatch, resolved: &Resolved) -> Result<Self, Error> {
         use FieldName as F;
         let column = |field| resolved.place(field).map(|place| batch.column(place));
         let text = |field| column(field).map(TextColumn::text).transpose();
@@ -135,7 +85,7 @@ impl Fields {
     }
 
     /// Refuses files whose mapped columns have types that hold no value of their field.
-    pub(super) fn check(schema: &Schema, resolved: &Resolved) -> Result<(), Error> {
+    pub(in crate::files) fn check(schema: &Schema, resolved: &Resolved) -> Result<(), Error> {
         for field in FieldName::ALL {
             let Some(place) = resolved.place(field) else { continue };
             let column = schema.field(place);
@@ -153,23 +103,23 @@ impl Fields {
 
     /// The customer of a row for choosing a shard; empty when the row has none.
     #[inline]
-    pub(super) fn customer(&self, row: usize) -> &str {
+    pub(in crate::files) fn customer(&self, row: usize) -> &str {
         value(self.customer_id.get(row)).unwrap_or("")
     }
 
     /// The ids of all rows: transaction, customer, merchant.
-    pub(super) fn ids(&self) -> [&TextColumn; 3] {
+    pub(in crate::files) fn ids(&self) -> [&TextColumn; 3] {
         [&self.transaction_id, &self.customer_id, &self.merchant_id]
     }
 
     /// The times of all rows.
-    pub(super) fn times(&self) -> &TimeColumn {
+    pub(in crate::files) fn times(&self) -> &TimeColumn {
         &self.event_time
     }
 
     /// The checked transaction of a row, or why there is none.
     #[inline]
-    pub(super) fn transaction(
+    pub(in crate::files) fn transaction(
         &self,
         row: usize,
         now: i64,
@@ -251,7 +201,7 @@ impl Fields {
 }
 
 /// An invalid field in words, with times that a person can read.
-pub(super) fn invalid_message(invalid: &InvalidField) -> String {
+pub(in crate::files) fn invalid_message(invalid: &InvalidField) -> String {
     match invalid {
         InvalidField::TimeTooOld { millis } => format!(
             "event_time is {}, before 2000-01-01; seconds instead of milliseconds?",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::rows::{DUPLICATE, Rejection};
+use crate::files::rejection::{DUPLICATE, Rejection};
 
 /// How many rejected rows a summary shows.
 const EXAMPLES: usize = 10;

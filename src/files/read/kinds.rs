@@ -10,9 +10,8 @@ use arrow_array::ArrayRef;
 use arrow_array::builder::{BooleanBuilder, Float64Builder, Int64Builder, StringBuilder};
 use arrow_schema::{DataType, Field};
 
-use super::input::BLOCK_ROWS;
 use super::json::Cell;
-use super::output::raw_json;
+use crate::files::block::{BLOCK_ROWS, raw_json};
 
 /// The narrowest type that holds all values of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,17 +13,18 @@ use arrow_array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow_schema::{DataType, Field, SchemaRef};
 use arrow_select::filter::filter_record_batch;
 
-use super::format::Source;
 use super::job::{Job, Opened, Outcome, Wanted, open};
-use super::naming::{Naming, extended};
 use super::reasons::reasons_json;
-use super::rows::{DUPLICATE, Rejection};
 use super::shards::{Division, Prepared, run};
-use super::{Error, Scorer, Summary};
+use super::{Scorer, Summary};
 use crate::core::codec::Reason;
 use crate::core::decision::Severity;
 use crate::core::engine::{Decision, EngineError};
 use crate::core::transaction::Transaction;
+use crate::files::Error;
+use crate::files::format::Source;
+use crate::files::rejection::{DUPLICATE, Rejection};
+use crate::files::write::{Naming, extended};
 
 /// Transactions handed to an engine at a time.
 pub(super) const CHUNK_ROWS: usize = 512;

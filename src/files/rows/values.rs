@@ -19,13 +19,14 @@ use arrow_array::{
 use arrow_cast::cast;
 use arrow_schema::{DataType, TimeUnit};
 
-use super::Error;
 use super::times::parse_time;
 use crate::core::transaction::DAY_MS;
+use crate::files::Error;
+use crate::files::texts::uuids;
 
 /// What a cell holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lookup<T> {
+pub(in crate::files) enum Lookup<T> {
     /// A value.
     Value(T),
     /// Nothing: null, or an empty cell of a text file.
@@ -36,15 +37,15 @@ pub(super) enum Lookup<T> {
 
 /// A column converted to one shape, and the column it came from.
 #[derive(Debug, Clone)]
-pub(super) struct Converted<A> {
+pub(in crate::files) struct Converted<A> {
     values: A,
     source: ArrayRef,
 }
 
-pub(super) type TextColumn = Converted<StringArray>;
-pub(super) type NumberColumn = Converted<Float64Array>;
-pub(super) type TimeColumn = Converted<Int64Array>;
-pub(super) type VerdictColumn = Converted<BooleanArray>;
+pub(in crate::files) type TextColumn = Converted<StringArray>;
+pub(in crate::files) type NumberColumn = Converted<Float64Array>;
+pub(in crate::files) type TimeColumn = Converted<Int64Array>;
+pub(in crate::files) type VerdictColumn = Converted<BooleanArray>;
 
 impl<A: Array> Converted<A> {
     /// The kind of nothing that a cell without a value holds.
@@ -54,13 +55,13 @@ impl<A: Array> Converted<A> {
     }
 
     /// The cell as it was in the file, for messages; cut to a readable length.
-    pub(super) fn shown(&self, row: usize) -> String {
+    pub(in crate::files) fn shown(&self, row: usize) -> String {
         show(&self.source, row)
     }
 }
 
 impl TextColumn {
-    pub(super) fn text(column: &ArrayRef) -> Result<Self, Error> {
+    pub(in crate::files) fn text(column: &ArrayRef) -> Result<Self, Error> {
         let values = match column.data_type() {
             DataType::Utf8 => column.as_string::<i32>().clone(),
             DataType::Float32 => float_ids(cast(column, &DataType::Float64)?.as_primitive()),
@@ -72,7 +73,7 @@ impl TextColumn {
     }
 
     #[inline]
-    pub(super) fn get(&self, row: usize) -> Lookup<&str> {
+    pub(in crate::files) fn get(&self, row: usize) -> Lookup<&str> {
         if self.values.is_valid(row) {
             Lookup::Value(self.values.value(row))
         } else {
@@ -80,14 +81,14 @@ impl TextColumn {
         }
     }
 
-    pub(super) fn values(&self) -> &StringArray {
+    pub(in crate::files) fn values(&self) -> &StringArray {
         &self.values
     }
 }
 
 impl<T: ArrowPrimitiveType> Converted<PrimitiveArray<T>> {
     #[inline]
-    pub(super) fn get(&self, row: usize) -> Lookup<T::Native> {
+    pub(in crate::files) fn get(&self, row: usize) -> Lookup<T::Native> {
         if self.values.is_valid(row) {
             Lookup::Value(self.values.value(row))
         } else {
@@ -97,7 +98,7 @@ impl<T: ArrowPrimitiveType> Converted<PrimitiveArray<T>> {
 }
 
 impl NumberColumn {
-    pub(super) fn number(column: &ArrayRef) -> Result<Self, Error> {
+    pub(in crate::files) fn number(column: &ArrayRef) -> Result<Self, Error> {
         let values = match column.data_type() {
             DataType::Float64 => column.as_primitive::<Float64Type>().clone(),
             data_type if is_text(data_type) => {
@@ -113,17 +114,17 @@ impl NumberColumn {
 
 impl TimeColumn {
     /// All rows as timestamps in milliseconds; rows without a time are null.
-    pub(super) fn timestamps(&self) -> TimestampMillisecondArray {
+    pub(in crate::files) fn timestamps(&self) -> TimestampMillisecondArray {
         self.values.reinterpret_cast()
     }
 
-    pub(super) fn time(column: &ArrayRef) -> Result<Self, Error> {
+    pub(in crate::files) fn time(column: &ArrayRef) -> Result<Self, Error> {
         Ok(Self { values: millis(column)?, source: column.clone() })
     }
 }
 
 impl VerdictColumn {
-    pub(super) fn verdict(column: &ArrayRef) -> Result<Self, Error> {
+    pub(in crate::files) fn verdict(column: &ArrayRef) -> Result<Self, Error> {
         let values = match column.data_type() {
             DataType::Boolean => column.as_boolean().clone(),
             data_type if is_text(data_type) => {
@@ -140,7 +141,7 @@ impl VerdictColumn {
     }
 
     #[inline]
-    pub(super) fn get(&self, row: usize) -> Lookup<bool> {
+    pub(in crate::files) fn get(&self, row: usize) -> Lookup<bool> {
         if self.values.is_valid(row) {
             Lookup::Value(self.values.value(row))
         } else {
@@ -150,7 +151,7 @@ impl VerdictColumn {
 }
 
 /// Whether columns of this type can be brought into any of the shapes.
-pub(super) fn is_scalar(data_type: &DataType) -> bool {
+pub(in crate::files) fn is_scalar(data_type: &DataType) -> bool {
     match data_type {
         DataType::Dictionary(_, values) => is_scalar(values),
         other => !other.is_nested() && !matches!(other, DataType::Interval(_)),
@@ -182,7 +183,7 @@ fn is_blank(column: &ArrayRef, row: usize) -> bool {
 }
 
 /// A cell as text for a message.
-pub(super) fn show(column: &ArrayRef, row: usize) -> String {
+pub(in crate::files) fn show(column: &ArrayRef, row: usize) -> String {
     const LONGEST: usize = 80;
     let text = cast(&column.slice(row, 1), &DataType::Utf8)
         .ok()
@@ -208,13 +209,6 @@ fn float_ids(values: &Float64Array) -> StringArray {
         }
     }
     texts.finish()
-}
-
-/// Sixteen bytes as the usual text of a UUID; other binaries are null.
-pub(super) fn uuids(column: &ArrayRef) -> StringArray {
-    let values = column.as_fixed_size_binary().iter();
-    let text = |bytes: &[u8]| uuid::Uuid::from_slice(bytes).ok().map(|uuid| uuid.to_string());
-    values.map(|bytes| bytes.and_then(text)).collect()
 }
 
 fn millis(column: &ArrayRef) -> Result<Int64Array, Error> {

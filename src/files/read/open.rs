@@ -9,42 +9,21 @@ use std::io::{Read, Seek};
 use std::path::Path;
 
 use arrow_array::RecordBatch;
-use arrow_schema::{ArrowError, Schema, SchemaRef};
+use arrow_schema::{ArrowError, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tempfile::NamedTempFile;
 
-use super::Error;
-use super::container::Whole;
+use super::avro::Whole;
 use super::csv::CsvBlocks;
-use super::format::{Bytes, Format, Source};
 use super::jsonl::JsonBlocks;
-use super::rows::{Block, RowNumbers};
 use super::text::Buffer;
-
-/// Rows in a block: enough that work per block vanishes, few enough that a block stays in cache.
-pub(super) const BLOCK_ROWS: usize = 8_192;
-
-/// Picks columns of a file by index, ascending; `None` takes all. Its error ends the reading before
-/// it begins. JSON Lines without a line have no columns and no rows, and nothing is asked.
-pub(super) type Choose<'a> = &'a mut dyn FnMut(&Schema) -> Result<Option<Vec<usize>>, Error>;
-
-/// A stream of blocks.
-pub(super) trait Blocks: Send {
-    /// The columns of every block.
-    fn schema(&self) -> SchemaRef;
-
-    /// The next block, or `None` at the end. After an error nothing more is to be had.
-    fn next(&mut self) -> Result<Option<Block>, Error>;
-
-    /// What a person should know about the reading, after the end.
-    fn notes(&self) -> Vec<String> {
-        Vec::new()
-    }
-}
+use crate::files::Error;
+use crate::files::block::{BLOCK_ROWS, Block, Blocks, Choose, RowNumbers};
+use crate::files::format::{Bytes, Format, Source};
 
 /// Opens a source and lets `choose` pick its columns.
-pub(super) fn open(source: Source, choose: Choose<'_>) -> Result<Box<dyn Blocks>, Error> {
+pub(in crate::files) fn open(source: Source, choose: Choose<'_>) -> Result<Box<dyn Blocks>, Error> {
     let name = source.name();
     match source.format {
         Format::Csv => {

@@ -5,19 +5,19 @@
 
 use arrow_schema::{Field, Schema};
 
-use super::Format;
+use crate::files::Format;
 
 /// Columns of an output and which of the input's were renamed for it.
-pub(super) struct Naming {
+pub(in crate::files) struct Naming {
     /// The input's columns, then the added ones.
-    pub(super) schema: Schema,
+    pub(in crate::files) schema: Schema,
     /// Old name, new name.
-    pub(super) renamed: Vec<(String, String)>,
+    pub(in crate::files) renamed: Vec<(String, String)>,
 }
 
 /// The input's columns followed by `added`. An input column with the name of an added one becomes
 /// `input_<name>`; one with a name that the format does not allow gets one that it does.
-pub(super) fn extended(input: &Schema, added: Vec<Field>, format: Format) -> Naming {
+pub(in crate::files) fn extended(input: &Schema, added: Vec<Field>, format: Format) -> Naming {
     let mut renamed = Vec::new();
     let mut fields: Vec<Field> = Vec::with_capacity(input.fields().len() + added.len());
     for original in input.fields() {

@@ -8,7 +8,7 @@
 
 use arrow_schema::Schema;
 
-use super::Error;
+use crate::files::Error;
 
 /// A field of [`RawTransaction`](crate::core::transaction::RawTransaction).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -123,7 +123,7 @@ impl FieldName {
     }
 
     /// The field of a schema name.
-    pub(super) fn from_name(name: &str) -> Option<Self> {
+    pub(in crate::files) fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|field| field.name() == name)
     }
 }
@@ -169,7 +169,7 @@ impl ColumnMap {
 
     /// Where each field lies in a file with these columns; a usage error when a required field or a
     /// column that was named is not there.
-    pub(super) fn resolve(&self, schema: &Schema) -> Result<Resolved, Error> {
+    pub(in crate::files) fn resolve(&self, schema: &Schema) -> Result<Resolved, Error> {
         let mut resolved = Resolved { places: [None; FieldName::COUNT] };
         let mut missing = Vec::new();
         for field in FieldName::ALL {
@@ -191,35 +191,35 @@ impl ColumnMap {
 
 /// The place of each field among a file's columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Resolved {
+pub(in crate::files) struct Resolved {
     places: [Option<usize>; FieldName::COUNT],
 }
 
 impl Resolved {
     /// For an input without columns, which has no rows either.
-    pub(super) fn nowhere() -> Self {
+    pub(in crate::files) fn nowhere() -> Self {
         Self { places: [None; FieldName::COUNT] }
     }
 
     /// The column index of a field, or `None` where the file has no such column.
-    pub(super) fn place(&self, field: FieldName) -> Option<usize> {
+    pub(in crate::files) fn place(&self, field: FieldName) -> Option<usize> {
         self.places[field as usize]
     }
 
     /// Places in use, for projections.
-    pub(super) fn places(&self) -> impl Iterator<Item = usize> + '_ {
+    pub(in crate::files) fn places(&self) -> impl Iterator<Item = usize> + '_ {
         self.places.iter().flatten().copied()
     }
 
     /// The same fields after only the columns at `kept` (ascending) were read.
-    pub(super) fn projected(&self, kept: &[usize]) -> Self {
+    pub(in crate::files) fn projected(&self, kept: &[usize]) -> Self {
         let moved = |place: usize| kept.binary_search(&place).ok();
         Self { places: self.places.map(|place| place.and_then(moved)) }
     }
 }
 
 /// The index of a column: its exact name first, then the same name in another case.
-pub(super) fn find(schema: &Schema, name: &str) -> Result<Option<usize>, Error> {
+pub(in crate::files) fn find(schema: &Schema, name: &str) -> Result<Option<usize>, Error> {
     if let Ok(index) = schema.index_of(name) {
         return Ok(Some(index));
     }
@@ -237,7 +237,7 @@ pub(super) fn find(schema: &Schema, name: &str) -> Result<Option<usize>, Error> 
     }
 }
 
-pub(super) fn no_such_column(schema: &Schema, column: &str, used_for: &str) -> Error {
+pub(in crate::files) fn no_such_column(schema: &Schema, column: &str, used_for: &str) -> Error {
     let nearest = nearest(column, schema.fields().iter().map(|field| field.name().as_str()));
     let hint = nearest.map(|name| format!("; did you mean {name}?")).unwrap_or_default();
     Error::Usage(format!(
@@ -301,7 +301,7 @@ mod tests {
 
     fn usage(result: Result<impl std::fmt::Debug, Error>) -> String {
         let error = result.unwrap_err();
-        assert_eq!(error.kind(), super::super::ErrorKind::Usage);
+        assert_eq!(error.kind(), crate::files::ErrorKind::Usage);
         error.to_string()
     }
 

@@ -6,14 +6,14 @@ use std::time::Duration;
 use arrow_array::RecordBatch;
 use arrow_schema::Schema;
 
-use super::columns::{ColumnMap, Resolved, find, no_such_column};
-use super::format::{Source, Target};
-use super::input::{self, Blocks};
-use super::output::Sink;
-use super::rejects::Rejects;
-use super::rows::{Fields, Rejection};
+use super::Summary;
 use super::shards::Prepared;
-use super::{Error, Summary};
+use crate::files::block::Blocks;
+use crate::files::format::{Source, Target};
+use crate::files::read;
+use crate::files::rows::{ColumnMap, Fields, Resolved, find, no_such_column};
+use crate::files::write::{Rejects, Sink};
+use crate::files::{Error, Rejection};
 
 /// One run over a file.
 pub struct Job<'a> {
@@ -58,7 +58,7 @@ pub(super) fn open(
     wanted: Wanted<'_>,
 ) -> Result<Opened, Error> {
     let mut found = None;
-    let blocks = input::open(source, &mut |schema: &Schema| {
+    let blocks = read::open(source, &mut |schema: &Schema| {
         let resolved = columns.resolve(schema)?;
         Fields::check(schema, &resolved)?;
         let Wanted::Mapped { label } = &wanted else {

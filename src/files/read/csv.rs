@@ -17,11 +17,11 @@ use arrow_array::builder::StringBuilder;
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
-use super::Error;
-use super::input::{BLOCK_ROWS, Blocks, Choose};
-use super::rows::{Block, MALFORMED_ROW, Rejection, RowNumbers};
 use super::text::{Buffer, excerpt, line_length};
 use crate::base::limits::MAX_RECORD_BYTES;
+use crate::files::Error;
+use crate::files::block::{BLOCK_ROWS, Block, Blocks, Choose, RowNumbers};
+use crate::files::rejection::{MALFORMED_ROW, Rejection};
 
 /// A CSV stream behind its header.
 pub(super) struct CsvBlocks {

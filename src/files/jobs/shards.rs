@@ -16,12 +16,10 @@ use std::thread;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::Error;
-use super::columns::Resolved;
-use super::input::Blocks;
-use super::rows::{Block, Fields, Rejection};
-use super::values::{Lookup, VerdictColumn};
 use crate::core::transaction::Transaction;
+use crate::files::block::{Block, Blocks};
+use crate::files::rows::{Fields, Lookup, Resolved, VerdictColumn};
+use crate::files::{Error, Rejection};
 
 /// Blocks that may wait between two threads.
 const QUEUE_BLOCKS: usize = 2;

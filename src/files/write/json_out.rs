@@ -2,14 +2,14 @@
 //!
 //! An array or object in a JSON Lines input becomes a text column, because its type may differ from
 //! line to line. Written back as a text it would be a quoted string: the columns marked by
-//! [`raw_json`](super::output::raw_json) are therefore written as they are.
+//! [`raw_json`](crate::files::block::raw_json) are therefore written as they are.
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, StringArray};
 use arrow_json::writer::{Encoder, EncoderFactory, EncoderOptions, NullableEncoder};
 use arrow_schema::{ArrowError, DataType, FieldRef};
 
-use super::output::is_raw_json;
+use crate::files::block::is_raw_json;
 
 /// Encodes marked columns as the JSON that they hold.
 #[derive(Debug)]

@@ -6,8 +6,8 @@
 
 use std::io::{ErrorKind, Read};
 
-use super::Error;
 use crate::base::limits::MAX_RECORD_BYTES;
+use crate::files::Error;
 
 /// How much is read at a time, in bytes.
 const CHUNK: usize = 1 << 20;
