@@ -7,8 +7,8 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use crate::base::limits::{
     DATABASE_ANSWER_TIME, DATABASE_CONNECTIONS, DATABASE_LOCK_TIME, DATABASE_STATEMENT_TIME,
 };
-use crate::edges::database::StoreError;
 use crate::edges::database::runtime::Asking;
+use crate::edges::database::{StoreError, Stream};
 
 /// How to connect to the database at `url`, called `name` in messages.
 pub(super) fn options_of(url: &str, name: &str) -> Result<PgConnectOptions, StoreError> {
@@ -39,4 +39,18 @@ pub(super) fn pool_of(options: PgConnectOptions, asking: &Asking) -> PgPool {
             .max_lifetime(None)
             .connect_lazy_with(options)
     })
+}
+
+/// The number of a stream, given to it now if it is new.
+pub(super) async fn stream_number(pool: &PgPool, stream: &Stream) -> Result<i32, sqlx::Error> {
+    sqlx::query("insert into streams (group_id, topic) values ($1, $2) on conflict do nothing")
+        .bind(&stream.group_id)
+        .bind(&stream.topic)
+        .execute(pool)
+        .await?;
+    sqlx::query_scalar("select stream from streams where group_id = $1 and topic = $2")
+        .bind(&stream.group_id)
+        .bind(&stream.topic)
+        .fetch_one(pool)
+        .await
 }

@@ -2,6 +2,7 @@
 
 mod connect;
 mod cursor;
+mod customers;
 mod handover;
 mod progress;
 mod rows;
@@ -16,11 +17,10 @@ use super::store::{
     Chunk, Claim, Holder, Progress, SavedCustomer, Scan, SnapshotStore, StoredCustomer,
 };
 use super::{StoreError, Stream, statements};
-use crate::core::state::snapshot::VERSION;
 
-use connect::{options_of, pool_of};
+use connect::{options_of, pool_of, stream_number};
 use cursor::Cursor;
-use progress::{advance, withdraw};
+use progress::{advance, take_back, withdraw};
 use rows::{Columns, progress, stored};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/edges/database/migrations/postgres");
@@ -87,19 +87,6 @@ impl Postgres {
     }
 }
 
-async fn stream_number(pool: &PgPool, stream: &Stream) -> Result<i32, sqlx::Error> {
-    sqlx::query("insert into streams (group_id, topic) values ($1, $2) on conflict do nothing")
-        .bind(&stream.group_id)
-        .bind(&stream.topic)
-        .execute(pool)
-        .await?;
-    sqlx::query_scalar("select stream from streams where group_id = $1 and topic = $2")
-        .bind(&stream.group_id)
-        .bind(&stream.topic)
-        .fetch_one(pool)
-        .await
-}
-
 impl SnapshotStore for Postgres {
     fn claim(&mut self, partition: i32, owner: &str) -> Result<Claim, StoreError> {
         let (pool, stream) = (&self.pool, self.stream);
@@ -155,7 +142,7 @@ impl SnapshotStore for Postgres {
         customers: &[SavedCustomer<'_>],
         saved_offset: Option<i64>,
     ) -> Result<(), StoreError> {
-        let Columns { ids, offsets, states } = Columns::of(customers);
+        let columns = Columns::of(customers);
         self.as_holder("save customers", holder, async |transaction, stream| {
             // Rows alone promise nothing. The saved offset does, and its commit waits for the disk,
             // which brings everything before it there as well, unless the server has restarted in
@@ -165,25 +152,8 @@ impl SnapshotStore for Postgres {
                     .execute(&mut **transaction)
                     .await?;
             }
-            sqlx::query(
-                "insert into customer_state \
-                 (stream, partition, customer_id, applied_offset, version, state) \
-                 select $1, $2, new.id, new.applied, $3, new.state \
-                 from unnest($4::bytea[], $5::bigint[], $6::bytea[]) as new (id, applied, state) \
-                 on conflict (stream, partition, customer_id) do update set \
-                 applied_offset = excluded.applied_offset, version = excluded.version, \
-                 state = excluded.state \
-                 where customer_state.applied_offset <= excluded.applied_offset",
-            )
-            .bind(stream)
-            .bind(holder.partition)
-            .bind(VERSION as i16)
-            .bind(&ids)
-            .bind(&offsets)
-            .bind(&states)
-            .execute(&mut **transaction)
-            .await?;
-            let highest = offsets.iter().copied().max();
+            customers::upsert(transaction, (stream, holder.partition), &columns).await?;
+            let highest = columns.offsets.iter().copied().max();
             advance(transaction, (stream, holder.partition), highest, saved_offset).await
         })
     }
@@ -208,36 +178,10 @@ impl SnapshotStore for Postgres {
         customers: &[StoredCustomer],
         saved_offset: Option<i64>,
     ) -> Result<(), StoreError> {
-        let ids: Vec<&[u8]> = customers.iter().map(|row| row.customer_id.as_bytes()).collect();
-        let offsets: Vec<i64> = customers.iter().map(|row| row.applied_offset).collect();
-        let states: Vec<&[u8]> = customers.iter().map(|row| &*row.state).collect();
-        let erased: Vec<Option<i64>> = customers.iter().map(|row| row.erased_at_ms).collect();
         self.as_holder("import customers", holder, async |transaction, stream| {
             withdraw(transaction, (stream, holder.partition)).await?;
-            sqlx::query(
-                "insert into customer_state as kept \
-                 (stream, partition, customer_id, applied_offset, version, state, erased_at) \
-                 select $1, $2, new.id, new.applied, $3, new.state, \
-                 timestamptz 'epoch' + new.erased * interval '1 millisecond' \
-                 from unnest($4::bytea[], $5::bigint[], $6::bytea[], $7::bigint[]) \
-                 as new (id, applied, state, erased) \
-                 on conflict (stream, partition, customer_id) do update set \
-                 applied_offset = excluded.applied_offset, version = excluded.version, \
-                 state = excluded.state, erased_at = greatest(kept.erased_at, excluded.erased_at) \
-                 where kept.applied_offset < excluded.applied_offset \
-                 or kept.applied_offset = excluded.applied_offset \
-                 and (kept.erased_at is null or kept.erased_at <= excluded.erased_at)",
-            )
-            .bind(stream)
-            .bind(holder.partition)
-            .bind(VERSION as i16)
-            .bind(&ids)
-            .bind(&offsets)
-            .bind(&states)
-            .bind(&erased)
-            .execute(&mut **transaction)
-            .await?;
-            let highest = offsets.iter().copied().max();
+            customers::import(transaction, (stream, holder.partition), customers).await?;
+            let highest = customers.iter().map(|row| row.applied_offset).max();
             advance(transaction, (stream, holder.partition), highest, saved_offset).await
         })
     }
@@ -251,31 +195,8 @@ impl SnapshotStore for Postgres {
     ) -> Result<(), StoreError> {
         let ids: Vec<&[u8]> = customer_ids.iter().map(|id| id.as_bytes()).collect();
         self.as_holder("erase customers", holder, async |transaction, stream| {
-            sqlx::query(
-                "delete from handed_over \
-                 where stream = $1 and partition = $2 and customer_id = any ($3)",
-            )
-            .bind(stream)
-            .bind(holder.partition)
-            .bind(&ids)
-            .execute(&mut **transaction)
-            .await?;
-            sqlx::query(
-                "insert into customer_state \
-                 (stream, partition, customer_id, applied_offset, version, state, erased_at) \
-                 select $1, $2, new.id, $3, $4, $5, now() from unnest($6::bytea[]) as new (id) \
-                 on conflict (stream, partition, customer_id) do update set \
-                 applied_offset = excluded.applied_offset, version = excluded.version, \
-                 state = excluded.state, erased_at = excluded.erased_at",
-            )
-            .bind(stream)
-            .bind(holder.partition)
-            .bind(applied_offset)
-            .bind(VERSION as i16)
-            .bind(state)
-            .bind(&ids)
-            .execute(&mut **transaction)
-            .await?;
+            let of = (stream, holder.partition);
+            customers::erase(transaction, of, &ids, (applied_offset, state)).await?;
             let highest = Some(applied_offset);
             advance(transaction, (stream, holder.partition), highest, None).await
         })
@@ -313,27 +234,10 @@ impl SnapshotStore for Postgres {
         saved_offset: Option<i64>,
     ) -> Result<(), StoreError> {
         let ids: Vec<&[u8]> = customer_ids.iter().map(|id| id.as_bytes()).collect();
-        self.as_holder("forget customers", holder, async |transaction, stream| {
+        self.as_holder("delete customers", holder, async |transaction, stream| {
             withdraw(transaction, (stream, holder.partition)).await?;
-            sqlx::query(
-                "delete from customer_state \
-                 where stream = $1 and partition = $2 and customer_id = any ($3)",
-            )
-            .bind(stream)
-            .bind(holder.partition)
-            .bind(&ids)
-            .execute(&mut **transaction)
-            .await?;
-            sqlx::query(
-                "update partition_progress set saved_offset = least(saved_offset, $3) \
-                 where stream = $1 and partition = $2 and saved_at is not null",
-            )
-            .bind(stream)
-            .bind(holder.partition)
-            .bind(saved_offset.unwrap_or(i64::MAX))
-            .execute(&mut **transaction)
-            .await?;
-            Ok(())
+            customers::delete(transaction, (stream, holder.partition), &ids).await?;
+            take_back(transaction, (stream, holder.partition), saved_offset).await
         })
     }
 

@@ -54,3 +54,21 @@ async fn withdraw_saved(
     }
     Ok(())
 }
+
+/// What was saved counts up to this offset only, if it is given.
+pub(super) async fn take_back(
+    transaction: &mut Transaction<'_, Dialect>,
+    (stream, partition): Of,
+    saved_offset: Option<i64>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "update partition_progress set saved_offset = least(saved_offset, $3) \
+         where stream = $1 and partition = $2 and saved_at is not null",
+    )
+    .bind(stream)
+    .bind(partition)
+    .bind(saved_offset.unwrap_or(i64::MAX))
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}

@@ -3,6 +3,7 @@
 //! Write-ahead logging, so that reading does not wait for saving; a crash of the process loses
 //! nothing, one of the machine at most the last saves, rows and saved offset together.
 
+mod customers;
 mod handover;
 mod pages;
 mod progress;
@@ -24,10 +25,9 @@ use super::store::{
 use super::{StoreError, Stream, statements};
 use crate::base::clock::now_millis;
 use crate::base::limits::{DATABASE_ANSWER_TIME, DATABASE_CONNECTIONS, DATABASE_LOCK_TIME};
-use crate::core::state::snapshot::VERSION;
 
 use pages::Pages;
-use progress::{advance, withdraw};
+use progress::{advance, take_back, withdraw};
 use rows::{progress, stored};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/edges/database/migrations/sqlite");
@@ -207,25 +207,7 @@ impl SnapshotStore for Sqlite {
         saved_offset: Option<i64>,
     ) -> Result<(), StoreError> {
         self.as_holder("save customers", holder, async |transaction, stream| {
-            for customer in customers {
-                sqlx::query(
-                    "insert into customer_state \
-                     (stream, partition, customer_id, applied_offset, version, state) \
-                     values (?, ?, ?, ?, ?, ?) \
-                     on conflict (stream, partition, customer_id) do update set \
-                     applied_offset = excluded.applied_offset, version = excluded.version, \
-                     state = excluded.state \
-                     where customer_state.applied_offset <= excluded.applied_offset",
-                )
-                .bind(stream)
-                .bind(holder.partition)
-                .bind(customer.customer_id.as_bytes())
-                .bind(customer.applied_offset)
-                .bind(i64::from(VERSION))
-                .bind(customer.state)
-                .execute(&mut **transaction)
-                .await?;
-            }
+            customers::upsert(transaction, (stream, holder.partition), customers).await?;
             let highest = customers.iter().map(|customer| customer.applied_offset).max();
             advance(transaction, (stream, holder.partition), highest, saved_offset).await
         })
@@ -253,31 +235,7 @@ impl SnapshotStore for Sqlite {
     ) -> Result<(), StoreError> {
         self.as_holder("import customers", holder, async |transaction, stream| {
             withdraw(transaction, (stream, holder.partition)).await?;
-            for customer in customers {
-                // The maximum of something and null would be null.
-                sqlx::query(
-                    "insert into customer_state as kept \
-                     (stream, partition, customer_id, applied_offset, version, state, erased_at) \
-                     values (?, ?, ?, ?, ?, ?, ?) \
-                     on conflict (stream, partition, customer_id) do update set \
-                     applied_offset = excluded.applied_offset, version = excluded.version, \
-                     state = excluded.state, \
-                     erased_at = max(coalesce(kept.erased_at, excluded.erased_at), \
-                     coalesce(excluded.erased_at, kept.erased_at)) \
-                     where kept.applied_offset < excluded.applied_offset \
-                     or kept.applied_offset = excluded.applied_offset \
-                     and (kept.erased_at is null or kept.erased_at <= excluded.erased_at)",
-                )
-                .bind(stream)
-                .bind(holder.partition)
-                .bind(customer.customer_id.as_bytes())
-                .bind(customer.applied_offset)
-                .bind(i64::from(VERSION))
-                .bind(&*customer.state)
-                .bind(customer.erased_at_ms)
-                .execute(&mut **transaction)
-                .await?;
-            }
+            customers::import(transaction, (stream, holder.partition), customers).await?;
             let highest = customers.iter().map(|customer| customer.applied_offset).max();
             advance(transaction, (stream, holder.partition), highest, saved_offset).await
         })
@@ -291,33 +249,8 @@ impl SnapshotStore for Sqlite {
         state: &[u8],
     ) -> Result<(), StoreError> {
         self.as_holder("erase customers", holder, async |transaction, stream| {
-            for id in customer_ids {
-                sqlx::query(
-                    "delete from handed_over \
-                     where stream = ? and partition = ? and customer_id = ?",
-                )
-                .bind(stream)
-                .bind(holder.partition)
-                .bind(id.as_bytes())
-                .execute(&mut **transaction)
-                .await?;
-                sqlx::query(
-                    "insert into customer_state \
-                     (stream, partition, customer_id, applied_offset, version, state, erased_at) \
-                     values (?, ?, ?, ?, ?, ?, ?) on conflict do update set \
-                     applied_offset = excluded.applied_offset, version = excluded.version, \
-                     state = excluded.state, erased_at = excluded.erased_at",
-                )
-                .bind(stream)
-                .bind(holder.partition)
-                .bind(id.as_bytes())
-                .bind(applied_offset)
-                .bind(VERSION as i64)
-                .bind(state)
-                .bind(now_millis())
-                .execute(&mut **transaction)
-                .await?;
-            }
+            let of = (stream, holder.partition);
+            customers::erase(transaction, of, customer_ids, (applied_offset, state)).await?;
             let highest = Some(applied_offset);
             advance(transaction, (stream, holder.partition), highest, None).await
         })
@@ -357,29 +290,10 @@ impl SnapshotStore for Sqlite {
         customer_ids: &[&str],
         saved_offset: Option<i64>,
     ) -> Result<(), StoreError> {
-        self.as_holder("forget customers", holder, async |transaction, stream| {
+        self.as_holder("delete customers", holder, async |transaction, stream| {
             withdraw(transaction, (stream, holder.partition)).await?;
-            for id in customer_ids {
-                sqlx::query(
-                    "delete from customer_state \
-                     where stream = ? and partition = ? and customer_id = ?",
-                )
-                .bind(stream)
-                .bind(holder.partition)
-                .bind(id.as_bytes())
-                .execute(&mut **transaction)
-                .await?;
-            }
-            sqlx::query(
-                "update partition_progress set saved_offset = min(saved_offset, ?) \
-                 where stream = ? and partition = ? and saved_at is not null",
-            )
-            .bind(saved_offset.unwrap_or(i64::MAX))
-            .bind(stream)
-            .bind(holder.partition)
-            .execute(&mut **transaction)
-            .await?;
-            Ok(())
+            customers::delete(transaction, (stream, holder.partition), customer_ids).await?;
+            take_back(transaction, (stream, holder.partition), saved_offset).await
         })
     }
 
@@ -465,65 +379,4 @@ impl SnapshotStore for Sqlite {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::error::with_causes;
-    use crate::edges::database::Problem;
-
-    /// SQLite itself limits the file here, with the answer that it gives for a file system without
-    /// room.
-    fn limited(store: Sqlite, pages: i64) -> Sqlite {
-        let limit = ("max_page_count", pages.to_string());
-        let options = store.options.clone().pragma(limit.0, limit.1);
-        let pool = store
-            .asking
-            .within(|| SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options));
-        Sqlite { pool, ..store }
-    }
-
-    fn number(store: &Sqlite, pragma: &'static str) -> i64 {
-        let ask = async { sqlx::query_scalar(pragma).fetch_one(&store.pool).await };
-        store.asking.wait("ask", ask).unwrap()
-    }
-
-    #[test]
-    fn a_full_disk_is_said_and_what_is_stored_stays_whole() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("synfinance.db");
-        let stream = Stream { group_id: "g".to_owned(), topic: "t".to_owned() };
-        let mut store = Sqlite::open(&file, &stream).unwrap();
-        let holder = store.claim(0, "worker").unwrap().holder;
-        let ids: Vec<String> = (0..40).map(|number| format!("c{number}")).collect();
-        let customers = |applied_offset, state| -> Vec<SavedCustomer<'_>> {
-            ids.iter().map(|id| SavedCustomer { customer_id: id, applied_offset, state }).collect()
-        };
-        let (small, large) = ([1; 8], [2; 8_000]);
-        store.save(holder, &customers(10, &small), Some(10)).unwrap();
-
-        let pages = number(&store, "pragma page_count");
-        let mut full = limited(store, pages + 4);
-        let error = full.save(holder, &customers(20, &large), Some(20)).unwrap_err();
-        let said = with_causes(&error);
-        assert_eq!(error.problem(), Problem::Unavailable, "{said}: saving goes on by itself");
-        assert!(said.contains("its disk is full: make room"), "{said}");
-        assert!(said.contains("synfinance.db"), "{said}");
-        // SQLite has ended the transaction by itself; as keepers do, on with a new connection.
-        let mut full = limited(full, pages + 4);
-        let error = full.hand_over(holder, 0, &customers(20, &large), Some(20)).unwrap_err();
-        assert_eq!(error.problem(), Problem::Unavailable);
-        let mut full = limited(full, pages + 4);
-        let asked: Vec<&str> = ids.iter().map(String::as_str).collect();
-        let stored = full.load(0, &asked).unwrap();
-        assert_eq!(stored.len(), ids.len());
-        assert!(stored.iter().all(|row| row.applied_offset == 10 && row.state == small));
-        assert_eq!(full.progress().unwrap()[0].saved_offset, Some(10));
-
-        let mut roomy = limited(full, pages + 1_000);
-        roomy.save(holder, &customers(20, &large), Some(20)).unwrap();
-        assert_eq!(roomy.progress().unwrap()[0].saved_offset, Some(20));
-        let check = async {
-            sqlx::query_scalar::<_, String>("pragma integrity_check").fetch_one(&roomy.pool).await
-        };
-        assert_eq!(roomy.asking.wait("check", check).unwrap(), "ok");
-    }
-}
+mod tests;

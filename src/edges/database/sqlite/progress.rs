@@ -55,3 +55,21 @@ async fn withdraw_saved(
     }
     Ok(())
 }
+
+/// What was saved counts up to this offset only, if it is given.
+pub(super) async fn take_back(
+    transaction: &mut Transaction<'_, Dialect>,
+    (stream, partition): Of,
+    saved_offset: Option<i64>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "update partition_progress set saved_offset = min(saved_offset, ?) \
+         where stream = ? and partition = ? and saved_at is not null",
+    )
+    .bind(saved_offset.unwrap_or(i64::MAX))
+    .bind(stream)
+    .bind(partition)
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}

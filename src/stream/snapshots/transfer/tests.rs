@@ -6,7 +6,7 @@ use super::*;
 use crate::base::clock::pause;
 use crate::core::state::customer::CustomerState;
 use crate::core::state::snapshot::encode;
-use crate::edges::database::{Location, Progress, SavedCustomer};
+use crate::edges::database::{Location, Progress, SavedCustomer, Stream};
 
 /// A new store of one stream, in a file.
 struct Place {

@@ -46,7 +46,7 @@ impl Custody {
     ) {
         let waited = Stopwatch::start();
         while let Some(answer) = self.keeper.answer() {
-            self.take(answer, memory, observe);
+            self.take_answer(answer, memory, observe);
         }
         let quick = self.pace.map_or(0.0, |pace| pace * SAVE_TIME.as_secs_f64());
         let most = (quick as usize).max(self.portions.few_customers);
@@ -119,7 +119,7 @@ impl Custody {
                 return open;
             }
             if let Some(answer) = self.keeper.wait(WAIT) {
-                self.take(answer, memory, observe);
+                self.take_answer(answer, memory, observe);
             }
         }
     }
@@ -147,7 +147,7 @@ impl Custody {
                     if let Answer::Fenced(holder) = answer {
                         left.retain(|other| *other != holder);
                     }
-                    self.take(answer, memory, observe);
+                    self.take_answer(answer, memory, observe);
                 }
                 None if self.keeper.is_away() && waited.elapsed() > AWAY_PATIENCE => break,
                 None => observe(Event::Beat),

@@ -11,13 +11,12 @@ use std::time::Duration;
 use super::phase::{Course, Phase};
 use super::repair::{DoomedRows, Repair};
 use super::roster::Roster;
-use super::save::{Rows, Save};
 use super::shelf::Shelf;
 use crate::base::clock::Stopwatch;
 use crate::core::state::memory::Memory;
 use crate::edges::database::{Claim, Holder};
 use crate::edges::kafka::Beginning;
-use crate::stream::snapshots::{Keeper, Order, Portions, Returned, Saving};
+use crate::stream::snapshots::{Keeper, Order, Portions, Returned};
 use crate::stream::worker::tasks::{Task, Tasks};
 
 /// Time between losing a claim to somebody else and claiming again: the group may not have told yet
@@ -61,9 +60,9 @@ pub(super) struct Part {
     lost_records: LostRecords,
     /// Since what is stored was taken up.
     since_taken: Stopwatch,
-    portions: Portions,
+    pub(super) portions: Portions,
     /// Until the part is gone; orders that come too late are not carried out.
-    is_wanted: Arc<AtomicBool>,
+    pub(super) is_wanted: Arc<AtomicBool>,
 }
 
 /// Records that left the topic before they were saved.
@@ -271,141 +270,8 @@ impl Part {
         self.phase = Phase::Unclaimed { lost: Some(Stopwatch::start()) };
     }
 
-    /// The save that was awaited is stored to its end; since when it was under way.
-    pub(super) fn confirm_save(&mut self, memory: &mut Memory) -> Option<Duration> {
-        let Phase::Current { save, .. } = &mut self.phase else { return None };
-        let rows = save.end()?;
-        memory.customers_mut(self.partition).confirm_save();
-        Some(rows.since.elapsed())
-    }
-
-    /// What was to be saved is not, and has changed still.
-    pub(super) fn cancel_save(&mut self, memory: &mut Memory) {
-        if let Phase::Current { save, .. } = &mut self.phase
-            && save.end().is_some()
-        {
-            memory.customers_mut(self.partition).cancel_save();
-        }
-    }
-
-    /// So many more customers of the save are stored.
-    pub(super) fn count_stored(&mut self, customers: usize) {
-        if let Phase::Current { save, .. } = &mut self.phase {
-            save.count(customers);
-        }
-    }
-
-    /// All that was handed over is.
-    pub(super) fn handed_over(&mut self) {
-        if let Phase::Current { save, .. } = &mut self.phase {
-            save.end();
-        }
-    }
-
-    /// Whether no save is under way.
-    pub(super) fn is_idle(&self) -> bool {
-        !matches!(&self.phase, Phase::Current { save, .. } if !save.is_idle())
-    }
-
-    /// Whether a save has something to encode or to hand on.
-    pub(super) fn is_saving(&self) -> bool {
-        matches!(self.phase, Phase::Current { save: Save::Running { .. }, .. })
-    }
-
-    /// How many customers are still to be stored until all of them are.
-    pub(super) fn unsaved(&self, memory: &Memory) -> usize {
-        let left = match &self.phase {
-            Phase::Current { save, .. } => save.left(),
-            _ => 0,
-        };
-        memory.changed(self.partition) + left
-    }
-
     pub(super) fn task<'t>(&self, tasks: &'t Tasks) -> Option<&'t Task> {
         tasks.iter().find(|task| task.partition == self.partition)
-    }
-
-    /// Whether what is in memory may go over what is stored.
-    pub(super) fn may_save(&self) -> bool {
-        matches!(self.phase, Phase::Current { .. }) && self.repair.allows_saving()
-    }
-
-    /// Begins to save what has changed.
-    pub(super) fn begin_save(&mut self, memory: &mut Memory, tasks: &Tasks) {
-        if !self.is_idle() || !self.may_save() {
-            return;
-        }
-        let Some(next) = self.task(tasks).map(|task| task.next) else { return };
-        let Phase::Current { holder, save, .. } = &mut self.phase else { return };
-        let slots = memory.customers_mut(self.partition).start_save();
-        let rows = Rows::new(slots.clone());
-        let saving = Saving::begin(*holder, next, slots).in_portions(self.portions);
-        *save = Save::Running { saving, rows };
-    }
-
-    /// Begins to hand over what is not saved. `false` if it cannot be: what is stored is not what
-    /// memory has, or something is not committed.
-    pub(super) fn hand_over(&mut self, memory: &mut Memory, tasks: &Tasks) -> bool {
-        let Some(task) = self.task(tasks) else { return false };
-        let (next, is_committed) = (task.next, task.next <= task.committed_offset());
-        // What is judged again after a crash must not have been remembered before.
-        if !self.may_save() || self.repair.is_rebuilding() || !is_committed {
-            return false;
-        }
-        let Phase::Current { holder, course, save } = &mut self.phase else { return false };
-        let customers = memory.customers_mut(self.partition);
-        let stored = save.end();
-        let stored = stored.as_ref().map_or(&[][..], Rows::stored_slots);
-        customers.confirm_rows(stored);
-        let (slots, goes_on) = (customers.start_save(), !stored.is_empty());
-        let saving = Saving::hand_over(*holder, next, slots, goes_on).in_portions(self.portions);
-        *save = Save::Running { saving, rows: Rows::new(Vec::new()) };
-        *course = Course::HandingOver;
-        true
-    }
-
-    /// What was handed over is to be saved after all.
-    pub(super) fn leave(&mut self, memory: &mut Memory) {
-        if let Phase::Current { course, save, .. } = &mut self.phase {
-            (*course, *save) = (Course::Left, Save::Idle);
-            memory.customers_mut(self.partition).cancel_save();
-        }
-    }
-
-    /// Encodes some customers, if it may, and hands on what is committed. Whether it encoded any.
-    pub(super) fn go_on(
-        &mut self,
-        keeper: &Keeper,
-        memory: &Memory,
-        tasks: &Tasks,
-        may_encode: bool,
-    ) -> bool {
-        let Some(task) = self.task(tasks) else { return false };
-        let committed = task.committed_offset();
-        if !task.is_restoring() {
-            self.repair.end_rebuild();
-        }
-        let Phase::Current { save, .. } = &mut self.phase else { return false };
-        let Save::Running { saving, .. } = save else { return false };
-        // Without customers there is still an offset to save.
-        let nobody = Default::default();
-        let customers = memory.customers(self.partition).unwrap_or(&nobody);
-        let has_encoded = may_encode && saving.encode(customers);
-        if let Some(batch) = saving.ready(committed) {
-            let order = match batch.chunk {
-                Some(_) => Order::HandOver { batch, is_wanted: Arc::clone(&self.is_wanted) },
-                None => Order::Save(batch),
-            };
-            if let Err(Order::HandOver { batch, .. } | Order::Save(batch)) = keeper.order(order) {
-                saving.put_back(batch);
-            }
-        }
-        if saving.is_done()
-            && let Some(rows) = save.end()
-        {
-            *save = Save::Awaited(rows);
-        }
-        has_encoded
     }
 
     /// The claim, while it is this worker's.

@@ -489,7 +489,7 @@ fn nothing_is_promised_when_the_database_fails_while_a_partition_is_handed_over(
     pay(&mut memory, PARTITION, 1);
     assert!(one.parts[0].hand_over(&mut memory, &tasks(90)));
     let holder = one.parts[0].holder().unwrap();
-    one.take(Answer::Torn { holder, is_handover: true }, &mut memory, &mut |_| ());
+    one.take_answer(Answer::Torn { holder, is_handover: true }, &mut memory, &mut |_| ());
     one.save(&[PARTITION], &mut memory, &tasks(90), &|| false, &mut |_| ());
     let claim = claimed(directory.path());
     assert_eq!((claim.saved_offset, claim.handed_over), (Some(50), None));
@@ -507,7 +507,7 @@ fn what_is_handed_over_relies_on_no_save_that_is_done_or_that_stored_nothing() {
     one.parts[0].begin_save(&mut memory, &tasks(90));
     assert!(one.parts[0].hand_over(&mut memory, &tasks(90)));
     let holder = one.parts[0].holder().unwrap();
-    one.take(Answer::Torn { holder, is_handover: false }, &mut memory, &mut |_| ());
+    one.take_answer(Answer::Torn { holder, is_handover: false }, &mut memory, &mut |_| ());
     one.save(&[PARTITION], &mut memory, &tasks(90), &|| false, &mut |_| ());
     let claim = claimed(directory.path());
     assert_eq!((claim.saved_offset, claim.handed_over), (Some(80), Some(90)));
