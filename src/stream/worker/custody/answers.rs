@@ -57,7 +57,7 @@ impl Custody {
             Answer::Claimed(claim, handed_over) => {
                 let holder = claim.holder;
                 match self.part(holder.partition) {
-                    Some(part) => part.claimed(claim, handed_over),
+                    Some(part) => part.claimed(claim, handed_over, memory),
                     // It has gone before the answer came.
                     None => drop(self.keeper.order(Order::Release(holder))),
                 }

@@ -125,15 +125,29 @@ impl Part {
         }
     }
 
-    /// The claim is answered.
-    pub(super) fn claimed(&mut self, claim: Claim, handed_over: Vec<Returned>) {
+    /// The partition is claimed. It may be already: a claim that was ordered before the partition
+    /// went and came back is answered as well, and the newest one counts.
+    pub(super) fn claimed(
+        &mut self,
+        claim: Claim,
+        handed_over: Vec<Returned>,
+        memory: &mut Memory,
+    ) {
         self.saved_at_ms = claim.saved_at_ms;
-        let is_stored = claim.newest() > 0 || claim.saved_offset.is_some();
-        // Somebody else may have changed or removed what memory has, or knows to be stored.
-        self.phase = match is_stored || self.phase.is_fenced() {
-            true => Phase::Behind { claim, handed_over },
-            false => Phase::current(claim.holder),
-        };
+        self.cancel_save(memory);
+        match &mut self.phase {
+            Phase::Unclaimed { .. } | Phase::Claiming { .. } => {
+                let is_stored = claim.newest() > 0 || claim.saved_offset.is_some();
+                // Somebody else may have changed or removed what memory has, or knows to be stored.
+                self.phase = match is_stored || self.phase.is_fenced() {
+                    true => Phase::Behind { claim, handed_over },
+                    false => Phase::current(claim.holder),
+                };
+            }
+            Phase::Behind { claim: Claim { holder, .. }, .. }
+            | Phase::Discarding(holder)
+            | Phase::Current { holder, .. } => *holder = claim.holder,
+        }
     }
 
     /// Takes up what is stored, if it is claimed and of use. What `memory` had of the partition

@@ -43,7 +43,7 @@ fn claim(saved_offset: Option<i64>) -> Claim {
 /// A partition whose snapshot is taken up, with all stored customers known.
 fn taken_up(memory: &mut Memory) -> Part {
     let mut part = Part::new(PARTITION, 1, Portions::default());
-    part.claimed(claim(Some(50)), Vec::new());
+    part.claimed(claim(Some(50)), Vec::new(), memory);
     let from = part.take_up(&BEGINS, 2, memory);
     assert_eq!((from, part.adoption), (Some(ReadFrom::Offset(50)), 2));
     assert!(memory.is_missing(PARTITION, "anybody"));
@@ -140,10 +140,19 @@ fn a_row_whose_customer_is_in_memory_is_of_no_interest() {
 }
 
 #[test]
+fn a_claim_from_before_the_partition_went_and_came_back_has_nothing_read_again() {
+    let mut memory = Memory::default();
+    let mut part = taken_up(&mut memory);
+    let holder = Holder { epoch: 3, ..HOLDER };
+    part.claimed(Claim { holder, ..claim(Some(50)) }, Vec::new(), &mut memory);
+    assert!(part.may_save() && part.holder() == Some(holder));
+}
+
+#[test]
 fn what_is_ahead_of_the_committed_offset_is_forgotten() {
     let mut memory = Memory::default();
     let mut part = Part::new(PARTITION, 1, Portions::default());
-    part.claimed(claim(Some(91)), Vec::new());
+    part.claimed(claim(Some(91)), Vec::new(), &mut memory);
     assert_eq!(part.take_up(&BEGINS, 2, &mut memory), Some(ReadFrom::Memory));
     assert!(matches!(part.phase, Phase::Discarding(HOLDER)) && !part.may_save());
 }
@@ -155,7 +164,7 @@ fn after_somebody_else_had_it_memory_is_read_anew_even_from_nothing() {
     memory.customers_mut(PARTITION).slot("a", hash64("a"));
     part.fenced(&mut memory);
     assert!(!part.may_save());
-    part.claimed(claim(None), Vec::new());
+    part.claimed(claim(None), Vec::new(), &mut memory);
     assert!(!part.may_save(), "memory may know of rows that are gone");
     assert_eq!(part.take_up(&BEGINS, 3, &mut memory), Some(ReadFrom::Memory));
     assert_eq!((memory.changed(PARTITION), part.may_save()), (0, true));
@@ -166,7 +175,7 @@ fn after_somebody_else_had_it_memory_is_read_anew_even_from_nothing() {
 fn records_that_left_the_topic_unsaved_are_told_of_once() {
     let mut memory = Memory::default();
     let mut part = Part::new(PARTITION, 1, Portions::default());
-    part.claimed(claim(Some(50)), Vec::new());
+    part.claimed(claim(Some(50)), Vec::new(), &mut memory);
     let begins = Beginning { first: 70, from: 70, ..BEGINS };
     assert_eq!(part.take_up(&begins, 2, &mut memory), Some(ReadFrom::Offset(70)));
     assert_eq!((part.take_lost_records(), part.take_lost_records()), (Some(20), None));
@@ -418,7 +427,7 @@ fn what_is_handed_over_counts_if_it_can_be_read_and_is_committed() {
     for (saved, handed_over, customer, from, taken) in cases {
         let mut memory = Memory::default();
         let mut part = Part::new(PARTITION, 1, Portions::default());
-        part.claimed(Claim { handed_over, ..claim(saved) }, vec![customer()]);
+        part.claimed(Claim { handed_over, ..claim(saved) }, vec![customer()], &mut memory);
         assert_eq!(part.take_up(&BEGINS, 2, &mut memory), Some(from), "{saved:?} {handed_over:?}");
         assert_eq!((memory.customer_count(), memory.changed(PARTITION)), (taken, taken));
     }
