@@ -24,10 +24,13 @@ mod draw;
 mod engine_support;
 mod group;
 mod member;
+mod oracle;
 mod plan;
 mod process;
+mod scheduler;
 mod store;
 mod truth;
+mod weather;
 mod world;
 
 use std::sync::atomic::{AtomicBool, Ordering};

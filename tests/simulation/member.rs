@@ -10,8 +10,9 @@ use synfinance::stream::worker::Brokers;
 
 use crate::bugs::Bug;
 use crate::group::{Membership, TRANSACTION_TIME};
+use crate::scheduler::Shared;
 use crate::truth::{Record, TRUTH, alert};
-use crate::world::{Shared, Stay, World};
+use crate::world::{Stay, World};
 
 /// The way there and back.
 const TRIP: Duration = Duration::from_millis(3);

@@ -18,9 +18,10 @@ use synfinance::stream::worker::{
 };
 
 use crate::member::Member;
+use crate::scheduler::Shared;
 use crate::store::Client;
 use crate::truth::{ALERT_ID, States, TRANSACTION_ID, engine, memory, states};
-use crate::world::{Shared, Stay};
+use crate::world::Stay;
 
 /// What a worker is told; deadlines are as in production, the rest makes much happen in little
 /// time.

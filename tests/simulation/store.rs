@@ -10,8 +10,9 @@ use synfinance::edges::database::{
 
 use crate::bugs::Bug;
 use crate::draw::Draw;
+use crate::scheduler::Shared;
 use crate::truth::PARTITIONS;
-use crate::world::{Kind, Shared, Stay, World};
+use crate::world::{Kind, Stay, World};
 
 /// Applied offset and state of a customer.
 pub type Row = (i64, Arc<[u8]>);
