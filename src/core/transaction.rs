@@ -1,11 +1,11 @@
-//! What flows: transactions and labels, valid by construction.
+//! Transactions and labels, valid by construction.
 //!
-//! Every front end (stream, API, files) fills [`RawTransaction`] with whatever arrived and calls
-//! [`RawTransaction::validate`] once. Behind that call nothing checks a field again: an [`Amount`]
+//! Every front end (stream, API, files) fills a [`RawTransaction`] with whatever arrived and calls
+//! [`RawTransaction::validate`] once. Nothing behind that call checks a field again: an [`Amount`]
 //! is finite and not negative, an [`EventTime`] lies between the year 2000 and a day after the
-//! caller's clock, a [`Position`] is on the globe, ids are neither empty nor unbounded.
+//! caller's clock, a [`Position`] is on the globe, ids are neither empty nor too long.
 //!
-//! Strings are borrowed from the record they came in; only what the state remembers is copied.
+//! Strings are borrowed from the record that they came in; only what the state remembers is copied.
 
 use crate::base::limits::{MAX_AMOUNT_MAJOR, MAX_ID_BYTES, MAX_TEXT_BYTES};
 
@@ -18,7 +18,7 @@ pub const HOUR_MS: i64 = 60 * MINUTE_MS;
 /// See [`SECOND_MS`].
 pub const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// 2000-01-01T00:00:00Z: nothing older is taken for a real payment.
+/// 2000-01-01T00:00:00Z: anything older is not a real payment.
 const YEAR_2000_MS: i64 = 946_684_800_000;
 
 /// When a payment happened: milliseconds since 1970-01-01T00:00:00Z, at least the year 2000.
@@ -26,8 +26,8 @@ const YEAR_2000_MS: i64 = 946_684_800_000;
 pub struct EventTime(i64);
 
 impl EventTime {
-    /// The time at `millis` since the epoch, or the reason why it cannot be one.
-    /// `now` is the caller's clock; a day ahead of it is tolerated for clocks that disagree.
+    /// The time at `millis` since the epoch, or why it is not valid. `now` is the caller's clock;
+    /// times up to a day ahead of it are accepted, because clocks disagree.
     pub fn new(millis: i64, now: i64) -> Result<Self, InvalidField> {
         if millis < YEAR_2000_MS {
             return Err(InvalidField::TimeTooOld { millis });
@@ -38,8 +38,8 @@ impl EventTime {
         Ok(Self(millis))
     }
 
-    /// A time that this process itself once validated (read back from a snapshot, or generated).
-    /// The caller asserts that it is at least the year 2000; otherwise it is moved there.
+    /// A time that this process itself once validated (read back from a snapshot, or generated). It
+    /// must be in the year 2000 or later; otherwise it is moved to its start.
     pub fn from_trusted_millis(millis: i64) -> Self {
         debug_assert!(millis >= YEAR_2000_MS, "trusted time {millis} is before 2000");
         Self(millis.max(YEAR_2000_MS))
@@ -59,7 +59,7 @@ impl Amount {
     /// Minor units in one major unit: four decimal places.
     pub const SCALE: i64 = 10_000;
 
-    /// The amount nearest to `major` units, or the reason why it cannot be one.
+    /// The amount nearest to `major` units, or why it is not valid.
     pub fn from_major(major: f64) -> Result<Self, InvalidField> {
         if !(0.0..=MAX_AMOUNT_MAJOR).contains(&major) {
             return Err(InvalidField::Amount { value: major });
@@ -92,7 +92,7 @@ pub struct Position {
 }
 
 impl Position {
-    /// The point, or the reason why it is none.
+    /// The point, or why it is not valid.
     pub fn new(latitude: f64, longitude: f64) -> Result<Self, InvalidField> {
         if !(-90.0..=90.0).contains(&latitude) {
             return Err(InvalidField::Latitude { value: latitude });
@@ -114,20 +114,20 @@ impl Position {
     }
 }
 
-/// What became of the payment.
+/// How the payment ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Status {
-    /// Paid; also what an unknown status counts as, as the schema's default says.
+    /// Paid. As in the schema, an unknown status counts as this one.
     #[default]
     Approved,
     /// Refused by the issuer or the merchant.
     Declined,
-    /// Money that flowed back: counted, but left out of sums.
+    /// Money that flowed back: counted, but not summed.
     Refunded,
 }
 
 impl Status {
-    /// The Avro schema's symbols, in its order.
+    /// The Avro schema's symbols, in the schema's order.
     pub const SYMBOLS: [&'static str; 3] = ["APPROVED", "DECLINED", "REFUNDED"];
 
     /// The schema's symbol.
@@ -135,7 +135,7 @@ impl Status {
         Self::SYMBOLS[self as usize]
     }
 
-    /// The status that a text names, in any case; an unknown one is the schema's default.
+    /// The status that a text names, in any case; unknown texts give the schema's default.
     pub fn from_text(text: &str) -> Self {
         if text.eq_ignore_ascii_case("DECLINED") {
             Self::Declined
@@ -147,14 +147,14 @@ impl Status {
     }
 }
 
-/// A transaction as it arrived, not yet checked. Field for field the schema `Transaction`.
+/// A transaction as it arrived, not checked yet. Field for field the schema `Transaction`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RawTransaction<'a> {
-    /// Unique; a repeat of it is a duplicate delivery.
+    /// Unique; a repeated id is a duplicate delivery.
     pub transaction_id: &'a str,
     /// The owner of the velocity windows.
     pub customer_id: &'a str,
-    /// Where the money went.
+    /// Who was paid.
     pub merchant_id: &'a str,
     /// Milliseconds since the epoch.
     pub event_time: i64,
@@ -168,13 +168,13 @@ pub struct RawTransaction<'a> {
     pub payment_mode: &'a str,
     /// POS, Online, ...; empty when unknown.
     pub channel: &'a str,
-    /// What became of it.
+    /// How it ended.
     pub status: Status,
     /// For people to read.
     pub merchant_name: Option<&'a str>,
     /// 0 (worst) to 1 (best).
     pub merchant_reputation: Option<f64>,
-    /// Where it was made.
+    /// The city where it was made.
     pub city: Option<&'a str>,
     /// ISO 3166-1 alpha-2.
     pub country: Option<&'a str>,
@@ -186,14 +186,15 @@ pub struct RawTransaction<'a> {
     pub home_latitude: Option<f64>,
     /// Degrees east of the customer's home.
     pub home_longitude: Option<f64>,
-    /// The device that made it.
+    /// The device that was used.
     pub device_id: Option<&'a str>,
-    /// The address it came from.
+    /// The IP address that it came from.
     pub ip_address: Option<&'a str>,
 }
 
 impl Default for RawTransaction<'_> {
-    /// The schema's defaults; the ids are empty, the time is 0, so it does not validate as it is.
+    /// The schema's defaults. The ids are empty and the time is 0, so this does not validate as it
+    /// is.
     fn default() -> Self {
         Self {
             transaction_id: "",
@@ -221,12 +222,12 @@ impl Default for RawTransaction<'_> {
 }
 
 impl<'a> RawTransaction<'a> {
-    /// The checked transaction, or the first field that is wrong, in the schema's order.
-    /// `now` is the caller's clock in milliseconds since the epoch.
+    /// The checked transaction, or the first error found: ids, then time, amount, texts,
+    /// coordinates. `now` is the caller's clock in milliseconds since the epoch.
     ///
-    /// A reputation outside 0..1 is moved to the nearer end and one that is no number counts as
-    /// unknown: a cosmetic field is no reason to leave a payment unscored. One coordinate without
-    /// the other is an unknown position.
+    /// A reputation outside 0..1 is moved to the nearer end, and one that is not a number counts as
+    /// unknown: a cosmetic field is no reason to leave a payment unscored. A coordinate without the
+    /// other one is an unknown position, but a lone latitude must still be within ±90.
     pub fn validate(self, now: i64) -> Result<Transaction<'a>, InvalidField> {
         check_id("transaction_id", self.transaction_id)?;
         check_id("customer_id", self.customer_id)?;
@@ -308,7 +309,7 @@ fn position(
     }
 }
 
-/// A transaction that may be scored. Made by [`RawTransaction::validate`] alone.
+/// A checked transaction, ready to be scored. Only [`RawTransaction::validate`] makes one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Transaction<'a> {
@@ -316,7 +317,7 @@ pub struct Transaction<'a> {
     pub transaction_id: &'a str,
     /// The owner of the velocity windows, not empty.
     pub customer_id: &'a str,
-    /// Where the money went, not empty.
+    /// Who was paid, not empty.
     pub merchant_id: &'a str,
     /// When the payment happened.
     pub event_time: EventTime,
@@ -330,23 +331,23 @@ pub struct Transaction<'a> {
     pub payment_mode: &'a str,
     /// POS, Online, ...; empty when unknown.
     pub channel: &'a str,
-    /// What became of it.
+    /// How it ended.
     pub status: Status,
     /// For people to read.
     pub merchant_name: Option<&'a str>,
     /// 0 (worst) to 1 (best).
     pub merchant_reputation: Option<f64>,
-    /// Where it was made.
+    /// The city where it was made.
     pub city: Option<&'a str>,
     /// ISO 3166-1 alpha-2.
     pub country: Option<&'a str>,
-    /// Where it was made, when both coordinates are known.
+    /// Where it was made, if both coordinates are known.
     pub position: Option<Position>,
-    /// Where the customer lives, when both coordinates are known.
+    /// Where the customer lives, if both coordinates are known.
     pub home: Option<Position>,
-    /// The device that made it.
+    /// The device that was used.
     pub device_id: Option<&'a str>,
-    /// The address it came from.
+    /// The IP address that it came from.
     pub ip_address: Option<&'a str>,
 }
 
@@ -355,15 +356,15 @@ pub struct Transaction<'a> {
 pub struct Label<'a> {
     /// The transaction that was judged.
     pub transaction_id: &'a str,
-    /// Whose it was.
+    /// The customer who made it.
     pub customer_id: &'a str,
-    /// Where it was made.
+    /// The merchant that was paid.
     pub merchant_id: &'a str,
-    /// Of the transaction, not of the verdict.
+    /// When the transaction happened, not when the verdict was given.
     pub event_time: EventTime,
     /// The verdict.
     pub is_fraud: bool,
-    /// From when on the verdict may be used, and never before.
+    /// When the verdict was given: it may be used from then on, and never before.
     pub labeled_at: EventTime,
     /// What kind of fraud, for people to read.
     pub fraud_type: Option<&'a str>,
@@ -372,58 +373,58 @@ pub struct Label<'a> {
 /// Why a field's value cannot be part of a [`Transaction`].
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum InvalidField {
-    /// An id without a character.
+    /// An id is empty.
     #[error("{field} is empty")]
     Empty {
         /// The schema's field name.
         field: &'static str,
     },
-    /// A text that no honest producer sends.
+    /// A text is longer than any honest producer sends.
     #[error("{field} has {bytes} bytes, at most {allowed} are allowed")]
     TooLong {
         /// The schema's field name.
         field: &'static str,
-        /// Its length.
+        /// Its length in bytes.
         bytes: usize,
-        /// The bound.
+        /// The greatest length allowed, in bytes.
         allowed: usize,
     },
-    /// Not a number, negative, or beyond what sums can hold.
+    /// The amount is not a number, negative, or larger than sums can hold.
     #[error("amount is {value}, it must be a number from 0 to {MAX_AMOUNT_MAJOR:e}")]
     Amount {
         /// What arrived.
         value: f64,
     },
-    /// Not within ±90.
+    /// The latitude is not within ±90.
     #[error("latitude is {value}, it must be within -90 and 90")]
     Latitude {
         /// What arrived.
         value: f64,
     },
-    /// Not within ±180.
+    /// The longitude is not within ±180.
     #[error("longitude is {value}, it must be within -180 and 180")]
     Longitude {
         /// What arrived.
         value: f64,
     },
-    /// Before the year 2000.
+    /// The time is before the year 2000.
     #[error("event_time {millis} ms is before 2000-01-01; seconds sent as milliseconds?")]
     TimeTooOld {
         /// What arrived.
         millis: i64,
     },
-    /// More than a day ahead of the caller's clock.
+    /// The time is more than a day ahead of the caller's clock.
     #[error("event_time {millis} ms is more than a day ahead of the clock ({now} ms)")]
     TimeAhead {
         /// What arrived.
         millis: i64,
-        /// The clock.
+        /// The caller's clock, milliseconds since the epoch.
         now: i64,
     },
 }
 
 impl InvalidField {
-    /// The schema's name of the field that is wrong.
+    /// The schema's name of the wrong field.
     pub fn field(&self) -> &'static str {
         match self {
             Self::Empty { field } | Self::TooLong { field, .. } => field,

@@ -1,22 +1,22 @@
-//! From a score to what is done about it: severity, recommendation, reasons, the alert.
+//! From a score to what to do about it: severity, recommendation, reasons, the alert.
 //!
-//! A score below the threshold is no alert. From the threshold to 1 four equal steps make the
-//! severities; the recommendation follows from the severity alone.
+//! A score below the threshold raises no alert. From the threshold to 1, four equal steps are the
+//! severities; the recommendation follows from the severity.
 
 use uuid::Uuid;
 
 use crate::core::transaction::Transaction;
 
-/// How far a score lies above the threshold, in quarters of the way to 1.
+/// How far a score lies above the threshold, in quarters of the distance from the threshold to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// From the threshold.
+    /// The first quarter, from the threshold on.
     Low,
-    /// From a quarter of the way.
+    /// The second quarter.
     Medium,
-    /// From half of the way.
+    /// The third quarter.
     High,
-    /// From three quarters of the way.
+    /// The last quarter.
     Critical,
 }
 
@@ -75,7 +75,7 @@ impl Recommendation {
     }
 }
 
-/// One of the features that raised a score most.
+/// One of the features that raised a score the most.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reason {
     /// Stable and machine-readable, for example `VELOCITY_1H`.
@@ -84,13 +84,13 @@ pub struct Reason {
     pub feature: &'static str,
     /// The feature's value at scoring.
     pub value: f64,
-    /// How much of the score this feature adds over its typical value; positive.
+    /// How much the score drops if this feature takes its typical value; positive.
     pub contribution: f64,
     /// One sentence for an analyst.
     pub message: String,
 }
 
-/// What is published about one suspicious transaction. Field for field the schema `Alert`.
+/// What is published about a suspicious transaction: field for field the schema `Alert`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Alert<'a> {
     /// The transaction it is about.
@@ -99,15 +99,15 @@ pub struct Alert<'a> {
     pub scored_at: i64,
     /// Fraud probability, 0 to 1.
     pub score: f64,
-    /// The score from which this model alerts.
+    /// The threshold of the model: scores from it on raise an alert.
     pub threshold: f64,
-    /// How far above the threshold.
+    /// How far the score lies above the threshold.
     pub severity: Severity,
     /// The model that scored it.
     pub model_name: &'a str,
     /// Its version.
     pub model_version: &'a str,
-    /// Strongest first, at most five.
+    /// The strongest reasons first, at most five.
     pub reasons: &'a [Reason],
     /// Names of the rules that fired.
     pub rules: &'a [String],

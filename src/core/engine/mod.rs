@@ -1,13 +1,13 @@
-//! Judgement: remember, features, score, decide.
+//! Judgement: from a transaction to features, a score and a decision.
 //!
-//! Training tables, backtests, predictions and the live stream agree because they run this code and
-//! no other. It is synchronous and deterministic: the same transactions in the same order give the
-//! same features, scores and memory, however they are cut into batches. A batch is only a matter of
-//! speed: its rows are remembered one after the other, then scored together.
+//! Training tables, backtests, predictions and the live stream agree because they all run this
+//! code. It is synchronous and deterministic: the same transactions in the same order give the same
+//! features, scores and memory, however they are cut into batches. Batches only make it faster:
+//! their rows are remembered one after the other, then scored together.
 //!
 //! An [`Engine`] owns what judges: the plan of features, the models, the threshold. It owns no
-//! customer: those are in the [`Memory`] that it is given. One engine replaces another over the
-//! same memory by an assignment, and two may judge beside one another.
+//! customers; those are in the [`Memory`] that the caller passes in. So one engine can replace
+//! another over the same memory, and two can judge against it side by side.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ pub use crate::core::state::memory::{Memory, Place};
 use scoring::{Decider, Forest};
 pub use scoring::{Decision, EngineError};
 
-/// The tables that every engine of a process shares.
+/// The tables that all engines of a process share.
 #[derive(Debug)]
 pub struct Context {
     /// Local time and holidays.
@@ -43,12 +43,13 @@ pub struct Context {
 pub struct Engine {
     context: Arc<Context>,
     plan: Plan,
-    /// Columns of `plan` that are handed out; the rest only feeds the forest.
+    /// How many leading columns of `plan` are handed out; the rest only feeds the forest.
     width: usize,
     decider: Option<Decider>,
     forest: Option<Forest>,
     row: Row,
-    /// Rows of the batch, one for each transaction that is not a duplicate, `plan`'s columns wide.
+    /// The rows of the batch, one for each transaction that is not a duplicate, with all of
+    /// `plan`'s columns.
     values: Vec<f64>,
     seen: Vec<Seen>,
 }
@@ -84,17 +85,17 @@ impl Engine {
         Ok(())
     }
 
-    /// Columns of [`Engine::features`].
+    /// How many columns a row of [`Engine::features`] has.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// The features in the order of the columns.
+    /// The features, in the order of those columns.
     pub fn columns(&self) -> &[FeatureId] {
         &self.plan.columns()[..self.width]
     }
 
-    /// Remembers a transaction that was judged before, and judges nothing; see [`Memory::restore`].
+    /// Remembers a transaction that was judged before, without judging it; see [`Memory::restore`].
     pub fn restore(
         &self,
         memory: &mut Memory,
@@ -105,8 +106,8 @@ impl Engine {
         memory.restore(transaction.customer_id, &incoming, place)
     }
 
-    /// Remembers a batch and leaves its rows in `values`, complete with the forest's columns.
-    /// `place_of` tells where the transaction at an index of the batch comes from.
+    /// Remembers a batch and leaves its rows in `values`, with the forest's columns filled in.
+    /// `place_of` gives the place of the transaction at an index of the batch.
     fn remember(
         &mut self,
         memory: &mut Memory,
@@ -131,7 +132,7 @@ impl Engine {
         self.fill_forest()
     }
 
-    /// As [`Self::remember`] for one transaction, and `memory` stays as it is.
+    /// Like [`Self::remember`] for one transaction, but leaves `memory` as it is.
     fn preview(
         &mut self,
         memory: &Memory,
@@ -155,7 +156,7 @@ impl Engine {
         self.fill_forest()
     }
 
-    /// Puts the isolation forest's columns into the rows, if the plan has them.
+    /// Fills in the isolation forest's columns, if the plan has them.
     fn fill_forest(&mut self) -> Result<(), EngineError> {
         match &mut self.forest {
             Some(forest) => forest.fill(&mut self.values, self.plan.columns().len()),
@@ -163,7 +164,7 @@ impl Engine {
         }
     }
 
-    /// A transaction as a memory takes it, and its local time.
+    /// A transaction in the form that a memory takes, and its local time.
     #[inline]
     fn incoming(&self, transaction: &Transaction<'_>) -> (Incoming, LocalTime) {
         let time = transaction.event_time.millis();

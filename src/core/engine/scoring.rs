@@ -1,4 +1,4 @@
-//! The second half of the engine's path: rows of a batch into scores, scores into decisions.
+//! The second half of the engine's work: from the rows of a batch to scores and decisions.
 
 use std::sync::Arc;
 
@@ -11,46 +11,47 @@ use crate::core::features::row::Row;
 use crate::core::model::{Model, ScoreError, Scorer, contributions};
 use crate::core::transaction::Transaction;
 
-/// What a scored transaction is held to be.
+/// What the engine decides about one transaction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
     /// Fraud probability, 0 to 1; NaN if the model gives this row no number, see
     /// [`Decision::is_scored`].
     pub score: f64,
-    /// From the threshold on: how far above; `None` is no alert.
+    /// How far the score lies above the threshold; `None` below it: no alert.
     pub severity: Option<Severity>,
-    /// For alerts: what raised the score most, strongest first, at most five. Empty otherwise.
+    /// For alerts the features that raised the score most, strongest first, at most five. Else
+    /// empty.
     pub reasons: Vec<Reason>,
 }
 
 impl Decision {
-    /// Whether the model gave a score. Without one the transaction is remembered and not judged:
+    /// Whether the model gave a score. A transaction without one is remembered but not judged:
     /// nobody knows whether it is fraud.
     pub fn is_scored(&self) -> bool {
         !self.score.is_nan()
     }
 }
 
-/// Why an engine cannot go on with a model. The transactions are not to blame.
+/// Why an engine cannot use a model. The transactions are not to blame.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// The model asks for a feature that the catalogue does not have.
+    /// The model needs a feature that the catalogue does not have.
     #[error("model {model:?} needs the unknown feature {feature:?}")]
     UnknownFeature {
         /// The model's name.
         model: String,
-        /// The feature's.
+        /// The feature's name.
         feature: String,
     },
-    /// The engine was made for features alone.
+    /// The engine was made to compute features only.
     #[error("this engine has no model to score with")]
     NoModel,
-    /// The model gives no usable score.
+    /// The model gives no usable scores.
     #[error("the model cannot score")]
     Score(#[from] ScoreError),
 }
 
-/// A model with the room to score a batch.
+/// A model with the buffers to score a batch.
 struct Judge {
     model: Arc<Model>,
     scorer: Scorer,
@@ -64,7 +65,7 @@ impl Judge {
         Self { model, scorer, matrix: Vec::new(), scores: Vec::new() }
     }
 
-    /// Its features as the catalogue's.
+    /// The catalogue's ids of the model's features.
     fn columns(&self) -> Result<Vec<FeatureId>, EngineError> {
         let manifest = self.model.manifest();
         let id = |name: &String| {
@@ -79,7 +80,8 @@ impl Judge {
 }
 
 impl Judge {
-    /// Scores the matrix. A row that gets no number has NaN, and the others hold.
+    /// Scores the matrix. A row for which the model gives no number gets NaN; the other rows stay
+    /// valid.
     fn score(&mut self) -> Result<(), ScoreError> {
         match self.scorer.score(&self.matrix, &mut self.scores) {
             Err(ScoreError::NotFinite { .. }) | Ok(()) => Ok(()),
@@ -98,9 +100,9 @@ pub(super) struct Decider {
 /// The isolation forest, whose score is a feature.
 pub(super) struct Forest {
     judge: Judge,
-    /// Places of its input in the plan's columns.
+    /// Where the forest's inputs lie among the plan's columns.
     inputs: Vec<usize>,
-    /// Places of its two features in the plan's columns, where they are asked for.
+    /// Where its two features lie among the plan's columns, if the plan has them.
     score_at: Option<usize>,
     probability_at: Option<usize>,
 }
@@ -115,7 +117,7 @@ impl Forest {
         }
         judge.score()?;
         for (row, &probability) in values.chunks_exact_mut(stride).zip(&judge.scores) {
-            // Neither normal nor isolated, where the forest gives no number.
+            // If the forest gives no number, the row counts as neither normal nor isolated.
             let probability = if probability.is_nan() { 0.5 } else { f64::from(probability) };
             self.score_at.into_iter().for_each(|at| row[at] = 2.0 * probability - 1.0);
             self.probability_at.into_iter().for_each(|at| row[at] = probability);
@@ -125,8 +127,11 @@ impl Forest {
 }
 
 impl Engine {
-    /// An engine that scores with `model`. `forest` is asked if the model wants its features;
+    /// An engine that scores with `model`. `forest` is used if the model needs its features;
     /// `threshold` overrides the model's own.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownFeature`] if a model names a feature that the catalogue does not have.
     pub fn for_scoring(
         context: Arc<Context>,
         model: Arc<Model>,
@@ -165,14 +170,14 @@ impl Engine {
         })
     }
 
-    /// Remembers transactions in order of arrival and decides about each. One entry of `decisions`
-    /// for each (cleared first); `None` for a duplicate. `place_of` tells where the transaction at
-    /// an index of the batch comes from, [`Place::NOWHERE`] outside Kafka. None of the customers is
-    /// missing ([`Memory::is_missing`]).
+    /// Remembers transactions in order of arrival and decides about each. `decisions` is cleared
+    /// and gets one entry per transaction; `None` for a duplicate. `place_of` gives the place of
+    /// the transaction at an index of the batch, [`Place::NOWHERE`] outside Kafka. The caller makes
+    /// sure that no customer is missing ([`Memory::is_missing`]).
     ///
     /// # Errors
-    /// [`EngineError::NoModel`] for an engine that was made for features alone, and
-    /// [`EngineError::Score`] if a model fails: its transactions are remembered, not decided.
+    /// [`EngineError::NoModel`] if the engine was made to compute features only, and
+    /// [`EngineError::Score`] if a model fails: the transactions are remembered, but not decided.
     pub fn score(
         &mut self,
         memory: &mut Memory,
@@ -189,11 +194,11 @@ impl Engine {
     }
 
     /// What [`Engine::score`] would decide, to the bit, if `transaction` were the next record of
-    /// `partition` ([`Memory::WHOLE`] outside Kafka); `None` for a duplicate. Nothing is
-    /// remembered. The customer is not missing.
+    /// `partition` ([`Memory::WHOLE`] outside Kafka); `None` for a duplicate. It remembers nothing.
+    /// The caller makes sure that the customer is not missing.
     ///
     /// # Errors
-    /// As [`Engine::score`].
+    /// The same as [`Engine::score`].
     pub fn predict(
         &mut self,
         memory: &Memory,
@@ -209,7 +214,7 @@ impl Engine {
         Ok(decisions.pop().flatten())
     }
 
-    /// Scores the rows in `values` and decides about everything that was seen.
+    /// Scores the rows in `values` and decides about the whole batch.
     fn decide(&mut self, decisions: &mut Vec<Option<Decision>>) -> Result<(), EngineError> {
         let decider = self.decider.as_mut().ok_or(EngineError::NoModel)?;
         decider.fill_matrix(&self.values, self.plan.columns().len(), self.width);
@@ -229,7 +234,7 @@ impl Engine {
     }
 }
 
-/// Adds the forest's input to the plan.
+/// Adds the forest's inputs to the plan.
 fn with_forest(plan: &mut Plan, model: Arc<Model>) -> Result<Forest, EngineError> {
     let judge = Judge::new(model);
     let inputs = judge.columns()?;
@@ -242,7 +247,7 @@ fn with_forest(plan: &mut Plan, model: Arc<Model>) -> Result<Forest, EngineError
 }
 
 impl Decider {
-    /// The model's input: the first `width` of every `stride` columns.
+    /// Builds the model's input: the first `width` of every `stride` columns.
     fn fill_matrix(&mut self, values: &[f64], stride: usize, width: usize) {
         let matrix = &mut self.judge.matrix;
         matrix.clear();

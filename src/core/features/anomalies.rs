@@ -1,4 +1,4 @@
-//! A customer's anomalies: how many, how severe, of which kind, how close together.
+//! A customer's anomalies: how many, how severe, of which kinds, how close together.
 
 use super::catalog::FeatureId as F;
 use super::network::KNOWN_MS;
@@ -8,13 +8,13 @@ use crate::core::state::labels::Fraud;
 use crate::core::state::totals::Window;
 use crate::core::transaction::DAY_MS;
 
-/// Severity from which an anomaly is a severe one.
+/// An anomaly of at least this severity is a severe one.
 pub(super) const HIGH_SEVERITY: f64 = 0.7;
 
-/// Anomalies that the severity statistics look back on.
+/// How many earlier anomalies the severity statistics look at.
 const LOOK_BACK: usize = 10;
 
-/// Everything but the isolation forest, whose score comes from a model.
+/// Every feature of the group but the isolation forest's, whose score comes from a model.
 #[inline]
 pub(super) fn anomalies(moment: &Moment<'_>, row: &mut Row) {
     let verdict = &moment.observation.verdict;
@@ -30,7 +30,7 @@ pub(super) fn anomalies(moment: &Moment<'_>, row: &mut Row) {
     labelled(moment, row);
 }
 
-/// Anomalies whose place is at or after `index`.
+/// How many anomalies lie at `index` or later.
 fn count_from(moment: &Moment<'_>, index: usize) -> f64 {
     moment.state.anomalies.iter().rev().take_while(|&(place, _)| place >= index).count() as f64
 }
@@ -75,7 +75,7 @@ fn severities(moment: &Moment<'_>, row: &mut Row) {
     row[F::HighSeverityRateLast10] = ratio(high as f64, n);
 }
 
-/// Remembered severities are single precision: 0.7 itself must stay severe.
+/// Severities are remembered in single precision; rounding must not make 0.7 less than severe.
 fn is_high(remembered_severity: f64) -> bool {
     remembered_severity >= f64::from(HIGH_SEVERITY as f32)
 }
@@ -103,7 +103,7 @@ fn kinds(moment: &Moment<'_>, row: &mut Row) {
     row[F::DaysSinceFirstAnomaly] = oldest.map_or(0.0, |place| days(place) / DAY_MS as f64);
 }
 
-/// Anomalies in a row: ending here, and the longest of the month.
+/// Anomalies in a row: the run that ends at this transaction, and the month's longest.
 #[inline]
 fn streaks(moment: &Moment<'_>, row: &mut Row) {
     let index = moment.index();
@@ -127,7 +127,7 @@ fn streaks(moment: &Moment<'_>, row: &mut Row) {
     row[F::AnomalyStreakLength] = f64::from(longest);
 }
 
-/// Anomalies against the frauds that analysts found at this customer.
+/// Anomalies compared with the frauds that analysts found at this customer.
 #[inline]
 fn labelled(moment: &Moment<'_>, row: &mut Row) {
     let now = moment.incoming.time;
@@ -139,8 +139,8 @@ fn labelled(moment: &Moment<'_>, row: &mut Row) {
         if known.is_empty() { 0.0 } else { overlap(moment, known) };
 }
 
-/// Jaccard index of the month's labelled frauds and anomalies. A label is found among the
-/// remembered ones by its time and merchant.
+/// Jaccard index of the month's labelled frauds and anomalies. A labelled transaction is recognised
+/// among the anomalies by its time and merchant.
 fn overlap(moment: &Moment<'_>, known: &[Fraud]) -> f64 {
     let columns = &moment.state.columns;
     let tail = moment.tail(Window::Month);
@@ -152,7 +152,7 @@ fn overlap(moment: &Moment<'_>, known: &[Fraud]) -> f64 {
     let is_at = |fraud: &Fraud, place: usize| {
         fraud.event_time == columns.time(place) && fraud.merchant == columns.merchants()[place]
     };
-    // Of equal moments at one merchant only as many overlap as are labelled.
+    // Of several anomalies at one merchant and time, only as many overlap as there are labels.
     let is_known = |&(place, _): &(usize, f64)| {
         let labelled = frauds.clone().filter(|fraud| is_at(fraud, place)).count();
         let is_twin = |&(other, _): &(usize, f64)| {

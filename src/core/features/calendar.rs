@@ -1,7 +1,8 @@
 //! Local time: hour, weekday and holidays in the customer's market.
 //!
-//! A time-zone library answers in some hundred nanoseconds; here it is asked once for all changes
-//! of the offset until 2200, and a transaction costs a search among them (one, for Asia/Kolkata).
+//! A time-zone library takes some hundred nanoseconds per answer. Here it is asked once for all
+//! changes of the offset until 2200, and a transaction costs a binary search among them (there is
+//! one entry for Asia/Kolkata).
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -26,33 +27,34 @@ pub struct LocalTime {
 /// A time zone and its holidays.
 #[derive(Debug, Clone)]
 pub struct Calendar {
-    /// Offsets from UTC in milliseconds, each from its time on; the first one holds before it too.
+    /// (From when, offset from UTC), both in milliseconds. The first entry also applies before its
+    /// time.
     offsets: Vec<(i64, i64)>,
     /// Days since 1970-01-01, ascending.
     holidays: Vec<i64>,
 }
 
-/// Why a calendar cannot be made.
+/// Why a calendar cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CalendarError {
-    /// Not a name of the time-zone database.
+    /// The name is not in the time-zone database.
     #[error("unknown time zone {name:?}; use an IANA name such as Asia/Kolkata or UTC")]
     UnknownZone {
-        /// What was asked for.
+        /// The name that was given.
         name: String,
     },
-    /// A line of the table of holidays without a date.
+    /// A line of the holidays table does not begin with a date.
     #[error("line {line} of the holidays: {text:?} is no date; write YYYY-MM-DD,name")]
     BadDate {
         /// Counted from 1.
         line: u64,
-        /// What stands there.
+        /// The text in the date's place.
         text: String,
     },
-    /// The table of holidays is not CSV.
+    /// The holidays table is not CSV.
     #[error("the holidays are not CSV: {message}")]
     NotCsv {
-        /// What the reader says.
+        /// What the CSV reader reports.
         message: String,
     },
 }

@@ -1,9 +1,10 @@
-//! The catalogue: every feature once, as a row of one table.
+//! The catalogue: one table with a row for every feature.
 //!
-//! A model names the features that it wants, an analyst reads why, a data scientist reads the
-//! formula: all of that comes from here, and so do the identifiers that the code computes by. Terms
-//! in the formulas: T the transaction, t its event time, c its customer, H what is remembered of c
-//! before T, W(w) those of H and T in (t-w, t]. Sums leave refunds out, counts take all.
+//! A model names the features that it needs, an analyst reads the reasons, a data scientist reads
+//! the formulas: all of that comes from this table, and so do the identifiers that the code uses.
+//! Terms in the formulas: T is the transaction, t its event time, c its customer, H what is
+//! remembered of c before T, W(w) the transactions of H and T in (t-w, t]. Sums leave out refunds;
+//! counts include everything.
 
 use super::feature::{Feature, Unit};
 
@@ -26,7 +27,7 @@ macro_rules! catalog {
             }
         }
 
-        /// A feature of the catalogue: its place in [`CATALOG`] and in a full row.
+        /// A feature, as an index into [`CATALOG`] and into a full row.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(u8)]
         pub enum FeatureId {
@@ -36,7 +37,7 @@ macro_rules! catalog {
             )*)*
         }
 
-        /// Every feature, in the contract's order: the 69 first.
+        /// Every feature, in the contract's order; the first 69 are the standard set.
         pub static CATALOG: [Feature; COUNT] = [
             $($(Feature {
                 id: FeatureId::$id,
@@ -189,7 +190,7 @@ catalog! {
             "|W(1h)| >= 3",
             "part of a cluster within an hour";
     }
-    /// What four detectors and an isolation forest say.
+    /// What four detectors and an isolation forest find.
     Anomalies {
         HourlyAnomalyCount: "hourly_anomaly_count", Count, "0..", 0.0, "", "ANOMALIES_1H",
             "anomalies in W(1h)",

@@ -1,11 +1,12 @@
-//! Where cities lie, for transactions that name one and bring no coordinates.
+//! Where cities lie, for transactions that name a city and bring no coordinates.
 
 use hashbrown::HashTable;
 
 use crate::core::state::hash::hash64_bytes;
 use crate::core::transaction::Position;
 
-/// Longest name that is looked up, in bytes; every name of the table fits.
+/// The longest name that is looked up, in bytes: city, separator and country together. Every name
+/// of the table fits.
 const LONGEST: usize = 96;
 
 /// A table of cities by name, and by name and country.
@@ -17,19 +18,19 @@ pub struct Cities {
 /// Why a table of cities cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CitiesError {
-    /// A line that is not `city,country,latitude,longitude`.
+    /// A line is not `city,country,latitude,longitude`.
     #[error("line {line} of the cities: {problem}; write city,country,latitude,longitude")]
     BadLine {
         /// Counted from 1.
         line: u64,
-        /// What is wrong.
+        /// What is wrong with it.
         problem: String,
     },
 }
 
 impl Cities {
-    /// Reads a CSV table with the header `city,country,latitude,longitude`. Of equal names the
-    /// first stands for those that come without a country.
+    /// Reads a CSV table with the header `city,country,latitude,longitude`. If several rows have
+    /// the same city, the first one answers look-ups without a country.
     pub fn new(table: &str) -> Result<Self, CitiesError> {
         let mut cities = Self::default();
         for (index, record) in csv::Reader::from_reader(table.as_bytes()).records().enumerate() {
@@ -53,7 +54,8 @@ impl Cities {
         Ok(cities)
     }
 
-    /// Where a city lies. A country that the table does not know with it is passed over.
+    /// Where a city lies, ignoring ASCII case. If the table does not have it in this country, the
+    /// country is ignored; `None` if it does not have the city at all.
     pub fn find(&self, city: &str, country: Option<&str>) -> Option<Position> {
         let with_country = country.and_then(|country| self.get(key(city, country)?));
         with_country.or_else(|| self.get(key(city, "")?))
@@ -70,7 +72,7 @@ impl Cities {
     }
 }
 
-/// The hash of both names in lower case (ASCII), if they are names of a sane length.
+/// The hash of both names in lower case (ASCII); `None` if the city is empty or they are too long.
 fn key(city: &str, country: &str) -> Option<u64> {
     let mut bytes = [0; LONGEST];
     let length = city.len() + 1 + country.len();

@@ -1,11 +1,11 @@
-//! What the catalogue says of a feature, how features are found by name, how a value reads.
+//! A row of the catalogue, the look-up of features by name, and how values are written for people.
 
 use super::catalog::{CATALOG, FeatureId, Group};
 
-/// How many of the catalogue are the product's standard set; the rest is offered beyond it.
+/// How many features are the product's standard set; the rest is offered beyond it.
 pub const STANDARD: usize = 69;
 
-/// What a feature measures: how its value is written for people.
+/// The unit of a feature, which decides how its value is written for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// 0 or 1.
@@ -33,40 +33,41 @@ pub enum Unit {
 /// A row of the catalogue.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Feature {
-    /// Its place.
+    /// Its index in the catalogue.
     pub id: FeatureId,
     /// The name that models and tables use.
     pub name: &'static str,
-    /// What it is computed with.
+    /// The group that it is computed with.
     pub group: Group,
-    /// What it measures.
+    /// The unit of its values.
     pub unit: Unit,
-    /// Bounds of its values, `lowest..highest`, open where unbounded.
+    /// Bounds of its values, `lowest..highest`; a missing bound means unbounded.
     pub range: &'static str,
-    /// The value where its input is unknown.
+    /// The value when its input is unknown.
     pub neutral: f64,
-    /// What it needs beyond ids, time and amount; empty for nothing.
+    /// What it needs beyond ids, time and amount; empty if nothing.
     pub needs: &'static str,
     /// Stable code in an alert's reasons.
     pub code: &'static str,
     /// How it is computed.
     pub formula: &'static str,
-    /// What it says to an analyst, `{}` standing for the value.
+    /// What it tells an analyst; `{}` stands for the value.
     pub sentence: &'static str,
 }
 
 impl Feature {
-    /// The feature at a place.
+    /// The row of a feature.
     pub fn of(id: FeatureId) -> &'static Self {
         &CATALOG[id as usize]
     }
 
-    /// The feature of a name, or the up to three nearest names.
+    /// The feature with this name, or else the up to three most similar names.
     pub fn named(name: &str) -> Result<&'static Self, Vec<String>> {
         CATALOG.iter().find(|feature| feature.name == name).ok_or_else(|| nearest(name))
     }
 
-    /// The sentence that says its value. A distance that nobody knows has the value of none.
+    /// The sentence with the value filled in. For features of a position it also mentions that the
+    /// position may be unknown if the value is the neutral one.
     pub fn message(&self, value: f64) -> String {
         let said = self.sentence.replace("{}", &self.unit.format(value));
         if value == self.neutral && self.needs.contains("position") {
@@ -77,7 +78,7 @@ impl Feature {
 }
 
 impl Unit {
-    /// A value as people write it.
+    /// Writes a value for people.
     pub fn format(self, value: f64) -> String {
         match self {
             Self::Flag | Self::Count => format!("{value:.0}"),

@@ -4,13 +4,13 @@ use super::catalog::FeatureId as F;
 use super::row::{Moment, Row, flag, ratio};
 use crate::core::state::totals::Window;
 
-/// Local hours 0 to 5 are unusual for everyone.
+/// Local hours before this one are unusual for everyone.
 const NIGHT_ENDS: u8 = 6;
 
 /// The first day of the weekend, Monday being 0.
 const SATURDAY: u8 = 5;
 
-/// A reputation in the state counts millionths.
+/// The state keeps reputations in millionths.
 const REPUTATION_SCALE: f64 = 1e6;
 
 /// Distances, cities, speed.

@@ -1,17 +1,17 @@
-//! Bounded combinations of other features. None looks at a model's output or at a label of the
-//! transaction itself.
+//! Bounded combinations of other features. None uses a model's output or a label of the transaction
+//! itself.
 
 use super::anomalies::HIGH_SEVERITY;
 use super::catalog::FeatureId as F;
 use super::row::{Moment, Row, flag};
 
-/// Transactions within an hour that count as full haste.
+/// So many transactions within an hour count as full haste.
 const FULL_HASTE: f64 = 10.0;
 
-/// Kilometres from home that count as full distance.
+/// So many kilometres from home count as full distance.
 const FULL_DISTANCE_KM: f64 = 1_000.0;
 
-/// Needs the velocity, geographic, temporal, behavioural, network and anomaly groups in `row`.
+/// Reads the velocity, geographic, temporal, behavioural, network and anomaly groups from `row`.
 #[inline]
 pub(super) fn interaction(moment: &Moment<'_>, row: &mut Row) {
     let severity = row[F::CurrentSeverity];

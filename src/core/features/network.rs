@@ -1,4 +1,4 @@
-//! What analysts' verdicts say of merchants and customers, as far as they were known at the time.
+//! What analysts' verdicts say about merchants and customers, as far as known at the time.
 
 use super::catalog::FeatureId as F;
 use super::row::{Moment, NEVER_HOURS, Row, flag, hours_since};
@@ -7,13 +7,13 @@ use crate::core::state::symbols::UNKNOWN;
 use crate::core::state::totals::Window;
 use crate::core::transaction::DAY_MS;
 
-/// Payments within an hour that make a cluster.
+/// So many payments within an hour make a cluster.
 const CLUSTER: usize = 3;
 
-/// Labels count for this long in "known in the last 30 days".
+/// A label counts as known "in the last 30 days" for this long after it was given.
 pub(super) const KNOWN_MS: i64 = 30 * DAY_MS;
 
-/// Merchants of the month that have a known fraud of another customer.
+/// Merchants of the month with a known fraud of another customer: marked merchants.
 #[inline]
 pub(super) fn network(moment: &Moment<'_>, row: &mut Row) {
     row[F::TemporalClusterFlag] = flag(moment.window(Window::Hour).count >= CLUSTER as f64);

@@ -1,11 +1,11 @@
-//! From a list of names to the groups that have to be computed and the columns to hand out.
+//! From a list of feature names to the groups to compute and the columns to hand out.
 
 use super::catalog::{FeatureId, Group};
 use super::feature::Feature;
 use super::row::{Moment, Row};
 use super::{anomalies, habits, interaction, network, spending};
 
-/// What to compute for a model or a table, and in which order to hand it out.
+/// Which groups to compute for a model or a table, and the order in which to hand out the columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     columns: Vec<FeatureId>,
@@ -25,7 +25,7 @@ const INTERACTION_NEEDS: u16 = bit(Group::Velocity)
     | bit(Group::Anomalies);
 
 impl Plan {
-    /// The plan for features in the order of a model's input columns.
+    /// The plan for `columns`, in the order of a model's inputs.
     pub fn new(columns: Vec<FeatureId>) -> Self {
         let mut groups = columns.iter().fold(0, |groups, &id| groups | bit(Feature::of(id).group));
         if groups & bit(Group::Interaction) != 0 {
@@ -34,24 +34,24 @@ impl Plan {
         Self { columns, groups }
     }
 
-    /// One plan that computes what both hand out, in this one's order, then what only `other` has.
+    /// A plan with this one's columns, followed by those that only `other` has.
     pub fn with(&self, other: &Self) -> Self {
         let added = other.columns.iter().filter(|id| !self.columns.contains(id));
         Self::new(self.columns.iter().chain(added).copied().collect())
     }
 
-    /// The features in the order in which they are handed out.
+    /// The features, in the order in which they are handed out.
     pub fn columns(&self) -> &[FeatureId] {
         &self.columns
     }
 
-    /// Whether the isolation forest has to be asked.
+    /// Whether any column needs the isolation forest.
     pub fn needs_forest(&self) -> bool {
         let forest = [FeatureId::IsolationForestScore, FeatureId::AnomalyProbability];
         self.columns.iter().any(|id| forest.contains(id))
     }
 
-    /// Computes the plan's groups into `row`; other places keep what they hold.
+    /// Computes the plan's groups into `row`; other features keep their values.
     #[inline]
     pub fn fill(&self, moment: &Moment<'_>, row: &mut Row) {
         let needs = |group| self.groups & bit(group) != 0;

@@ -1,4 +1,4 @@
-//! One transaction's features while they are computed: a place for each of the catalogue.
+//! One transaction's features while they are computed.
 
 use std::ops::{Index, IndexMut};
 
@@ -11,7 +11,7 @@ use crate::core::state::observation::{Incoming, Observation};
 use crate::core::state::totals::Window;
 use crate::core::transaction::{Amount, HOUR_MS};
 
-/// Values by [`FeatureId`]. What was not asked for holds its neutral value.
+/// Values by [`FeatureId`]. A feature that is not computed keeps its neutral value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row([f64; COUNT]);
 
@@ -39,18 +39,18 @@ impl IndexMut<FeatureId> for Row {
     }
 }
 
-/// All that features of one transaction are computed from.
+/// Everything that the features of one transaction are computed from.
 #[derive(Debug, Clone, Copy)]
 pub struct Moment<'a> {
     /// The transaction.
     pub incoming: &'a Incoming,
-    /// When it was, on the wall clock.
+    /// Its local time.
     pub local: LocalTime,
-    /// Its customer as of the transaction, which is the newest that is remembered there.
+    /// The customer's state at the transaction, which is the newest one remembered there.
     pub state: &'a CustomerState,
-    /// The transaction against what was remembered before.
+    /// The transaction compared with what was remembered before it.
     pub observation: &'a Observation,
-    /// Labels, those of the future too: read with the transaction's time.
+    /// All labels, later ones too: read them with the transaction's time.
     pub frauds: &'a KnownFrauds,
     /// Hash of the customer's id.
     pub customer: u64,
@@ -61,26 +61,26 @@ pub struct Moment<'a> {
 pub(super) struct WindowTotals {
     /// All transactions.
     pub count: f64,
-    /// Those in the sum.
+    /// Those in the sum: all but refunds.
     pub summed: f64,
-    /// Sum in major units.
+    /// The sum in major units.
     pub amount: f64,
 }
 
 impl Moment<'_> {
-    /// The transaction's place among the remembered ones.
+    /// The index of the transaction in the columns.
     #[inline]
     pub(super) fn index(&self) -> usize {
         self.state.columns.len() - 1
     }
 
-    /// The oldest place of a window.
+    /// The index of a window's oldest transaction.
     #[inline]
     pub(super) fn tail(&self, window: Window) -> usize {
         usize::from(self.state.totals.tails[window as usize])
     }
 
-    /// How many transactions a window holds that are not folded.
+    /// How many transactions of a window are remembered singly, not folded.
     #[inline]
     pub(super) fn exact_count(&self, window: Window) -> usize {
         self.state.columns.len() - self.tail(window)
@@ -104,7 +104,7 @@ impl Moment<'_> {
         WindowTotals { count: count as f64, summed: summed as f64, amount }
     }
 
-    /// Folded refunds and declined ones of a window.
+    /// Folded refunds and folded declined transactions of a window.
     #[inline]
     pub(super) fn folded_outcomes(&self, window: Window) -> (f64, f64) {
         let Some(folded) = self.state.beyond.folded() else { return (0.0, 0.0) };
@@ -114,7 +114,7 @@ impl Moment<'_> {
     }
 }
 
-/// Hours that "never within memory" counts as: 744.
+/// The hours reported for "never within memory": 744.
 pub(super) const NEVER_HOURS: f64 = (MEMORY_MS / HOUR_MS) as f64;
 
 /// Hours from `time` to the transaction, at most [`NEVER_HOURS`].
@@ -129,7 +129,7 @@ pub(super) fn flag(is: bool) -> f64 {
     f64::from(u8::from(is))
 }
 
-/// `part / whole`, 0 of nothing.
+/// `part / whole`; 0 if `whole` is not positive.
 #[inline]
 pub(super) fn ratio(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { part / whole } else { 0.0 }

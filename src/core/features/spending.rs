@@ -6,7 +6,7 @@ use crate::core::state::MEMORY_MS;
 use crate::core::state::totals::Window;
 use crate::core::transaction::{Amount, DAY_MS, SECOND_MS, Status};
 
-/// Amounts below this share of the mean are those of card testing.
+/// Amounts below this share of the mean look like card testing.
 const SMALL_SHARE: f64 = 0.01;
 
 /// A round amount is a multiple of this many major units.
@@ -18,7 +18,7 @@ pub(super) fn amount(moment: &Moment<'_>, row: &mut Row) {
     row[F::Amount] = Amount::from_minor(moment.incoming.amount).major();
 }
 
-/// Days and weeks.
+/// Counts and sums of the day and the week.
 #[inline]
 pub(super) fn aggregate(moment: &Moment<'_>, row: &mut Row) {
     let (day, week) = (moment.window(Window::Day), moment.window(Window::Week));
@@ -30,7 +30,7 @@ pub(super) fn aggregate(moment: &Moment<'_>, row: &mut Row) {
     row[F::AvgWeeklyAmount] = ratio(week.amount, week.summed);
 }
 
-/// Counts of hours, and amounts a minute.
+/// Counts of recent hours, and amounts per minute.
 #[inline]
 pub(super) fn velocity(moment: &Moment<'_>, row: &mut Row) {
     let windows = [
@@ -45,7 +45,7 @@ pub(super) fn velocity(moment: &Moment<'_>, row: &mut Row) {
     }
 }
 
-/// Beyond the standard set: the amount against history, the month, devices, card testing.
+/// Features beyond the standard set: amount against history, month, devices, card testing.
 pub(super) fn history(moment: &Moment<'_>, row: &mut Row) {
     let observation = moment.observation;
     let amount = Amount::from_minor(moment.incoming.amount).major();
@@ -95,7 +95,8 @@ fn ratio_or_one(amount: f64, usual: f64) -> f64 {
     if usual > 0.0 { amount / usual } else { 1.0 }
 }
 
-/// The largest amount before the transaction in major units, refunds left out; 0 if there is none.
+/// The largest amount remembered before the transaction, in major units, without refunds; 0 if
+/// none.
 fn largest_before(moment: &Moment<'_>) -> f64 {
     let columns = &moment.state.columns;
     let summed = (0..moment.index()).filter(|&i| columns.status(i) != Status::Refunded);

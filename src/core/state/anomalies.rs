@@ -1,16 +1,15 @@
 //! Which of a customer's remembered transactions were anomalies, and how severe.
 //!
-//! Anomalies are rare, so everything about them (counts by window, the last ten, runs, kinds) is
-//! read from one short list when it is asked for. The list names entries by their place in the
-//! columns, counted from the first entry ever remembered, so that entries leaving changes nothing
-//! here.
+//! Anomalies are rare, so all features about them (counts by window, the last ten, runs, kinds) are
+//! read from one short list on demand. The list refers to an entry by its place, counted from the
+//! first entry ever remembered, so it need not change when old entries leave.
 
 use thin_vec::ThinVec;
 
 /// One anomaly.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Anomaly {
-    /// Place of the entry: its index plus the number of entries that have left.
+    /// The entry's index plus the number of entries that have left.
     place: u32,
     /// Severity in 0..1.
     pub severity: f32,
@@ -20,12 +19,12 @@ pub struct Anomaly {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Anomalies {
     list: ThinVec<Anomaly>,
-    /// Entries that have left the columns. Wraps, like the places.
+    /// How many entries have left the columns. Wraps around, like the places.
     left: u32,
 }
 
 impl Anomalies {
-    /// How many.
+    /// How many anomalies there are.
     #[inline]
     pub fn len(&self) -> usize {
         self.list.len()
@@ -37,7 +36,7 @@ impl Anomalies {
         self.list.is_empty()
     }
 
-    /// Each one's index in the columns and severity, oldest first.
+    /// Index in the columns and severity of each anomaly, oldest first.
     #[inline]
     pub fn iter(
         &self,
@@ -47,7 +46,7 @@ impl Anomalies {
         self.list.iter().map(move |a| (index(a.place), f64::from(a.severity)))
     }
 
-    /// An entry was put at `index`; with a severity if it is an anomaly.
+    /// Follows the insertion of an entry at `index`; `severity` is given if it is an anomaly.
     pub fn insert(&mut self, index: usize, severity: Option<f64>) {
         let at = self.iter().take_while(|&(other, _)| other < index).count();
         for later in &mut self.list[at..] {
@@ -62,7 +61,7 @@ impl Anomalies {
         }
     }
 
-    /// The entry at `index` was added as the newest: the fast case of [`Anomalies::insert`].
+    /// Follows an entry that was appended at `index`: the fast case of [`Anomalies::insert`].
     #[inline]
     pub fn push(&mut self, index: usize, severity: Option<f64>) {
         if severity.is_some() {
@@ -70,7 +69,7 @@ impl Anomalies {
         }
     }
 
-    /// The oldest entry left the columns.
+    /// Follows the removal of the oldest entry.
     #[inline]
     pub fn pop_oldest(&mut self) {
         if self.list.first().is_some_and(|first| first.place == self.left) {
@@ -79,7 +78,7 @@ impl Anomalies {
         self.left = self.left.wrapping_add(1);
     }
 
-    /// Keeps those of the first `end` entries.
+    /// Keeps the anomalies among the first `end` entries.
     pub fn truncate(&mut self, end: usize) {
         let keep = self.iter().take_while(|&(index, _)| index < end).count();
         self.list.truncate(keep);

@@ -1,8 +1,9 @@
-//! What is remembered beside the columns, for the few customers who need it.
+//! What the columns have no place for; few customers need it.
 //!
-//! Two things do not fit the columns: sums of transactions over the bound, and ids that have to be
-//! known again though no entry within the horizon carries them: of transactions that came out of
-//! order, too late, or were folded. Nearly every customer has neither and pays one empty pointer.
+//! Two things do not fit the columns. One is the sums of transactions over the bound. The other is
+//! transaction ids that must still be recognised as duplicates although no entry within the horizon
+//! carries them: their transactions came out of order, came too late, or were folded. Nearly every
+//! customer has neither and pays one empty pointer.
 
 use thin_vec::ThinVec;
 
@@ -10,16 +11,18 @@ use super::folded::{Folded, FoldedHour};
 use crate::base::limits::MAX_STRAGGLERS;
 use crate::core::transaction::Status;
 
-/// An id without an entry, known again as long as the customer's newest time is before `until`.
+/// An id that no entry carries; it is a duplicate while the customer's newest time is before
+/// `until`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Straggler {
     /// [`super::hash::hash64`] of the transaction id.
     pub transaction: u64,
-    /// The newest event time at its arrival plus the horizon.
+    /// The horizon after the customer's newest event time when a late transaction arrived, or after
+    /// the event time of a folded one.
     pub until: i64,
 }
 
-/// Folded hours and stragglers' ids.
+/// A customer's folded hours and stragglers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Beyond {
     inside: Option<Box<Inside>>,
@@ -32,7 +35,7 @@ struct Inside {
 }
 
 impl Beyond {
-    /// What a snapshot holds of it.
+    /// From the parts that a snapshot holds.
     pub fn new(folded: Folded, stragglers: impl IntoIterator<Item = Straggler>) -> Self {
         let inside = Inside { folded, stragglers: stragglers.into_iter().collect() };
         Self { inside: Some(Box::new(inside)).filter(|inside| !inside.is_empty()) }
@@ -44,17 +47,17 @@ impl Beyond {
         self.inside.as_ref().map(|inside| &inside.folded).filter(|folded| !folded.is_empty())
     }
 
-    /// The hours, oldest first.
+    /// The folded hours, oldest first.
     pub fn hours(&self) -> &[FoldedHour] {
         self.inside.as_ref().map_or(&[], |inside| inside.folded.hours())
     }
 
-    /// Ids without an entry, in order of arrival.
+    /// Ids that no entry carries, in order of arrival.
     pub fn stragglers(&self) -> &[Straggler] {
         self.inside.as_ref().map_or(&[], |inside| &inside.stragglers)
     }
 
-    /// Whether the id is a straggler's.
+    /// Whether the id is a straggler.
     #[inline]
     pub fn knows(&self, transaction: u64) -> bool {
         self.stragglers().iter().any(|straggler| straggler.transaction == transaction)
@@ -65,7 +68,7 @@ impl Beyond {
         self.inside.get_or_insert_default().folded.fold(time, amount, status);
     }
 
-    /// Remembers an id; beyond [`MAX_STRAGGLERS`] the oldest one is forgotten.
+    /// Remembers an id; if there are [`MAX_STRAGGLERS`], the oldest one is forgotten.
     pub fn straggle(&mut self, straggler: Straggler) {
         let stragglers = &mut self.inside.get_or_insert_default().stragglers;
         if stragglers.len() == MAX_STRAGGLERS {
@@ -74,8 +77,8 @@ impl Beyond {
         stragglers.push(straggler);
     }
 
-    /// Forgets what `newest` has passed by: hours that started at or before `memory`, and ids whose
-    /// horizon is over.
+    /// Forgets hours that started at or before `memory`, and ids whose `until` is not after
+    /// `newest`.
     #[inline]
     pub fn forget(&mut self, newest: i64, memory: i64) {
         if let Some(inside) = &mut self.inside {

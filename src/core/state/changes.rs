@@ -1,17 +1,17 @@
-//! Which customers have changed since they were saved last.
+//! Which customers have changed since they were last saved.
 //!
-//! A bit for each customer keeps the list free of repeats, however often a customer pays: an eighth
-//! of a byte each, where a flag in the customer would cost eight.
+//! A bit for each customer keeps the list free of duplicates however often a customer pays. It
+//! costs an eighth of a byte, where a flag in the customer would cost eight bytes.
 
-/// Slots without repeats: those that have changed, and those whose save is under way.
+/// The slots that have changed, and the slots whose save is under way; a slot can be in both.
 #[derive(Debug, Default)]
 pub struct Changes {
     changed: Slots,
-    /// Those of the save that is under way: neither confirmed nor cancelled yet.
+    /// The slots of the save under way that are neither confirmed nor cancelled yet.
     saving: Slots,
 }
 
-/// A list of slots without repeats.
+/// A list of slots without duplicates, in the order in which they were added.
 #[derive(Debug, Default)]
 struct Slots {
     list: Vec<u32>,
@@ -55,29 +55,29 @@ impl Slots {
 }
 
 impl Changes {
-    /// The customer in this slot has changed.
+    /// Marks the customer in this slot as changed.
     #[inline]
     pub fn note(&mut self, slot: u32) {
         self.changed.note(slot);
     }
 
-    /// How many have changed.
+    /// How many slots have changed.
     pub fn len(&self) -> usize {
         self.changed.list.len()
     }
 
-    /// Whether none has.
+    /// Whether no slot has changed.
     pub fn is_empty(&self) -> bool {
         self.changed.list.is_empty()
     }
 
-    /// Whether what is stored of this slot's customer is what is in memory.
+    /// Whether the stored row of this slot's customer equals the state in memory.
     pub fn is_stored(&self, slot: u32) -> bool {
         !self.changed.has(slot) && !self.saving.has(slot)
     }
 
-    /// Starts a save: the slots that have changed, in the order of their first change; from now on
-    /// none has changed. A save that was under way is cancelled first.
+    /// Starts a save and returns the changed slots in the order of their first change; they count
+    /// as unchanged from now on. A save under way is cancelled first.
     pub fn start_save(&mut self) -> Vec<u32> {
         self.cancel_save();
         let slots = self.changed.clear();
@@ -85,7 +85,7 @@ impl Changes {
         slots
     }
 
-    /// The save is stored completely.
+    /// The whole save is stored.
     pub fn confirm_save(&mut self) {
         self.saving.clear();
     }
@@ -95,7 +95,7 @@ impl Changes {
         self.saving.remove(slots);
     }
 
-    /// The save will not be completed: what is not confirmed has changed still.
+    /// The save will not complete: slots not confirmed count as changed again.
     pub fn cancel_save(&mut self) {
         self.saving.clear().into_iter().for_each(|slot| self.changed.note(slot));
     }

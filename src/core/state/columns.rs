@@ -1,18 +1,19 @@
-//! A customer's remembered transactions, as columns of 32-bit words in event-time order.
+//! A customer's remembered transactions as columns of 32-bit words, in event-time order.
 //!
-//! A million customers with thirty transactions each have to fit a small machine, so an entry is
-//! seven words (28 bytes), or eight while the customer has an amount or a symbol that needs more
-//! bits. Columns, because the hot questions read one field of many entries ("was this merchant here
-//! before?") and then touch a tenth of the memory. Times are milliseconds after a base: 31 days fit
-//! 32 bits. The queue is a sliding slice, not a ring: entries leave at `start`, enter at `end`, and
-//! are moved down when the end is reached, so every column is one plain slice.
+//! A million customers with thirty transactions each have to fit a small machine. So an entry takes
+//! seven words (28 bytes), or eight once the customer has an amount or a symbol that needs more
+//! bits. They are columns because the hot questions read one field of many entries ("was this
+//! merchant here before?") and so touch a tenth of the memory. Times are milliseconds after a base:
+//! 31 days fit 32 bits. The queue is a sliding slice, not a ring: entries leave at `start` and
+//! enter at `end`, and all move down when `end` reaches the capacity. So every column is one plain
+//! slice.
 
 use super::detectors::Kind;
 use super::geo::PositionE7;
 use crate::core::transaction::Status;
 
-/// Words of an entry: time, amount, merchant, latitude, longitude, A (flags, city, category),
-/// B (reputation, device), and where wide C (what did not fit).
+/// Words of an entry: time, amount, merchant, latitude, longitude, A (flags, city, category), B
+/// (reputation, device), and in wide entries C (the high bits that did not fit).
 const NARROW: usize = 7;
 const WIDE: usize = 8;
 
@@ -41,7 +42,7 @@ const CATEGORY_HIGH: Field = (22, 4);
 const CITY_HIGH: Field = (26, 4);
 const DEVICE_HIGH: Field = (30, 2);
 
-/// A reputation that is not known; known ones are millionths from 0 to 1,000,000.
+/// An unknown reputation; known ones are millionths from 0 to 1,000,000.
 const NO_REPUTATION: u32 = (1 << REPUTATION.1) - 1;
 
 const fn get(word: u32, field: Field) -> u32 {
@@ -52,15 +53,15 @@ const fn put(value: u32, field: Field) -> u32 {
     (value & ((1 << field.1) - 1)) << field.0
 }
 
-/// What of an entry is the newest of its kind: no later entry has the same merchant, city, device.
-/// Counting these in a suffix counts the distinct ones.
+/// Marks an entry as the newest of its merchant, city or device: no later entry has the same one.
+/// Counting marked entries in a suffix counts its distinct merchants, cities or devices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Last {
-    /// Of this merchant.
+    /// Newest of its merchant.
     Merchant = 0b001,
-    /// In this city.
+    /// Newest of its city.
     City = 0b010,
-    /// With this device.
+    /// Newest of its device.
     Device = 0b100,
 }
 
@@ -69,17 +70,17 @@ pub enum Last {
 pub struct Entry {
     /// Event time, milliseconds since the epoch.
     pub time: i64,
-    /// Ten-thousandths of the major unit, below 2^54.
+    /// Ten-thousandths of the major unit, from 0 and below 2^54.
     pub amount: i64,
     /// [`super::hash::hash32`] of the merchant.
     pub merchant: u32,
-    /// Where it was made, if known.
+    /// Where the payment was made, if known.
     pub position: Option<PositionE7>,
-    /// What became of it.
+    /// Whether it was approved, declined or refunded.
     pub status: Status,
     /// Local hour, 0 to 23.
     pub hour: u8,
-    /// The anomaly that it was, if any.
+    /// The kind of anomaly that it was, if it was one.
     pub kind: Option<Kind>,
     /// Symbol of the category, 0 unknown, below 2^13.
     pub category: u16,
@@ -118,7 +119,7 @@ impl Entry {
     }
 }
 
-/// The remembered transactions of a customer. Indexes run from 0, the oldest, to `len() - 1`.
+/// The columns of one customer. Indexes run from 0, the oldest entry, to `len() - 1`.
 #[derive(Debug, Clone, Default)]
 pub struct Columns {
     words: Box<[u32]>,
@@ -188,7 +189,7 @@ impl Columns {
         if self.wide { low | i64::from(get(self.column(C)[index], AMOUNT_HIGH)) << 32 } else { low }
     }
 
-    /// Merchants of all entries, by hash.
+    /// The merchants of all entries, as hashes.
     #[inline]
     pub fn merchants(&self) -> &[u32] {
         self.column(MERCHANT)
@@ -203,7 +204,7 @@ impl Columns {
         })
     }
 
-    /// What became of an entry.
+    /// Whether an entry was approved, declined or refunded.
     #[inline]
     pub fn status(&self, index: usize) -> Status {
         match get(self.column(A)[index], STATUS) {
@@ -213,7 +214,7 @@ impl Columns {
         }
     }
 
-    /// The anomaly that an entry was, if any.
+    /// The kind of anomaly that an entry was, if it was one.
     #[inline]
     pub fn kind(&self, index: usize) -> Option<Kind> {
         Kind::from_index(get(self.column(A)[index], KIND).checked_sub(1)?)
@@ -246,7 +247,7 @@ impl Columns {
         Some(get(self.column(B)[index], REPUTATION)).filter(|&value| value != NO_REPUTATION)
     }
 
-    /// How many entries have a local hour for which `is_near` holds.
+    /// How many entries have a local hour marked in `is_near`.
     #[inline]
     pub fn count_hours(&self, is_near: [bool; 24]) -> usize {
         let mask = is_near.iter().rev().fold(0_u32, |mask, &near| mask << 1 | u32::from(near));
@@ -259,7 +260,7 @@ impl Columns {
         get(self.column(A)[index], LAST) & last as u32 != 0
     }
 
-    /// Marks an entry as the newest of its merchant, city or device, or as no longer that.
+    /// Marks or unmarks an entry as the newest of its merchant, city or device.
     #[inline]
     pub fn set_last(&mut self, index: usize, last: Last, is_last: bool) {
         let bit = put(last as u32, LAST);
@@ -267,12 +268,12 @@ impl Columns {
         *word = if is_last { *word | bit } else { *word & !bit };
     }
 
-    /// The newest entry of a merchant among the first `end`, if there is one.
+    /// The newest of the first `end` entries with this merchant, if there is one.
     pub fn find_merchant(&self, merchant: u32, end: usize) -> Option<usize> {
         const STEP: usize = 16;
         let merchants = &self.column(MERCHANT)[..end];
         let mut end = merchants.len();
-        // Whole steps are compared without branches, which the compiler turns into vector code.
+        // Whole steps are compared without branches, so that the compiler vectorises them.
         while end >= STEP {
             let step = &merchants[end - STEP..end];
             if step.iter().fold(false, |found, &other| found | (other == merchant)) {
@@ -300,7 +301,7 @@ impl Columns {
         }
     }
 
-    /// Forgets the oldest entry. Panics if there is none.
+    /// Removes the oldest entry. Panics if there is none.
     pub fn pop_oldest(&mut self) {
         assert!(!self.is_empty(), "no entry to forget");
         self.start += 1;
@@ -309,8 +310,7 @@ impl Columns {
         }
     }
 
-    /// Puts an entry at `index`; what was there and after moves up. The caller keeps the order of
-    /// time.
+    /// Inserts an entry at `index` and moves the later ones up. The caller keeps the time order.
     pub fn insert(&mut self, index: usize, entry: &Entry) {
         if entry.needs_wide() && !self.wide {
             self.resize(self.capacity, WIDE);
@@ -331,13 +331,14 @@ impl Columns {
         self.end += 1;
     }
 
-    /// Forgets all but the first `count` entries.
+    /// Keeps the first `count` entries only.
     pub fn truncate(&mut self, count: usize) {
         self.end = self.end.min(self.start + count as u16);
     }
 
-    /// Slides the entries down if enough have left, else grows by an eighth: little slack for
-    /// a million customers, and a move every so often costs a few bytes an entry.
+    /// Slides the entries down if an eighth of the capacity is free below them, else grows by an
+    /// eighth. That leaves little slack in a million customers, and the occasional move costs a few
+    /// bytes per entry.
     fn make_room(&mut self) {
         let (used, capacity) = (self.end - self.start, self.capacity);
         let spare = (capacity / 8).max(2);
@@ -367,8 +368,8 @@ impl Columns {
         }
     }
 
-    /// Moves the base so that `time` and every entry fit 32 bits after it: entries lie within 31
-    /// days of each other, which is 62 % of what 32 bits of milliseconds hold.
+    /// Moves the base so that `time` and every entry fit 32 bits after it. Entries lie within 31
+    /// days of each other, 62 % of what 32 bits of milliseconds hold.
     fn rebase(&mut self, time: i64) {
         let fits = (0..=i64::from(u32::MAX)).contains(&(time - self.base));
         if fits && !self.is_empty() {

@@ -1,9 +1,10 @@
-//! All that is remembered of one customer, transaction by transaction.
+//! What is remembered of one customer, one transaction after the other.
 //!
-//! In order, which is nearly always: time moves on, the transaction is compared with the past, then
-//! it enters, and features read the windows that end at it. Out of order: the same is done to a
-//! copy that ends before the transaction's time, so it sees nothing later; then it is put in its
-//! place and the totals are counted afresh. One meaning, one fast path, one obviously right path.
+//! In order, which is nearly always: windows move on to the transaction's time, the transaction is
+//! compared with the past, it enters, and features read the windows that end at it. Out of order:
+//! the same happens to a copy that ends at the transaction's time, so it sees nothing later; then
+//! the transaction is inserted at its place and the totals are recounted. One meaning, one fast
+//! path, one obviously right path.
 
 use smallvec::SmallVec;
 
@@ -23,50 +24,51 @@ use crate::core::transaction::{Amount, Position};
 pub enum Seen {
     /// Remembered.
     New,
-    /// Further behind the customer's newest than anything remembered: judged, not remembered.
+    /// At least [`MEMORY_MS`] behind the customer's newest transaction: judged, not remembered.
     Late,
     /// Its id was seen before: neither judged nor counted again.
     Duplicate,
 }
 
-/// What remembering a transaction came to.
+/// The result of remembering a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Remembered {
     /// How the state took it.
     pub seen: Seen,
-    /// How many older transactions it pushed over the bound, into hourly sums.
+    /// How many older transactions exceeded the bound and were folded into hourly sums.
     pub folded: usize,
 }
 
-/// A customer's state. What features read of it always ends at the transaction that they describe.
+/// A customer's state: remembered transactions, and totals that follow from them. Features always
+/// read it as it is at the transaction that they describe. It holds no customer id and no offset;
+/// [`super::customers::Customer`] does.
 #[derive(Debug, Clone, Default)]
 pub struct CustomerState {
     /// Remembered transactions in event-time order.
     pub columns: Columns,
-    /// Categories, cities and devices of them.
+    /// Their categories, cities and devices.
     pub symbols: Symbols,
     /// Counts and sums over the windows.
     pub totals: Totals,
-    /// Those that stood out.
+    /// Which of them stood out.
     pub anomalies: Anomalies,
-    /// What is remembered beside the columns.
+    /// Hourly sums and ids that the columns have no place for.
     pub beyond: Beyond,
-    /// Distances from home of the newest ones with a position.
+    /// Distances from home of the newest transactions with a position.
     pub distances: Distances,
-    /// Ids of the newest entries, those within the horizon for duplicates, in the order of the
-    /// entries. Most customers make one or two payments a day: those need no allocation.
+    /// Ids of the newest entries within the duplicate horizon, in the order of the entries. Most
+    /// customers make one or two payments a day, and those need no allocation.
     pub(super) ids: SmallVec<[u64; 2]>,
-    /// What the newest entry with a position lacks to full precision, in degrees: a speed over a
-    /// second would show it. Meaningless without such an entry.
+    /// What rounding to 1e-7 degrees took from the newest position, in degrees: it would show in a
+    /// speed measured over a second. Meaningless if no entry has a position.
     pub(super) last_residual: [f32; 2],
-    /// Event time of the first transaction ever, 0 for none: every time is after 2000.
+    /// Event time of the first transaction ever; 0 for none, as every valid time is after 2000.
     pub(super) first_seen: i64,
 }
 
 impl CustomerState {
-    /// Takes a transaction in. `read` sees the state as it is at the transaction, the transaction
-    /// included and nothing after it, and what it was compared with; it is not called for a
-    /// duplicate.
+    /// Remembers a transaction. `read` gets the state at the transaction (itself included, nothing
+    /// after it) and the comparison with the past; it is not called for a duplicate.
     pub fn remember(
         &mut self,
         incoming: &Incoming,
@@ -97,7 +99,7 @@ impl CustomerState {
         Remembered { seen: Seen::New, folded: self.keep_bound(bounds) }
     }
 
-    /// What [`Self::remember`] would do to `incoming` now, and what `read` would see of it. The
+    /// Returns what [`Self::remember`] would return for `incoming`, and gives `read` the same. The
     /// state stays as it is: the transaction enters a copy.
     pub fn preview(
         &self,
@@ -127,8 +129,8 @@ impl CustomerState {
         self.ids.contains(&id) || self.beyond.knows(id)
     }
 
-    /// Mean and population standard deviation of the remembered amounts in major units, refunds
-    /// left out; zeros for none.
+    /// Mean and population standard deviation of the remembered amounts in major units, without
+    /// refunds; zeros if there are none.
     #[inline]
     pub fn amount_statistics(&self) -> (f64, f64) {
         let n = self.totals.history_summed;
@@ -144,7 +146,7 @@ impl CustomerState {
         (sum as f64 / scale, (spread as f64).sqrt() / scale)
     }
 
-    /// The newest position that is remembered, and its time.
+    /// The newest remembered position and its time.
     #[inline]
     pub fn last_position(&self) -> Option<(Position, i64)> {
         let mut entries = (0..self.columns.len()).rev();
@@ -188,7 +190,7 @@ impl CustomerState {
         observation
     }
 
-    /// Windows end at `now`; what is beyond memory leaves.
+    /// Makes windows end at `now` and forgets what is older than memory reaches.
     #[inline]
     fn advance(&mut self, now: i64) {
         self.totals.advance(&self.columns, &mut self.symbols, now);
@@ -198,7 +200,7 @@ impl CustomerState {
         self.beyond.forget(now, now - MEMORY_MS);
     }
 
-    /// Forgets the oldest entry; its id, if that was still within the horizon.
+    /// Forgets the oldest entry. Returns its id if that was still within the duplicate horizon.
     fn forget_oldest(&mut self) -> Option<u64> {
         let oldest = self.columns.entry(0);
         self.totals.leave_oldest(&self.columns, &mut self.symbols);
@@ -225,7 +227,7 @@ impl CustomerState {
         self.first_seen = if self.first_seen == 0 { time } else { self.first_seen.min(time) };
     }
 
-    /// Puts the id of the entry at `index` in and lets those go that the horizon has passed.
+    /// Adds the id of the entry at `index`, and removes ids that the horizon has passed.
     #[inline]
     fn remember_id(&mut self, index: usize, id: u64, bounds: &Bounds) {
         let Some(newest) = self.columns.newest() else { return };
@@ -244,7 +246,7 @@ impl CustomerState {
         self.ids.drain(..gone);
     }
 
-    /// Folds the oldest entries beyond the bound and says how many.
+    /// Folds the oldest entries beyond the bound and returns how many.
     #[inline]
     fn keep_bound(&mut self, bounds: &Bounds) -> usize {
         let beyond = self.columns.len().saturating_sub(usize::from(bounds.max_transactions));
@@ -259,7 +261,7 @@ impl CustomerState {
         beyond
     }
 
-    /// The state as it was at `time`, from what is remembered now: entries after it taken away.
+    /// The state as it was at `time`, as far as it is remembered: a copy without later entries.
     fn until(&self, time: i64) -> Self {
         let end = self.columns.at_or_before(time);
         let positions_after = (end..self.columns.len())
@@ -277,8 +279,8 @@ impl CustomerState {
         past
     }
 
-    /// In a copy that ends earlier, distances of older transactions are missing: those are measured
-    /// from today's home, the best that is known.
+    /// A copy that ends earlier lacks the distances of its older transactions. They are measured
+    /// from today's home, the best one known.
     #[inline]
     fn complete_distances(&mut self, incoming: &Incoming) {
         let known = self.distances.newest_first().len();
@@ -295,7 +297,7 @@ impl CustomerState {
         missing.into_iter().for_each(|kilometres| self.distances.push_oldest(kilometres));
     }
 
-    /// The out-of-order path: puts a transaction at its place and counts everything afresh.
+    /// The out-of-order path: inserts a transaction at its place and recounts everything.
     fn insert(&mut self, incoming: &Incoming, observation: &Observation, bounds: &Bounds) {
         let index = self.columns.at_or_before(incoming.time);
         let entry = self.take_symbols(incoming, observation);
@@ -315,7 +317,7 @@ impl CustomerState {
         self.recount();
     }
 
-    /// Every aggregate anew from the entries.
+    /// Recounts every aggregate from the entries.
     pub(super) fn recount(&mut self) {
         self.symbols.recount(&self.columns);
         self.totals = Totals::recount(&mut self.columns, &mut self.symbols);

@@ -1,17 +1,17 @@
-//! The customers of one engine: an index from id to state.
+//! The customers of one partition: an index from id to state.
 //!
-//! States lie in blocks that never move, so that growing costs no copy and no second home for a
-//! gigabyte; the index holds slot numbers alone.
+//! States lie in blocks that never move: growing copies nothing and never needs twice the memory.
+//! The index holds slot numbers only.
 //!
-//! A customer whose state is stored as it is in memory can be *evicted*: the slot is free for
-//! somebody else, and the hash of the id stays, so that the customer is asked for on return. Who
-//! goes is who has been quiet longest, by the offset of the last record: nothing has to be noted
-//! when a customer pays, as lists and reference bits would want, and a sample says which offsets
-//! are old, as in Redis.
+//! A customer whose stored row equals the state in memory can be *evicted*. Its slot becomes free,
+//! and the hash of its id is kept, so that the customer is looked up in the database on return.
+//! Eviction takes the customers that have been quiet longest, by the offset of their last record.
+//! Lists in order of use or reference bits would need an update at every payment; here a sample
+//! shows which offsets are old, as in Redis.
 //!
-//! After a restart it takes seconds to learn who is stored. Until then everybody behind the last id
-//! that is known about may be ([`Customers::presume_all_stored`]), and is asked for when a payment
-//! comes.
+//! After a restart it takes seconds to list the stored customers. Until then every customer whose
+//! id is after the last listed one may be stored ([`Customers::presume_all_stored`]), and is looked
+//! up when a payment comes.
 
 use std::collections::HashSet;
 
@@ -22,16 +22,16 @@ use super::changes::Changes;
 use super::customer::CustomerState;
 use super::hash::hash64;
 
-/// States in a block.
+/// States per block.
 const BLOCK: usize = 1_024;
 
-/// Most states that [`Customers::bytes`] and [`Customers::evict`] look at to know the rest.
+/// How many states [`Customers::bytes`] and [`Customers::evict`] sample at most.
 const SAMPLE: usize = 1_024;
 
-/// Most slots that one call of [`Customers::evict`] visits: about a millisecond.
+/// How many slots one call of [`Customers::evict`] visits at most: about a millisecond.
 const SWEEP: usize = 8_192;
 
-/// Fewest states that tell something about the rest.
+/// The smallest sample that says something about the rest.
 const SMALLEST_SAMPLE: usize = 32;
 
 /// One customer.
@@ -39,46 +39,49 @@ const SMALLEST_SAMPLE: usize = 32;
 pub struct Customer {
     /// Ids of up to 24 bytes need no allocation of their own.
     id: CompactString,
-    /// What is remembered.
+    /// The remembered transactions and what is derived from them.
     pub state: CustomerState,
-    /// Records of the partition before this offset are in the state.
+    /// The state contains the records of the partition before this offset.
     applied_offset: i64,
 }
 
 impl Customer {
-    /// The id, as it stands in the transactions.
+    /// The id, as transactions spell it.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Records of the partition before this offset are in the state.
+    /// The state contains the records of the partition before this offset.
     pub fn applied_offset(&self) -> i64 {
         self.applied_offset
     }
 }
 
-/// All customers, by id.
+/// All customers of a partition, by id: their states, which of them have changed since they were
+/// saved, and which are stored but not in memory. It reads and writes no database; the caller does
+/// and reports it here.
 #[derive(Debug, Default)]
 pub struct Customers {
     index: HashTable<u32>,
     blocks: Vec<Vec<Customer>>,
-    /// Slots of those that were evicted. Their ids are empty.
+    /// Slots of evicted customers. Their ids are empty.
     free: Vec<u32>,
     changes: Changes,
-    /// Hashes of ids that are stored and not in memory. Two ids with one hash have two entries.
+    /// Hashes of ids that are stored and not in memory. Two ids with the same hash have two
+    /// entries.
     stored: HashTable<u64>,
-    /// Who else may be stored.
+    /// Customers that may be stored as well, until all stored ones have been listed.
     unlisted: Option<Unlisted>,
-    /// Where the next sweep begins.
+    /// The slot at which the next sweep begins.
     hand: usize,
 }
 
-/// Customers of whom it is not known yet whether they are stored.
+/// Customers not listed yet: nobody knows whether they are stored.
 #[derive(Debug, Default)]
 struct Unlisted {
-    /// They are behind this id.
+    /// Ids after this one are meant.
     after: CompactString,
-    /// But for these, who have been asked for.
+    /// Except these, which have been looked up already.
     met: HashSet<CompactString>,
 }
 
@@ -89,12 +92,12 @@ impl Unlisted {
 }
 
 impl Customers {
-    /// How many there are.
+    /// How many customers are in memory.
     pub fn len(&self) -> usize {
         self.index.len()
     }
 
-    /// Whether there is none.
+    /// Whether no customer is in memory.
     pub fn is_empty(&self) -> bool {
         self.index.is_empty()
     }
@@ -111,7 +114,7 @@ impl Customers {
         self.find(id, hash).is_some()
     }
 
-    /// The slot of a customer, a new one if it is not in memory. `hash` is [`hash64`] of `id`.
+    /// The slot of a customer, who is added if not in memory. `hash` is [`hash64`] of `id`.
     #[inline]
     pub fn slot(&mut self, id: &str, hash: u64) -> u32 {
         self.find(id, hash).unwrap_or_else(|| self.add(id, hash))
@@ -123,21 +126,22 @@ impl Customers {
         at(&self.blocks, slot)
     }
 
-    /// The state in a slot. Whoever changes it calls [`Self::applied`].
+    /// The state in a slot. Call [`Self::applied`] after changing it.
     #[inline]
     pub fn state_mut(&mut self, slot: u32) -> &mut CustomerState {
         &mut self.customer_mut(slot).state
     }
 
-    /// The record at `offset` is in the state of this slot now.
+    /// Notes that the state in this slot now contains the record at `offset`: the customer has
+    /// changed.
     #[inline]
     pub fn applied(&mut self, slot: u32, offset: i64) {
         self.customer_mut(slot).applied_offset = offset + 1;
         self.changes.note(slot);
     }
 
-    /// Takes a customer in as it was stored. `false` if it is in memory already, where it may be
-    /// newer: then its state is not changed. The customer is missing no more.
+    /// Adds a customer with the stored state, and marks it as looked up. Returns `false` and
+    /// changes no state if the customer is in memory already: that state may be newer.
     pub fn admit(&mut self, id: &str, state: CustomerState, applied_offset: i64) -> bool {
         self.mark_asked(id);
         let hash = hash64(id);
@@ -150,7 +154,8 @@ impl Customers {
         true
     }
 
-    /// As [`Self::admit`], for a customer who is not stored like that and has changed still.
+    /// Like [`Self::admit`], for a state that differs from the stored row: the customer counts as
+    /// changed and the next save includes it.
     pub fn admit_changed(&mut self, id: &str, state: CustomerState, applied_offset: i64) -> bool {
         let is_new = self.admit(id, state, applied_offset);
         if let (true, Some(slot)) = (is_new, self.find(id, hash64(id))) {
@@ -159,8 +164,8 @@ impl Customers {
         is_new
     }
 
-    /// A customer is stored. One who is in memory is not missing. Who was evicted before the list
-    /// of those who are stored came to them is in it twice, which costs a few bytes.
+    /// Notes that a customer is stored, which matters only if it is not in memory. A customer that
+    /// was evicted before the listing reached it has two entries then, which costs a few bytes.
     pub fn mark_stored(&mut self, id: &str) {
         let hash = hash64(id);
         if !self.has(id, hash) {
@@ -168,14 +173,14 @@ impl Customers {
         }
     }
 
-    /// Nobody knows who is stored: everybody who is not in memory may be, until
+    /// Nobody knows yet which customers are stored: each one not in memory may be, until
     /// [`Self::mark_known`] says more.
     pub fn presume_all_stored(&mut self) {
         self.unlisted = Some(Unlisted::default());
     }
 
-    /// Who is stored is known up to this id, in the order of ids; `None`: to the end. Those who are
-    /// stored up to there have been marked so, or are before anything else is done.
+    /// All stored customers with ids up to `up_to`, in the order of ids, are known; `None`: all of
+    /// them. The caller has passed them to [`Self::mark_stored`], or does so before anything else.
     pub fn mark_known(&mut self, up_to: Option<&str>) {
         match (&mut self.unlisted, up_to) {
             (Some(unlisted), Some(id)) => unlisted.after = id.into(),
@@ -188,7 +193,8 @@ impl Customers {
         !self.stored.is_empty() || self.unlisted.is_some()
     }
 
-    /// Whether this one is or may be, as far as hashes tell.
+    /// Whether this customer is stored and not in memory, or may be. Equal hashes can make it a
+    /// false yes.
     pub fn is_missing(&self, id: &str) -> bool {
         let hash = hash64(id);
         let may_be_stored = self.stored.find(hash, |&other| other == hash).is_some()
@@ -196,7 +202,7 @@ impl Customers {
         may_be_stored && !self.has(id, hash)
     }
 
-    /// The store has been asked for this customer.
+    /// Notes that this customer has been looked up in the database: it is not missing any more.
     pub fn mark_asked(&mut self, id: &str) {
         let hash = hash64(id);
         if let Ok(entry) = self.stored.find_entry(hash, |&other| other == hash) {
@@ -207,35 +213,36 @@ impl Customers {
         }
     }
 
-    /// How many have changed since the last save started.
+    /// How many customers have changed since the last save started.
     pub fn changed(&self) -> usize {
         self.changes.len()
     }
 
-    /// Starts a save: the slots of all who have changed; from now on nobody has. A save that was
-    /// under way is cancelled first.
+    /// Starts a save and returns the slots of all changed customers, which count as unchanged from
+    /// now on. A save under way is cancelled first.
     pub fn start_save(&mut self) -> Vec<u32> {
         self.changes.start_save()
     }
 
-    /// The save is stored completely.
+    /// The whole save is stored.
     pub fn confirm_save(&mut self) {
         self.changes.confirm_save();
     }
 
-    /// These slots of the save are stored.
+    /// The rows of these slots, part of the save, are stored.
     pub fn confirm_rows(&mut self, slots: &[u32]) {
         self.changes.confirm_rows(slots);
     }
 
-    /// The save will not be completed: who is not confirmed has changed still.
+    /// The save will not complete: customers not confirmed count as changed again.
     pub fn cancel_save(&mut self) {
         self.changes.cancel_save();
     }
 
-    /// Evicts customers that are stored as they are, those first that have been quiet longest, to
-    /// free about `bytes`. How many; fewer than it takes if too few are stored, or if a sweep ends
-    /// first: the next call goes on. The effort is the `parts`th part of what one call may cost.
+    /// Evicts stored and unchanged customers to free about `bytes`, those that have been quiet
+    /// longest first. Returns how many. It evicts fewer than needed if too few are stored, or if it
+    /// has visited its share of slots; the next call continues there. `parts` is the number of
+    /// partitions that share one call's effort.
     pub fn evict(&mut self, bytes: usize, parts: usize) -> usize {
         let mean = (self.bytes(parts) / self.len().max(1)).max(1);
         let wanted = bytes.div_ceil(mean).min(self.len());
@@ -245,7 +252,7 @@ impl Customers {
             return 0;
         }
         quiet.sort_unstable();
-        // Nobody is spared where all are to go.
+        // If all have to go, no offset is spared.
         let last = quiet.len() * wanted / self.len();
         let oldest = quiet.get(last).copied().unwrap_or(i64::MAX);
         let mut evicted = 0;
@@ -265,14 +272,15 @@ impl Customers {
         evicted
     }
 
-    /// Every customer in memory, without evictions in order of first appearance.
+    /// Every customer in memory; in order of first appearance if nobody was evicted.
     pub fn iter(&self) -> impl Iterator<Item = &Customer> {
         self.blocks.iter().flatten().filter(|customer| !customer.id.is_empty())
     }
 
-    /// Memory of all states in bytes, from a sample of at most the `parts`th part of [`SAMPLE`]:
-    /// states differ by what their customers do, and what is asked all the time must not visit a
-    /// million of them. Free slots do not count, they are for who comes next.
+    /// Approximate memory of all states in bytes, estimated from a sample of about [`SAMPLE`] /
+    /// `parts` states and at least [`SMALLEST_SAMPLE`]: states differ with what their customers do,
+    /// and a question asked this often cannot visit a million of them. Free slots do not count: the
+    /// next customers reuse them.
     pub fn bytes(&self, parts: usize) -> usize {
         let sampled = self.sample(parts).len();
         let heap: usize = self.sample(parts).map(|customer| customer.state.heap_bytes()).sum();
@@ -280,19 +288,19 @@ impl Customers {
         own + (heap as u128 * self.slots() as u128 / sampled.max(1) as u128) as usize
     }
 
-    /// What is in some slots, free ones too, evenly apart.
+    /// The content of some slots, evenly spaced, free ones included.
     fn sample(&self, parts: usize) -> impl ExactSizeIterator<Item = &Customer> {
         let most = (SAMPLE / parts.max(1)).max(SMALLEST_SAMPLE);
         let stride = self.slots().div_ceil(most).max(1);
         (0..self.slots()).step_by(stride).map(|slot| self.at(slot as u32))
     }
 
-    /// Slots, free ones too; a `u32` holds each.
+    /// How many slots there are, free ones included; a slot number fits a `u32`.
     fn slots(&self) -> usize {
         self.len() + self.free.len()
     }
 
-    /// Takes a stored customer out of memory.
+    /// Evicts the customer in a slot.
     fn remove(&mut self, slot: u32) {
         let customer = self.customer_mut(slot);
         customer.state = CustomerState::default();

@@ -1,22 +1,22 @@
 //! Four detectors that judge a transaction against its customer's own past.
 //!
-//! Each is silent until it has something to compare with: ten remembered transactions, or for
-//! travel an earlier position. A verdict is made once, when a transaction arrives, and remembered
-//! with it.
+//! Each detector is silent until it has something to compare with: ten remembered transactions, or
+//! for travel an earlier position. The verdict is made once, when the transaction arrives, and is
+//! remembered with it.
 
-/// Transactions that have to be remembered before habits mean anything.
+/// How many transactions must be remembered before habits mean anything.
 pub const MIN_HISTORY: usize = 10;
 
-/// Speed above which a journey is impossible, km/h: an airliner's.
+/// Speed in km/h above which a journey is impossible: that of an airliner.
 pub const IMPOSSIBLE_KMH: f64 = 900.0;
 
 /// Share of the past below which a category or an hour is unusual.
 pub const RARE_SHARE: f64 = 0.05;
 
-/// Standard deviations above the mean from which an amount is a spike.
+/// An amount more than this many standard deviations above the mean is a spike.
 pub const SPIKE_Z: f64 = 3.0;
 
-/// What kind of anomaly a detector finds, in the order that decides between equally strong ones.
+/// The kinds of anomaly. Among equally severe ones the first in this order wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Faster than an airliner from the previous position.
@@ -33,18 +33,18 @@ impl Kind {
     /// All of them, in order.
     pub const ALL: [Self; 4] = [Self::Geographic, Self::Behavioural, Self::Temporal, Self::Amount];
 
-    /// The kind at a place of [`Kind::ALL`].
+    /// The kind at an index of [`Kind::ALL`]; `None` beyond it.
     pub fn from_index(index: u32) -> Option<Self> {
         Self::ALL.get(index as usize).copied()
     }
 }
 
-/// What the detectors judge by: the transaction against what is remembered before it.
+/// What the detectors judge: a transaction compared with those remembered before it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Evidence {
-    /// Remembered transactions.
+    /// How many transactions are remembered.
     pub history: usize,
-    /// Speed from the previous position in km/h, 0 if there is none.
+    /// Speed from the previous position in km/h; 0 if there is no such position.
     pub velocity_kmh: f64,
     /// Share of the past with the same category; `None` if the category is unknown.
     pub category_share: Option<f64>,
@@ -54,12 +54,12 @@ pub struct Evidence {
     pub z_score: f64,
 }
 
-/// What the detectors found.
+/// What the detectors found in one transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Verdict {
-    /// Severity by [`Kind`], 0 where that detector is silent.
+    /// Severity in 0..1 by [`Kind`]; 0 if that detector is silent.
     pub severities: [f64; 4],
-    /// The strongest, if any fired.
+    /// The most severe, if any detector fired.
     pub anomaly: Option<(Kind, f64)>,
 }
 
@@ -88,7 +88,7 @@ impl Verdict {
         self.anomaly.map_or(0.0, |(_, severity)| severity)
     }
 
-    /// Whether a detector fired.
+    /// Whether this detector fired.
     pub fn has(&self, kind: Kind) -> bool {
         self.severities[kind as usize] > 0.0
     }

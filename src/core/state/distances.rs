@@ -1,27 +1,27 @@
-//! How far from home a customer's latest transactions were, each as of its own time.
+//! How far from home a customer's latest transactions were, each measured at its own time.
 //!
-//! At most ten, newest first, in full precision: their variance is a difference of nearly equal
-//! numbers. They belong to the newest remembered transactions that have a position, one for one.
+//! At most ten, newest first, in full precision, because their variance is a difference of nearly
+//! equal numbers. They belong one for one to the newest remembered transactions with a position.
 
-/// How many are kept.
+/// How many distances are kept.
 pub const KEPT: usize = 10;
 
 /// Kilometres from home, newest first.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Distances {
-    /// Made with the first one: customers without positions pay nothing.
+    /// Allocated with the first distance: customers without positions pay nothing.
     kilometres: Option<Box<[f64; KEPT]>>,
     count: u8,
 }
 
 impl Distances {
-    /// Kilometres, newest first.
+    /// The distances in kilometres, newest first.
     #[inline]
     pub fn newest_first(&self) -> &[f64] {
         self.kilometres.as_ref().map_or(&[], |all| &all[..usize::from(self.count)])
     }
 
-    /// Puts one in behind the `newer` newest ones; what is then beyond the tenth is forgotten.
+    /// Inserts a distance after the `newer` newest ones; an eleventh is forgotten.
     #[inline]
     pub fn insert(&mut self, newer: usize, kilometres: f64) {
         let count = usize::from(self.count);
@@ -34,12 +34,12 @@ impl Distances {
         self.count = (count + 1).min(KEPT) as u8;
     }
 
-    /// Adds one behind the oldest.
+    /// Adds a distance older than all others.
     pub fn push_oldest(&mut self, kilometres: f64) {
         self.insert(usize::from(self.count), kilometres);
     }
 
-    /// Forgets the `forgotten` newest.
+    /// Forgets the `forgotten` newest distances.
     pub fn forget_newest(&mut self, forgotten: usize) {
         let count = usize::from(self.count);
         let forgotten = forgotten.min(count);
@@ -49,13 +49,13 @@ impl Distances {
         self.count = (count - forgotten) as u8;
     }
 
-    /// Keeps the `kept` newest.
+    /// Keeps the `kept` newest distances.
     #[inline]
     pub fn keep_newest(&mut self, kept: usize) {
         self.count = kept.min(usize::from(self.count)) as u8;
     }
 
-    /// Mean and population variance; zeros for none.
+    /// Mean in kilometres and population variance; zeros if there are none.
     pub fn mean_and_variance(&self) -> (f64, f64) {
         let all = self.newest_first();
         if all.is_empty() {

@@ -1,9 +1,9 @@
-//! What lies beyond the bound: hourly sums of the transactions that a very busy customer made
-//! longer ago than the newest 1,024.
+//! Hourly sums of the transactions that a very busy customer made before the newest ones, of which
+//! [`super::Bounds::max_transactions`] are kept exactly.
 //!
 //! Counts and sums of windows that reach that far back stay right to within an hour: an hour counts
-//! as long as all of it is in the window. What needs single transactions (distinct merchants,
-//! entropy, detectors) sees the exact ones alone.
+//! while all of it lies in the window. What needs single transactions (distinct merchants, entropy,
+//! detectors) sees only the exact ones.
 
 use thin_vec::ThinVec;
 
@@ -14,20 +14,20 @@ use crate::core::transaction::{HOUR_MS, Status};
 pub struct FoldedHour {
     /// Start of the hour, milliseconds since the epoch.
     pub start: i64,
-    /// Sum of amounts in ten-thousandths, refunds left out.
+    /// Sum of amounts in ten-thousandths, without refunds.
     pub sum: i64,
     /// All transactions.
     pub count: u32,
-    /// Those in the sum.
+    /// Transactions in the sum.
     pub summed: u32,
-    /// Declined ones.
+    /// Declined transactions.
     pub declined: u32,
 }
 
 impl FoldedHour {
     const EMPTY: Self = Self { start: 0, sum: 0, count: 0, summed: 0, declined: 0 };
 
-    /// Refunded ones: what is counted and not summed.
+    /// Refunds: transactions that are counted and not summed.
     pub fn refunds(&self) -> u32 {
         self.count - self.summed
     }
@@ -40,14 +40,14 @@ impl FoldedHour {
     }
 }
 
-/// A customer's folded hours, oldest first; at most one for each hour of the memory.
+/// A customer's folded hours, oldest first; at most one for each hour that memory reaches back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Folded {
     hours: ThinVec<FoldedHour>,
 }
 
 impl Folded {
-    /// Whether nothing is folded: the case of nearly every customer.
+    /// Whether nothing is folded, as with nearly every customer.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.hours.is_empty()
@@ -58,7 +58,7 @@ impl Folded {
         &self.hours
     }
 
-    /// Folds hours read back from a snapshot, which are in order.
+    /// From the hours of a snapshot, which are in order.
     pub fn from_hours(hours: impl IntoIterator<Item = FoldedHour>) -> Self {
         Self { hours: hours.into_iter().collect() }
     }
@@ -80,13 +80,13 @@ impl Folded {
         }
     }
 
-    /// Forgets hours that started at or before `time`.
+    /// Forgets hours that start at or before `time`.
     pub fn forget(&mut self, time: i64) {
         let gone = self.hours.partition_point(|hour| hour.start <= time);
         self.hours.drain(..gone);
     }
 
-    /// The total of the hours that lie wholly after `time` and started before `until`.
+    /// The total of the hours that start after `time` and not after `until`.
     pub fn total(&self, time: i64, until: i64) -> FoldedHour {
         let mut total = FoldedHour::EMPTY;
         let within = self.hours.iter().rev().skip_while(|hour| hour.start > until);

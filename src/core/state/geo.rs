@@ -16,7 +16,7 @@ pub fn distance_km(a: Position, b: Position) -> f64 {
     2.0 * EARTH_RADIUS_KM * h.min(1.0).sqrt().asin()
 }
 
-/// A position in units of 1e-7 degrees (at most 1.1 cm): what is remembered of it.
+/// A position rounded to 1e-7 degrees (at most 1.1 cm), as it is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PositionE7 {
     /// Degrees north times 1e7.
@@ -35,29 +35,30 @@ impl From<Position> for PositionE7 {
 }
 
 impl PositionE7 {
-    /// What is lost of a position by remembering it: degrees north and east, exact to 1e-15.
+    /// What rounding takes from a position: degrees north and east, to within 3e-15.
     pub fn residual(position: Position) -> [f32; 2] {
         let kept = Self::from(position).position();
         let lost = [position.latitude() - kept.latitude(), position.longitude() - kept.longitude()];
         lost.map(|degrees| degrees as f32)
     }
 
-    /// The point with what was lost of it put back.
+    /// The position with its residual added back.
     pub fn refined(self, residual: [f32; 2]) -> Position {
         let kept = self.position();
         let [latitude, longitude] = residual.map(f64::from);
         Position::new(kept.latitude() + latitude, kept.longitude() + longitude).unwrap_or(kept)
     }
 
-    /// The point itself.
+    /// The position as it is remembered.
     pub fn position(self) -> Position {
         mean_position(i64::from(self.latitude), i64::from(self.longitude), 1)
             .expect("i32 times 1e-7 of a valid position is a valid position")
     }
 }
 
-/// The mean of `count` positions from the sums of their coordinates in 1e-7 degrees; `None` for
-/// none. An arithmetic mean of degrees: right for the scale of a home, wrong across the date line.
+/// The mean of `count` positions from the sums of their coordinates in 1e-7 degrees; `None` if
+/// `count` is 0. An arithmetic mean of degrees: good enough at the scale of a home, wrong across
+/// the date line.
 pub fn mean_position(latitude_sum: i64, longitude_sum: i64, count: u32) -> Option<Position> {
     let scale = E7 * f64::from(count);
     Position::new(latitude_sum as f64 / scale, longitude_sum as f64 / scale).ok()

@@ -1,23 +1,24 @@
 //! Texts as numbers: ids are compared and remembered by hash.
 //!
-//! XXH3 is specified to the bit and the same everywhere, so hashes may stand in snapshots. Within
-//! one customer 32 bits serve: of 1,000 different merchants two share a hash with a chance of 1 in
-//! 8,600, and then a distinct count is off by one. What is looked up across customers has 64.
+//! XXH3 is specified to the bit and the same everywhere, so snapshots may contain hashes. Within
+//! one customer 32 bits are enough: among 1,000 different merchants the chance that two share a
+//! hash is 1 in 8,600, and then a distinct count is off by one. What is looked up across customers
+//! has 64 bits.
 
 use xxhash_rust::xxh3::xxh3_64;
 
-/// A text that is known by 64 bits: customers, transactions.
+/// The 64-bit hash of a text: for customers and transactions.
 pub fn hash64(text: &str) -> u64 {
     xxh3_64(text.as_bytes())
 }
 
-/// The checksum of bytes.
+/// The checksum of some bytes.
 pub fn hash64_bytes(bytes: &[u8]) -> u64 {
     xxh3_64(bytes)
 }
 
-/// A text that is known by 32 bits: merchants. Never 0, which stands for "unknown"; an empty text
-/// is unknown.
+/// The 32-bit hash of a text: for merchants. 0 means "unknown" and is returned for an empty text
+/// only.
 pub fn hash32(text: &str) -> u32 {
     if text.is_empty() {
         return 0;
@@ -26,8 +27,8 @@ pub fn hash32(text: &str) -> u32 {
     ((hash ^ (hash >> 32)) as u32).max(1)
 }
 
-/// A text that is known by 30 bits, among the few that one customer uses: cities, devices,
-/// categories. Never 0 but for an empty text, like [`hash32`].
+/// The 30-bit hash of a text: for cities, devices and categories, of which a customer uses few. 0
+/// is returned for an empty text only, as in [`hash32`].
 pub fn hash30(text: &str) -> u32 {
     match hash32(text) {
         0 => 0,

@@ -1,13 +1,13 @@
-//! Known frauds: what analysts have said, by merchant and by customer.
+//! Known frauds: analysts' verdicts, by merchant and by customer.
 //!
-//! A label is about a transaction of the past and counts from the moment when it was given. Both
-//! times are kept: features ask "which frauds at this merchant were known at t", never more, so a
-//! replay, a training table and the live stream see the same. Labels are few beside transactions,
-//! and every worker holds all of them.
+//! A label is about a past transaction and counts from the moment when it was given. Both times are
+//! kept: features ask which frauds at this merchant were known at time t, and nothing more. So a
+//! replay, a training table and the live stream see the same. Labels are few compared with
+//! transactions, and every worker holds all of them.
 //!
-//! Nothing is forgotten for its age: labels come in whatever order their sources have (a whole
-//! year before the first transaction, or customer by customer), so the newest one says nothing
-//! about which transactions are still to come. Only the number bounds memory.
+//! No label is forgotten because of its age: labels come in whatever order their sources have (a
+//! whole year before the first transaction, or customer by customer), so the newest one does not
+//! tell which transactions are still to come. Only the number of labels bounds memory.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ use crate::core::transaction::Label;
 /// One transaction that an analyst called fraud.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fraud {
-    /// From when on it counts, milliseconds since the epoch.
+    /// From when on it counts, in milliseconds since the epoch.
     pub known_at: i64,
     /// Event time of the transaction.
     pub event_time: i64,
@@ -46,10 +46,10 @@ pub struct KnownFrauds {
     by_transaction: BTreeMap<u64, i64>,
     by_merchant: HashTable<List>,
     by_customer: HashTable<List>,
-    /// One bit for each residue of a merchant's hash that any fraud has: most merchants are honest
-    /// and are told so by one look at 8 KiB. Bits are never cleared, only set.
+    /// A bit for each value of the low 16 bits of a merchant's hash, set if any fraud has it. Most
+    /// merchants are honest, and one look at these 8 KiB tells so. Bits are never cleared.
     merchant_bits: Box<[u64; 1024]>,
-    /// The most that are kept.
+    /// How many frauds are kept at most; the oldest verdict is forgotten first.
     most: usize,
 }
 
@@ -67,8 +67,8 @@ impl Default for KnownFrauds {
 }
 
 impl KnownFrauds {
-    /// Takes a verdict in. The first verdict of fraud on a transaction counts; a verdict that it
-    /// was honest after all takes it back.
+    /// Takes a verdict in. The first verdict of fraud on a transaction counts; a later verdict that
+    /// it was honest takes it back.
     pub fn learn(&mut self, label: &Label<'_>) {
         let transaction = hash64(label.transaction_id);
         if !label.is_fraud {
@@ -85,12 +85,12 @@ impl KnownFrauds {
         }
     }
 
-    /// How many are kept.
+    /// How many frauds are known.
     pub fn len(&self) -> usize {
         self.by_time.len()
     }
 
-    /// Whether none is kept.
+    /// Whether no fraud is known.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.by_time.is_empty()
@@ -146,7 +146,7 @@ impl KnownFrauds {
     }
 }
 
-/// Keys are hashes already; multiplying moves their low bits to where the table looks too.
+/// Keys are hashes already; multiplying spreads their low bits to where the table looks as well.
 fn spread(key: u64) -> u64 {
     key.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }

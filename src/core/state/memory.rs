@@ -1,16 +1,16 @@
-//! What one worker or shard remembers: customers by the partition they come from, and known frauds.
+//! What one worker or shard remembers: customers by partition, and known frauds.
 //!
-//! Memory is apart from judgement: an engine judges a transaction *against* a memory and owns none,
-//! so a model is swapped while the memory stays, and a prediction looks and changes nothing.
+//! Memory is separate from judgement: an engine judges a transaction *against* a memory and owns
+//! none. So a model can be swapped while the memory stays, and a prediction reads the memory
+//! without changing it.
 //!
-//! A partition can be taken away from a worker and given to another one at any time. What is
-//! remembered of its customers then goes as a whole, and must not be mixed up with what the same
-//! ids did in another partition (a producer that keys its records badly does that): so each
-//! partition has an index of its own. A worker has few of them and asks mostly for the one it asked
-//! for last.
+//! A partition can move to another worker at any time, and all of its customers leave with it. They
+//! must not mix with the same ids in another partition (which happens when a producer keys its
+//! records badly), so each partition has an index of its own. A worker has few partitions and
+//! mostly asks for the one it asked for last.
 //!
-//! Its life: made empty; customers enter by being remembered or by being admitted from a snapshot;
-//! stored ones may be evicted; a partition that goes is dropped.
+//! Life: it starts empty; customers enter when a transaction of theirs is remembered or when they
+//! are admitted from a snapshot; stored ones may be evicted; a partition that leaves is dropped.
 
 use super::Bounds;
 use super::customer::{CustomerState, Remembered, Seen};
@@ -23,37 +23,37 @@ use crate::core::transaction::Label;
 /// Where a transaction stands in its stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
-    /// The partition that it was read from.
+    /// The partition that the record was read from.
     pub partition: i32,
     /// Its offset there.
     pub offset: i64,
 }
 
 impl Place {
-    /// The place of every transaction that comes from no topic: nobody asks how far those are
+    /// The place of transactions that come from no topic: nobody asks up to which offset those are
     /// applied.
     pub const NOWHERE: Self = Self { partition: Memory::WHOLE, offset: 0 };
 }
 
-/// What a memory has met since it was made.
+/// Counters since the memory was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// Judged and not remembered, because they came too late.
+    /// Transactions judged but not remembered, because they came too late.
     pub late: u64,
-    /// Ids that had been seen before.
+    /// Transactions whose id had been seen before.
     pub duplicates: u64,
     /// Transactions folded into hourly sums.
     pub folded: u64,
-    /// Stored customers taken out of memory to make room.
+    /// Stored customers evicted to make room.
     pub evicted: u64,
 }
 
-/// Customers by partition, and known frauds.
+/// Customers by partition, and known frauds. It does no I/O and knows nothing of models.
 #[derive(Debug, Default)]
 pub struct Memory {
     bounds: Bounds,
     partitions: Vec<(i32, Customers)>,
-    /// The index in `partitions` that was asked for last.
+    /// The index in `partitions` that was used last.
     last: usize,
     frauds: KnownFrauds,
     counts: Counts,
@@ -63,7 +63,7 @@ impl Memory {
     /// The partition of transactions that come from no topic.
     pub const WHOLE: i32 = 0;
 
-    /// An empty memory whose customers are remembered within `bounds`.
+    /// An empty memory; `bounds` apply to each customer's state.
     pub fn new(bounds: Bounds) -> Self {
         Self { bounds, ..Self::default() }
     }
@@ -73,12 +73,12 @@ impl Memory {
         &self.bounds
     }
 
-    /// The customers of a partition; `None` if nothing of it is remembered.
+    /// The customers of a partition; `None` if the memory holds nothing of it.
     pub fn customers(&self, partition: i32) -> Option<&Customers> {
         self.partitions.iter().find(|(id, _)| *id == partition).map(|(_, customers)| customers)
     }
 
-    /// The customers of a partition, none if it is new.
+    /// The customers of a partition, which is added empty if it is new.
     #[inline]
     pub fn customers_mut(&mut self, partition: i32) -> &mut Customers {
         if self.partitions.get(self.last).is_none_or(|(id, _)| *id != partition) {
@@ -93,8 +93,8 @@ impl Memory {
         Some(&customer.state)
     }
 
-    /// Whether a customer is stored and not in memory, or may be: the store has to be asked before
-    /// a transaction of this customer is judged or remembered.
+    /// Whether a customer is stored and not in memory, or may be. Then read the customer from the
+    /// store before you judge or remember a transaction of theirs.
     pub fn is_missing(&self, partition: i32, customer_id: &str) -> bool {
         self.customers(partition).is_some_and(|customers| customers.is_missing(customer_id))
     }
@@ -109,12 +109,12 @@ impl Memory {
         self.customers(partition).map_or(0, Customers::changed)
     }
 
-    /// How many customers are remembered, all partitions together.
+    /// How many customers are in memory, in all partitions together.
     pub fn customer_count(&self) -> usize {
         self.partitions.iter().map(|(_, customers)| customers.len()).sum()
     }
 
-    /// Memory of all states in bytes, about; see [`Customers::bytes`].
+    /// Approximate memory of all states in bytes; see [`Customers::bytes`].
     pub fn bytes(&self) -> usize {
         let parts = self.partitions.len();
         self.partitions.iter().map(|(_, customers)| customers.bytes(parts)).sum()
@@ -125,12 +125,12 @@ impl Memory {
         &self.frauds
     }
 
-    /// What was met so far.
+    /// The counters so far.
     pub fn counts(&self) -> Counts {
         self.counts
     }
 
-    /// Takes an analyst's verdict in; it counts from its `labeled_at`.
+    /// Takes an analyst's verdict in; it counts from its `labeled_at` on.
     pub fn learn(&mut self, label: &Label<'_>) {
         self.frauds.learn(label);
     }
@@ -168,9 +168,9 @@ impl Memory {
         seen
     }
 
-    /// Remembers a transaction that was judged before: what rebuilds lost state. The state is the
-    /// same as after [`Self::remember`]; how it was taken is not counted again. `false` if the
-    /// customer's state, read from a snapshot, has it already.
+    /// Remembers a transaction that was judged before, to rebuild lost state. The state ends up the
+    /// same as after [`Self::remember`], but [`Counts`] do not change. Returns `false` and changes
+    /// nothing if the customer's state, as read from a snapshot, contains the record already.
     pub fn restore(&mut self, customer_id: &str, incoming: &Incoming, place: Place) -> bool {
         let bounds = self.bounds;
         let customers = self.customers_mut(place.partition);
@@ -185,9 +185,9 @@ impl Memory {
         true
     }
 
-    /// Takes customers out of memory that are stored as they are, until about `bytes` are free or a
-    /// sweep of each partition is over: from each partition as much as its share of the memory is;
-    /// see [`Customers::evict`]. How many go.
+    /// Evicts stored and unchanged customers to free about `bytes`, from each partition in
+    /// proportion to its size, and returns how many. It may free less: one call visits a bounded
+    /// number of slots. See [`Customers::evict`].
     pub fn evict(&mut self, bytes: usize) -> usize {
         let all = self.bytes().max(1) as u128;
         let parts = self.partitions.len();
@@ -198,12 +198,12 @@ impl Memory {
         evicted
     }
 
-    /// All that is remembered of a partition goes: it is somebody else's, or is read anew.
+    /// Drops all customers of a partition: another worker owns it now, or it is read anew.
     pub fn drop_partition(&mut self, partition: i32) {
         self.partitions.retain(|(id, _)| *id != partition);
     }
 
-    /// All customers go; the known frauds stay.
+    /// Drops all customers; the known frauds stay.
     pub fn drop_customers(&mut self) {
         self.partitions.clear();
     }

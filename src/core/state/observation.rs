@@ -1,8 +1,7 @@
 //! One transaction against its customer's past.
 //!
-//! What a detector or a feature compares with is the past *before* the transaction, so it is read
-//! here, at the one moment when the windows already end at the transaction and it is not among them
-//! yet.
+//! Detectors and features compare a transaction with the past *before* it. That past is read here,
+//! at the one moment when the windows already end at the transaction but do not contain it yet.
 
 use super::columns::Entry;
 use super::customer::CustomerState;
@@ -11,13 +10,13 @@ use super::geo::{PositionE7, distance_km, mean_position};
 use super::symbols::{SymbolKind, UNKNOWN};
 use crate::core::transaction::{Amount, HOUR_MS, Position, SECOND_MS, Status};
 
-/// Positions from which a home is learned.
+/// How many positions a customer must have before a home is learned from them.
 const MIN_HOME_POSITIONS: u16 = 5;
 
-/// Speeds beyond are as good as this one, km/h.
+/// The largest speed reported, km/h; all speeds beyond are capped to it.
 pub const MAX_VELOCITY_KMH: f64 = 20_000.0;
 
-/// A transaction as the state takes it: texts are hashes, its place and local hour are found.
+/// A transaction as the state takes it: texts are hashed, position and local hour are worked out.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Incoming {
     /// [`super::hash::hash64`] of the transaction id.
@@ -28,7 +27,7 @@ pub struct Incoming {
     pub amount: i64,
     /// [`super::hash::hash32`] of the merchant.
     pub merchant: u32,
-    /// What became of it.
+    /// Whether it was approved, declined or refunded.
     pub status: Status,
     /// Local hour, 0 to 23.
     pub hour: u8,
@@ -42,12 +41,12 @@ pub struct Incoming {
     pub reputation: Option<u32>,
     /// Where it was made: its own coordinates, else its city's.
     pub position: Option<Position>,
-    /// Where the customer says that home is.
+    /// The home that the transaction names, if any.
     pub home: Option<Position>,
 }
 
 impl Incoming {
-    /// The entry that remembers it, without its symbols.
+    /// The entry to remember; its symbols are not set yet.
     pub(super) fn entry(&self, verdict: &Verdict) -> Entry {
         Entry {
             time: self.time,
@@ -65,26 +64,26 @@ impl Incoming {
     }
 }
 
-/// A transaction compared with what is remembered before it.
+/// A transaction compared with those remembered before it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Observation {
-    /// Remembered transactions before it.
+    /// How many transactions are remembered before it.
     pub history: usize,
-    /// Their mean amount in major units, refunds left out; 0 if there is none.
+    /// Their mean amount in major units, without refunds; 0 if there are none.
     pub mean_amount: f64,
-    /// Their population standard deviation in major units.
+    /// Their population standard deviation in major units, without refunds.
     pub sd_amount: f64,
-    /// How many of them the mean is of.
+    /// How many of them the mean is taken over.
     pub summed: u16,
-    /// Speed from the previous position in km/h, at most [`MAX_VELOCITY_KMH`]; 0 if there is none.
+    /// Speed from the previous position in km/h, at most [`MAX_VELOCITY_KMH`]; 0 if unknown.
     pub velocity_kmh: f64,
-    /// Kilometres from home, 0 if either is unknown.
+    /// Kilometres from home; 0 if the position or the home is unknown.
     pub distance_km: f64,
     /// Milliseconds since the previous transaction, if there is one.
     pub since_last_ms: Option<i64>,
-    /// The merchant is not among them.
+    /// No remembered transaction has this merchant.
     pub new_merchant: bool,
-    /// The device is known and not among them.
+    /// The device is known, and no remembered transaction has it.
     pub new_device: bool,
     /// What the detectors say.
     pub verdict: Verdict,
@@ -149,8 +148,8 @@ fn velocity_kmh(past: &CustomerState, incoming: &Incoming) -> f64 {
     (distance_km(previous, position) / hours).min(MAX_VELOCITY_KMH)
 }
 
-/// The home that the transaction names, else the mean of the remembered positions once there are
-/// five.
+/// The home that the transaction names, else the mean of the remembered positions if there are at
+/// least [`MIN_HOME_POSITIONS`].
 pub(super) fn home(past: &CustomerState, incoming: &Incoming) -> Option<Position> {
     let totals = &past.totals;
     incoming.home.or_else(|| {

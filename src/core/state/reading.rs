@@ -1,8 +1,8 @@
-//! Reading and writing the numbers of a snapshot. Every read is checked against what is left.
+//! Reads and writes the numbers of a snapshot. Every read checks that enough bytes are left.
 
 use super::snapshot::{SnapshotError, damaged};
 
-/// What is left of the bytes.
+/// The bytes not read yet.
 #[derive(Debug)]
 pub struct Reader<'a> {
     rest: &'a [u8],
@@ -26,7 +26,7 @@ impl<'a> Reader<'a> {
         self.array().map(|[byte]| byte)
     }
 
-    /// A finite IEEE double.
+    /// A finite IEEE 754 double.
     pub fn double(&mut self) -> Result<f64, SnapshotError> {
         let value = f64::from_le_bytes(self.array()?);
         if value.is_finite() { Ok(value) } else { Err(damaged("a number is not finite")) }
@@ -51,7 +51,7 @@ impl<'a> Reader<'a> {
         Ok((value >> 1) as i64 ^ -((value & 1) as i64))
     }
 
-    /// A count of at most `most`.
+    /// A count; an error if it exceeds `most`.
     pub fn count(&mut self, most: usize) -> Result<usize, SnapshotError> {
         let count = self.unsigned()?;
         if count > most as u64 {
@@ -60,7 +60,7 @@ impl<'a> Reader<'a> {
         Ok(count as usize)
     }
 
-    /// That nothing is left.
+    /// Succeeds if every byte has been read.
     pub fn finish(&self) -> Result<(), SnapshotError> {
         if self.rest.is_empty() { Ok(()) } else { Err(damaged("something follows its end")) }
     }

@@ -1,8 +1,8 @@
 //! A customer's state as bytes, and back.
 //!
-//! Layout, all little-endian: magic `SFCS`, version (u16), length of what follows up to the
-//! checksum (u32), body, XXH3-64 of everything before. The body of version 1, `v` an unsigned
-//! LEB128 and `z` a zigzag one:
+//! Layout, all little-endian: magic `SFCS`, version (u16), length of the body (u32), body, XXH3-64
+//! of everything before. The body of version 1, with `v` an unsigned and `z` a zigzag LEB128
+//! number:
 //!
 //! ```text
 //! first_seen z | symbols: count v, then per symbol hash u32 and kind u8
@@ -18,8 +18,8 @@
 //! ids without an entry: count v, then id u64, known until z
 //! ```
 //!
-//! The bytes are a function of what is remembered alone: symbols stand in the order in which
-//! entries first use them, and every aggregate is counted anew when they are read.
+//! The bytes depend only on what is remembered: symbols are written in the order in which entries
+//! first use them, and every aggregate is recounted on reading.
 
 use super::beyond::{Beyond, Straggler};
 use super::columns::Entry;
@@ -38,23 +38,23 @@ const MAGIC: [u8; 4] = *b"SFCS";
 const HEADER: usize = 10;
 const CHECKSUM: usize = 8;
 
-/// The version that is written.
+/// The version that this release writes.
 pub const VERSION: u16 = 1;
 
 const HAS_POSITION: u8 = 1 << 2;
 const HAS_REPUTATION: u8 = 1 << 3;
 const IS_ANOMALY: u8 = 1 << 4;
 
-/// Why bytes are not a state. The caller rebuilds the state from the log.
+/// Why bytes are not a readable state. The caller rebuilds the state from the topic.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SnapshotError {
     /// Written by a newer release.
     #[error("snapshot version {found} is newer than {VERSION}, the newest that this release reads")]
     Newer {
-        /// The version it says.
+        /// The version that the bytes name.
         found: u16,
     },
-    /// Not what was written.
+    /// The bytes are not as they were written.
     #[error("snapshot is damaged: {what}")]
     Damaged {
         /// What is wrong with it.
@@ -66,7 +66,7 @@ pub(super) const fn damaged(what: &'static str) -> SnapshotError {
     SnapshotError::Damaged { what }
 }
 
-/// Appends the state's bytes to `out`.
+/// Appends the state to `out`.
 pub fn encode(state: &CustomerState, out: &mut Vec<u8>) {
     let start = out.len();
     out.extend_from_slice(&MAGIC);
@@ -79,21 +79,21 @@ pub fn encode(state: &CustomerState, out: &mut Vec<u8>) {
     out.extend_from_slice(&checksum.to_le_bytes());
 }
 
-/// The state that [`encode`] wrote. Refuses newer and damaged bytes.
+/// Reads the state that [`encode`] wrote. Refuses newer and damaged bytes.
 pub fn decode(bytes: &[u8]) -> Result<CustomerState, SnapshotError> {
     decode_body(&mut Reader::new(checked(bytes)?))
 }
 
-/// Whether the bytes are of a version that this release reads and as they were written. That is
-/// quick, and [`decode`] then refuses only what was wrong when it was written.
+/// Checks, without decoding, that the bytes are as they were written and of a version that this
+/// release reads. That is quick; [`decode`] can then fail only on what was wrong when written.
 ///
 /// # Errors
-/// What [`decode`] says of them.
+/// The same as [`decode`].
 pub fn check(bytes: &[u8]) -> Result<(), SnapshotError> {
     checked(bytes).map(drop)
 }
 
-/// The body, if it is as it was written.
+/// The body, if the checks of [`check`] pass.
 fn checked(bytes: &[u8]) -> Result<&[u8], SnapshotError> {
     if bytes.len() < HEADER + CHECKSUM || bytes[..4] != MAGIC {
         return Err(damaged("it does not start like a snapshot"));

@@ -1,15 +1,15 @@
-//! Small numbers for a customer's categories, cities and devices.
+//! Small numbers (symbols) for a customer's categories, cities and devices.
 //!
-//! A customer knows few of each, and each stands in many transactions. A table holds the hashes
-//! once and counts the remembered transactions that use them; entries hold its indexes. A symbol
-//! that nothing uses any more gives its place to the next new one, so the table is bounded by what
-//! is remembered. Places depend on history: nothing outside the state may see them.
+//! A customer uses few of each, and each occurs in many transactions. A table holds every hash once
+//! and counts the remembered entries that use it; entries hold indexes into the table. When nothing
+//! uses a symbol any more, the next new one takes its place, so what is remembered bounds the
+//! table. Places depend on history, so nothing outside the state may see them.
 
 use thin_vec::ThinVec;
 
 use super::columns::Columns;
 
-/// What kind of text a symbol stands for: the same text as a city and as a category are two
+/// The kind of text that a symbol stands for: the same text as a city and as a category makes two
 /// symbols.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SymbolKind {
@@ -21,7 +21,7 @@ pub enum SymbolKind {
     Device = 2,
 }
 
-/// No symbol: the text is unknown.
+/// No symbol: the text is empty or missing.
 pub const UNKNOWN: u16 = 0;
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -30,11 +30,11 @@ struct Symbol {
     key: u32,
     /// Remembered entries that use it.
     used: u16,
-    /// Those of the last 30 days (kept for categories alone).
+    /// Those of the last 30 days, for categories only.
     month: u16,
 }
 
-/// A customer's table of symbols. Index 0 is [`UNKNOWN`] and has no place in it.
+/// A customer's table of symbols. Symbol n lies at place n - 1; [`UNKNOWN`] has no place.
 #[derive(Debug, Clone, Default)]
 pub struct Symbols {
     table: ThinVec<Symbol>,
@@ -45,7 +45,7 @@ fn key(kind: SymbolKind, hash: u32) -> u32 {
 }
 
 impl Symbols {
-    /// The symbol of a hash, if a remembered entry uses it. Hash 0 is unknown.
+    /// The symbol of a hash, if a remembered entry uses it; `None` for hash 0.
     #[inline]
     pub fn find(&self, kind: SymbolKind, hash: u32) -> Option<u16> {
         let key = key(kind, hash);
@@ -53,7 +53,8 @@ impl Symbols {
         Some(at as u16 + 1)
     }
 
-    /// The symbol of a hash, newly placed if need be, with one more use. Hash 0 is [`UNKNOWN`].
+    /// Counts one more use of a hash and returns its symbol, a new one if need be. Hash 0 gives
+    /// [`UNKNOWN`] and counts nothing.
     pub fn enter(&mut self, kind: SymbolKind, hash: u32) -> u16 {
         if hash == 0 {
             return UNKNOWN;
@@ -78,7 +79,7 @@ impl Symbols {
         }
     }
 
-    /// Counts anew which symbols the entries use.
+    /// Recounts how many entries use each symbol.
     pub fn recount(&mut self, columns: &Columns) {
         self.table.iter_mut().for_each(|symbol| symbol.used = 0);
         for index in 0..columns.len() {
@@ -90,20 +91,20 @@ impl Symbols {
         }
     }
 
-    /// One use less.
+    /// Counts one use less.
     pub fn leave(&mut self, symbol: u16) {
         if symbol != UNKNOWN {
             self.table[usize::from(symbol) - 1].used -= 1;
         }
     }
 
-    /// Remembered entries that use a symbol.
+    /// How many remembered entries use a symbol.
     #[inline]
     pub fn used(&self, symbol: u16) -> u16 {
         if symbol == UNKNOWN { 0 } else { self.table[usize::from(symbol) - 1].used }
     }
 
-    /// Adds to the count of the last 30 days and returns what it was before.
+    /// Adds `change` to the symbol's count of the last 30 days; returns the count before.
     #[inline]
     pub fn change_month(&mut self, symbol: u16, change: i16) -> u16 {
         let count = &mut self.table[usize::from(symbol) - 1].month;
@@ -112,12 +113,12 @@ impl Symbols {
         before
     }
 
-    /// Sets every count of the last 30 days to none.
+    /// Sets every count of the last 30 days to 0.
     pub fn clear_month(&mut self) {
         self.table.iter_mut().for_each(|symbol| symbol.month = 0);
     }
 
-    /// The hash (30 bits, [`super::hash::hash30`]) that a symbol stands for; 0 for [`UNKNOWN`].
+    /// The 30-bit hash ([`super::hash::hash30`]) that a symbol stands for; 0 for [`UNKNOWN`].
     pub fn hash(&self, symbol: u16) -> u32 {
         if symbol == UNKNOWN { 0 } else { self.table[usize::from(symbol) - 1].key >> 2 }
     }

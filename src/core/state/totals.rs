@@ -1,10 +1,11 @@
 //! Running totals over a customer's sliding windows.
 //!
 //! Every window ends at the newest transaction, so it is a suffix of the columns: a tail index,
-//! counts and an integer sum. Time going on moves tails forward and takes out what they pass; a new
-//! transaction is added to all. What is counted is exact in integers, even entropy: it is kept as
-//! the sum of n·log2(n) over categories in fixed point, so that taking out undoes putting in to the
-//! last bit and [`Totals::recount`] gives what the running totals give.
+//! counts and an integer sum. As time goes on, tails move forward and what they pass is subtracted;
+//! a new transaction is added to every window. All counts and sums are exact integers, even
+//! entropy: it is kept as the sum of n·log2(n) over categories in fixed point. So subtracting
+//! undoes adding to the last bit, and [`Totals::recount`] gives exactly what the running totals
+//! give.
 
 use std::sync::LazyLock;
 
@@ -44,28 +45,29 @@ static N_LOG2_N: LazyLock<Box<[i64]>> = LazyLock::new(|| {
 });
 const FIXED_POINT: f64 = 4_294_967_296.0;
 
-/// Totals over everything remembered and over each window's suffix of it.
+/// Totals over everything remembered and over each window's suffix of it. "The day" is
+/// [`Window::Day`], and so on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Sum of the window's amounts in ten-thousandths, refunds left out.
+    /// Sum of each window's amounts in ten-thousandths, without refunds.
     pub sums: [i64; 5],
-    /// Index of the window's oldest entry.
+    /// Index of each window's oldest entry; the number of entries if the window is empty.
     pub tails: [u16; 5],
-    /// How many entries are in the window's sum.
+    /// How many entries are in each window's sum.
     pub summed: [u16; 5],
-    /// Different merchants of the day.
+    /// Distinct merchants of the day.
     pub merchants_day: u16,
-    /// Different merchants of the month.
+    /// Distinct merchants of the month.
     pub merchants_month: u16,
-    /// Different cities of the week.
+    /// Distinct cities of the week.
     pub cities_week: u16,
-    /// Different devices of the week.
+    /// Distinct devices of the week.
     pub devices_week: u16,
     /// Refunds of the month.
     pub refunds_month: u16,
-    /// Declined ones of the week.
+    /// Declined transactions of the week.
     pub declined_week: u16,
-    /// Declined ones of the hour.
+    /// Declined transactions of the hour.
     pub declined_hour: u16,
     /// Entries of the month with a known category.
     pub categories_month: u16,
@@ -75,20 +77,20 @@ pub struct Totals {
     pub reputation_sum_month: u32,
     /// Sum of n·log2(n) over the month's categories, fixed point.
     category_n_log_n: i64,
-    /// Entries in the sums over everything remembered.
+    /// Entries in the sums over everything remembered: all but refunds.
     pub history_summed: u16,
     /// Entries with a position.
     pub positions: u16,
-    /// Sum of all amounts but refunds, in ten-thousandths.
+    /// Sum of all amounts in ten-thousandths, without refunds.
     pub history_sum: i64,
-    /// Sum of their squares (two halves, so that the struct stays aligned to eight bytes).
+    /// Sum of their squares, in two halves to keep the struct aligned to eight bytes.
     history_squares: [u64; 2],
     /// Sums of latitudes and longitudes in 1e-7 degrees.
     pub position_sums: [i64; 2],
 }
 
 impl Totals {
-    /// Sum of squared amounts but refunds, in ten-thousandths squared.
+    /// Sum of the squared amounts in ten-thousandths squared, without refunds.
     #[inline]
     pub fn history_squares(&self) -> u128 {
         u128::from(self.history_squares[1]) << 64 | u128::from(self.history_squares[0])
@@ -108,7 +110,7 @@ impl Totals {
         (n.log2() - self.category_n_log_n as f64 / FIXED_POINT / n).max(0.0)
     }
 
-    /// Moves every window on to end at `now`, which is not before the newest entry.
+    /// Moves every window to end at `now`, which is not before the newest entry.
     #[inline]
     pub fn advance(&mut self, columns: &Columns, symbols: &mut Symbols, now: i64) {
         for window in Window::ALL {
@@ -124,7 +126,7 @@ impl Totals {
         }
     }
 
-    /// Adds the newest entry, once it is in the columns. Windows end at its time already.
+    /// Adds the newest entry, which is in the columns already. Windows end at its time already.
     #[inline]
     pub fn enter_newest(&mut self, columns: &mut Columns, symbols: &mut Symbols) {
         let index = columns.len() - 1;
@@ -135,7 +137,7 @@ impl Totals {
         self.change_history(columns, index, true);
     }
 
-    /// Takes the oldest entry out of everything, before it leaves the columns.
+    /// Subtracts the oldest entry from everything, before it leaves the columns.
     pub fn leave_oldest(&mut self, columns: &Columns, symbols: &mut Symbols) {
         for window in Window::ALL {
             match &mut self.tails[window as usize] {
@@ -146,14 +148,15 @@ impl Totals {
         self.change_history(columns, 0, false);
     }
 
-    /// The entry at `index` becomes the newest of its merchant, city and device.
+    /// Makes the entry at `index` the newest of its merchant, city and device.
     #[inline]
     fn supersede(&mut self, columns: &mut Columns, symbols: &Symbols, index: usize) {
         let before = columns.find_merchant(columns.merchants()[index], index);
         self.replace_last(columns, index, before, Last::Merchant);
         let city = columns.city(index);
         if city != UNKNOWN {
-            // A symbol that nothing else uses has no earlier entry: no need to look at all of them.
+            // A symbol that no other entry uses has no earlier entry, so there is nothing to
+            // search.
             let earlier = if symbols.used(city) > 1 { index } else { 0 };
             let before = (0..earlier).rev().find(|&other| columns.city(other) == city);
             self.replace_last(columns, index, before, Last::City);
@@ -186,7 +189,7 @@ impl Totals {
         columns.set_last(index, last, true);
     }
 
-    /// The count of distinct ones that a window keeps, if it keeps that one.
+    /// The window's count of distinct values of this kind, if it keeps one.
     fn distinct_mut(&mut self, window: Window, last: Last) -> Option<&mut u16> {
         match (window, last) {
             (Window::Day, Last::Merchant) => Some(&mut self.merchants_day),
@@ -197,7 +200,7 @@ impl Totals {
         }
     }
 
-    /// Puts an entry into a window's totals or takes it out.
+    /// Adds an entry to a window's totals or subtracts it.
     #[inline]
     fn change(
         &mut self,
@@ -280,8 +283,8 @@ impl Totals {
         }
     }
 
-    /// Totals counted afresh from the columns, windows ending at the newest entry. Marks the newest
-    /// entry of each merchant, city and device, and counts the months of the symbols anew.
+    /// Recounts the totals from the columns, with windows ending at the newest entry. Marks the
+    /// newest entry of each merchant, city and device, and recounts the months of the symbols.
     pub fn recount(columns: &mut Columns, symbols: &mut Symbols) -> Self {
         let mut totals = Self::default();
         let Some(now) = columns.newest() else { return totals };
@@ -318,8 +321,8 @@ fn mark_last_of(columns: &mut Columns, last: Last, value: impl Fn(&Columns, usiz
     }
 }
 
-/// Sums wrap: they are exact as long as the true sum fits 64 bits, which
-/// [`crate::base::limits::MAX_AMOUNT_MAJOR`] sees to for any window of sane payments.
+/// Sums wrap around. They are exact while the true sum fits 64 bits, which
+/// [`crate::base::limits::MAX_AMOUNT_MAJOR`] ensures for any window of sane payments.
 #[inline]
 fn add(sum: &mut i64, value: i64, entering: bool) {
     *sum = if entering { sum.wrapping_add(value) } else { sum.wrapping_sub(value) };
