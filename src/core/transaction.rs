@@ -117,7 +117,7 @@ impl Position {
 /// How the payment ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Status {
-    /// Paid. As in the schema, an unknown status counts as this one.
+    /// Paid; also what an unknown status counts as, as the schema's default says.
     #[default]
     Approved,
     /// Refused by the issuer or the merchant.
@@ -135,7 +135,7 @@ impl Status {
         Self::SYMBOLS[self as usize]
     }
 
-    /// The status that a text names, in any case; unknown texts give the schema's default.
+    /// The status that a text names, in any case; an unknown one is the schema's default.
     pub fn from_text(text: &str) -> Self {
         if text.eq_ignore_ascii_case("DECLINED") {
             Self::Declined
@@ -147,7 +147,7 @@ impl Status {
     }
 }
 
-/// A transaction as it arrived, not checked yet. Field for field the schema `Transaction`.
+/// A transaction as it arrived, not yet checked. Field for field the schema `Transaction`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RawTransaction<'a> {
     /// Unique; a repeated id is a duplicate delivery.
@@ -225,9 +225,9 @@ impl<'a> RawTransaction<'a> {
     /// The checked transaction, or the first error found: ids, then time, amount, texts,
     /// coordinates. `now` is the caller's clock in milliseconds since the epoch.
     ///
-    /// A reputation outside 0..1 is moved to the nearer end, and one that is not a number counts as
-    /// unknown: a cosmetic field is no reason to leave a payment unscored. A coordinate without the
-    /// other one is an unknown position, but a lone latitude must still be within ±90.
+    /// A reputation outside 0..1 is moved to the nearer end and one that is no number counts as
+    /// unknown: a cosmetic field is no reason to leave a payment unscored. One coordinate without
+    /// the other is an unknown position.
     pub fn validate(self, now: i64) -> Result<Transaction<'a>, InvalidField> {
         check_id("transaction_id", self.transaction_id)?;
         check_id("customer_id", self.customer_id)?;
