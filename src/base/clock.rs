@@ -1,39 +1,39 @@
 //! The one place that asks what time it is.
 //!
-//! Event time comes with the transactions, and scoring depends on nothing else; a wall clock read
-//! in the middle of it would make results depend on when they were computed. So the clock is read
-//! here, clippy bans it everywhere else, and whatever needs the time takes it as an argument.
+//! Event time comes with the transactions, and scoring depends on nothing else: reading a wall
+//! clock in the middle of it would make results depend on when they were computed. So the clock is
+//! read here, clippy bans it everywhere else, and whatever needs the time takes it as an argument.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// A duration in whole milliseconds, which times of events are in.
+/// A duration in whole milliseconds, the unit of event times; at most `i64::MAX`.
 pub fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Milliseconds since 1970-01-01T00:00:00Z by the system's clock; 0 when that is set before 1970.
+/// Milliseconds since 1970-01-01T00:00:00Z by the system's clock; 0 if that is set before 1970.
 #[expect(clippy::disallowed_methods, reason = "the clock itself")]
 pub fn now_millis() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     millis(since)
 }
 
-/// Microseconds since 1970-01-01T00:00:00Z by the system's clock; 0 when that is set before 1970.
+/// Microseconds since 1970-01-01T00:00:00Z by the system's clock; 0 if that is set before 1970.
 #[expect(clippy::disallowed_methods, reason = "the clock itself")]
 pub fn now_micros() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// Time of a simulation ([`simulate`]). Calendars go on telling the system's.
+/// The time of a simulation ([`simulate`]). It does not change [`now_millis`] and [`now_micros`].
 pub trait Time {
-    /// Since whenever the simulation likes; never goes backwards.
+    /// Time since any fixed start; never goes backwards.
     fn now(&self) -> Duration;
 
-    /// Returns when so much time has passed.
+    /// Returns once `duration` has passed.
     fn pass(&self, duration: Duration);
 }
 
@@ -41,13 +41,13 @@ thread_local! {
     static SIMULATED: RefCell<Option<Rc<dyn Time>>> = const { RefCell::new(None) };
 }
 
-/// Has stopwatches and pauses of this thread follow `time`, until the thread ends. Stopwatches that
-/// were started before mean nothing any more.
+/// Makes the stopwatches and pauses of this thread follow `time` until the thread ends. Stopwatches
+/// started before become meaningless.
 pub fn simulate(time: Rc<dyn Time>) {
     SIMULATED.set(Some(time));
 }
 
-/// The time that this thread has instead of the system's.
+/// The time that this thread uses instead of the system's.
 fn simulated() -> Option<Rc<dyn Time>> {
     SIMULATED.try_with(|time| time.borrow().clone()).ok().flatten()
 }
@@ -67,7 +67,7 @@ impl Stopwatch {
         Self::now().saturating_sub(self.0)
     }
 
-    /// Since the first stopwatch of all, or as the simulation has it.
+    /// Time since the first stopwatch was started, or the simulation's time.
     #[expect(clippy::disallowed_methods, reason = "the clock itself")]
     fn now() -> Duration {
         static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -75,7 +75,7 @@ impl Stopwatch {
     }
 }
 
-/// Lets `duration` pass, for a loop that paces itself.
+/// Waits for `duration`.
 #[expect(clippy::disallowed_methods, reason = "the clock itself")]
 pub fn pause(duration: Duration) {
     match simulated() {
@@ -84,7 +84,7 @@ pub fn pause(duration: Duration) {
     }
 }
 
-/// A moment in milliseconds since the epoch as RFC 3339; one that no calendar has is the epoch.
+/// A time in milliseconds since the epoch as RFC 3339; the epoch itself if it is out of range.
 pub fn rfc3339(millis: i64) -> String {
     jiff::Timestamp::from_millisecond(millis).unwrap_or_default().to_string()
 }

@@ -1,10 +1,10 @@
-//! Errors as people read them.
+//! Errors as text for people.
 //!
-//! An error's text does not repeat its source, so whoever shows one on a single line (a probe's
-//! reason, a field of a log line) has to put the causes behind it.
+//! An error's text does not repeat its source. So whoever shows an error on one line (a probe's
+//! reason, a field of a log line) must append the causes.
 
-/// An error with what it comes from, on one line. Libraries' errors do repeat theirs: what stands
-/// at the end already is not said again.
+/// An error and its causes on one line. Some libraries repeat the cause in the error's text; a
+/// cause that already stands at the end is not repeated.
 pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

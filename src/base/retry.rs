@@ -1,10 +1,10 @@
 //! How long to wait before the next try.
 //!
-//! Something that is away is asked again until it is back. Asking at once and for ever floods it in
-//! the moment it comes up; asking at fixed times makes all processes that lost it together ask
-//! together. So waits grow by half each time up to a bound, and each is drawn at random around its
-//! place. There is no hidden deadline: whoever waits knows when to stop. Nothing waits here; the
-//! caller does, through [`crate::base::clock`] or a timer of its runtime.
+//! Something that is away is asked again until it is back. Retrying without a pause would flood it
+//! the moment it comes up; retrying at fixed times would make all processes that lost it together
+//! ask together. So waits grow by half each time up to a bound, and each is randomised. There is no
+//! hidden deadline: the caller knows when to stop. Nothing waits here; the caller does, through
+//! [`crate::base::clock`] or a timer of its runtime.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use backoff::SystemClock;
 use backoff::backoff::Backoff as _;
 use backoff::exponential::{ExponentialBackoff, ExponentialBackoffBuilder};
 
-/// Growing waits between tries.
+/// Growing, randomised waits between tries.
 #[derive(Debug)]
 pub struct Backoff {
     waits: ExponentialBackoff<SystemClock>,
@@ -30,13 +30,13 @@ impl Backoff {
         Self { waits, longest }
     }
 
-    /// How long to wait before the next try; grows with every call.
+    /// How long to wait before the next try; grows from call to call up to the longest wait.
     pub fn next_wait(&mut self) -> Duration {
-        // The crate spreads its longest interval upwards, too.
+        // The crate's random spread can exceed its longest interval.
         self.waits.next_backoff().unwrap_or(self.longest).min(self.longest)
     }
 
-    /// A try went well: the next wait is a first one again.
+    /// Starts again with a first wait, after a try that succeeded.
     pub fn reset(&mut self) {
         self.waits.reset();
     }

@@ -1,8 +1,8 @@
 //! From the merged tree of values to checked ones: every key present, of its kind, within its
 //! bounds.
 //!
-//! All keys are looked at before anything is reported, so that one run shows everything there is to
-//! mend. What a value is not allowed to be is said with the value, unless that may be a secret.
+//! All keys are checked before anything is reported, so that one run shows everything that is
+//! wrong. A message repeats the value, unless it may be a secret.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -25,20 +25,20 @@ pub(super) enum Checked {
     Duration(Duration),
     Size(u64),
     Texts(Vec<String>),
-    /// Name, value and where it came from.
+    /// Name → (value, where it came from).
     Entries(BTreeMap<String, (String, String)>),
     SavePoints(Vec<(u64, u64)>),
 }
 
-/// A key with its checked value and where that came from.
+/// A key with its checked value and where that value came from.
 pub(super) struct Entry {
     pub key: &'static Key,
     pub value: Checked,
     pub origin: String,
 }
 
-/// Checks every key of the table against the merged tree; problems are added to `problems`, and
-/// keys that have one are left out.
+/// Checks every key of the table against the merged tree. Keys with a problem are left out of the
+/// result and added to `problems`.
 pub(super) fn check(root: &Value, problems: &mut Vec<Problem>) -> Vec<Entry> {
     let nothing = Value::new(None, ValueKind::Nil);
     let mut entries = Vec::with_capacity(KEYS.len());
@@ -57,7 +57,7 @@ pub(super) fn check(root: &Value, problems: &mut Vec<Problem>) -> Vec<Entry> {
     entries
 }
 
-/// The table that a text in YAML's flow form stands for, `{a: b}`; values get the origin.
+/// Parses YAML in flow form, such as `{a: b}`; `None` if it is not YAML. Values get `origin`.
 pub(super) fn parse_fragment(text: &str, origin: &str) -> Option<Value> {
     let text = format!("value: {text}");
     FileFormat::Yaml.parse(Some(&origin.to_owned()), &text).ok()?.remove("value")
@@ -73,7 +73,7 @@ fn problem(path: &str, what: String, value: &Value) -> Problem {
     Problem { path: path.to_owned(), what, origin }
 }
 
-/// Where a value came from. A merged table has no origin of its own, but what is in it has.
+/// Where a value came from. A merged table has no origin of its own, but its values have.
 fn collect_origins<'a>(value: &'a Value, origins: &mut BTreeSet<&'a str>) {
     match (value.origin(), &value.kind) {
         (Some(origin), _) => {
@@ -239,7 +239,7 @@ fn entry(key: &Key, name: &str, value: &Value) -> Result<String, String> {
     if matches!(key.kind, Kind::Schemas) && name.parse::<u32>().is_err() {
         return Err("is not a schema id; ids are whole numbers".to_owned());
     }
-    // 0123 without quotes would have become 123.
+    // Without quotes 0123 would have become 123.
     if is_secret_name(name) && !matches!(value.kind, ValueKind::String(_)) {
         return Err("must be a text; put it in quotes".to_owned());
     }
@@ -249,7 +249,7 @@ fn entry(key: &Key, name: &str, value: &Value) -> Result<String, String> {
     }
 }
 
-/// How a value is called in a message; `None` for what is too long to repeat.
+/// How a message shows a value; `None` for a text too long to repeat.
 fn description(value: &ValueKind) -> Option<String> {
     match value {
         ValueKind::Nil => Some("null".to_owned()),

@@ -1,7 +1,7 @@
 //! `${NAME}` and `${NAME:-default}` in configuration files, and the file `.env`.
 //!
-//! Texts are filled in after the YAML is parsed, value by value: a password with a quote, a colon
-//! or a line break in it stays one value and cannot add keys.
+//! Variables are filled in after the YAML is parsed, value by value: a password with a quote, a
+//! colon or a line break in it stays one value and cannot add keys.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 pub(super) struct Filled {
     /// The text with every variable replaced.
     pub text: String,
-    /// Names of the variables that were replaced, in order.
+    /// The names of the variables whose values were used, in order.
     pub names: Vec<String>,
 }
 
@@ -27,8 +27,8 @@ pub(super) enum FillError {
     BadName(String),
 }
 
-/// `text` with its variables replaced by what `lookup` knows. A variable that is set but empty
-/// counts as unset where there is a default, as in a shell.
+/// Replaces the variables in `text` by the values that `lookup` finds. As in a shell, a variable
+/// that is set but empty counts as unset if there is a default.
 pub(super) fn fill<'a>(
     text: &str,
     lookup: impl Fn(&str) -> Option<&'a str>,
@@ -73,10 +73,9 @@ fn replacement<'a>(
     Ok(text.to_owned())
 }
 
-/// The variables of a `.env` file: `NAME=value` lines, an `export` before them allowed, `#`
-/// comments, single quotes for texts as they are, double quotes with `\n`, `\"` and `\\`. The error
-/// is the number of the first line that is none of these; its content may be secret and is not
-/// repeated.
+/// Parses a `.env` file: `NAME=value` lines, with an optional `export` in front; `#` comments;
+/// single quotes for verbatim texts; double quotes with `\n`, `\"` and `\\`. The error is the
+/// number of the first bad line; the line itself may be secret and is not repeated.
 pub(super) fn parse_dotenv(text: &str) -> Result<BTreeMap<String, String>, usize> {
     let mut variables = BTreeMap::new();
     for (index, line) in text.lines().enumerate() {

@@ -1,8 +1,8 @@
-//! The one table of configuration keys: name, what is allowed, whether it is secret.
+//! The one table of configuration keys: name, allowed values, whether it is secret.
 //!
-//! Checking, reporting, `config show` and the settings all read this table, so a key cannot be
-//! known to one and unknown to another. Defaults, units and explanations are in
-//! `config/default.yaml`; a test holds the two to the same set of keys.
+//! Checking, messages, `config show` and the settings all read this table, so a key cannot be known
+//! to one and unknown to another. Defaults, units and explanations are in `config/default.yaml`; a
+//! test makes sure that both have the same keys.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::units::{format_duration, format_size};
 pub(super) struct Key {
     /// Sections and name, joined by dots.
     pub path: &'static str,
-    /// What is allowed.
+    /// Which values are allowed, besides `null`.
     pub kind: Kind,
     /// Whether `null` is allowed.
     pub nullable: bool,
@@ -28,7 +28,7 @@ pub(super) enum Kind {
     Text,
     /// A text of at least so many characters.
     LongText(usize),
-    /// An address beginning with one of these; a password in it is never shown.
+    /// An address that begins with one of these; a password in it is never shown.
     Url(&'static [&'static str]),
     /// One of these words.
     OneOf(&'static [&'static str]),
@@ -44,13 +44,13 @@ pub(super) enum Kind {
     Duration(Duration, Duration),
     /// A number of bytes within these bounds.
     Size(u64, u64),
-    /// Texts; `true`: at least one.
+    /// A list of texts; `true`: at least one.
     Texts(bool),
-    /// Any names with a text each; names with dots.
+    /// A table of freely named texts; the names may contain dots.
     Properties,
-    /// Schema ids with a file each.
+    /// A table of schema ids, each with a file.
     Schemas,
-    /// Pairs of seconds and a number of changes.
+    /// Pairs of seconds and a number of changed customers.
     SavePoints,
 }
 
@@ -127,12 +127,12 @@ pub(super) const KEYS: &[Key] = &[
 ];
 
 impl Key {
-    /// The key of that path.
+    /// The key with this path.
     pub(super) fn find(path: &str) -> Option<&'static Key> {
         KEYS.iter().find(|key| key.path == path)
     }
 
-    /// The key whose entries have paths below its own, when `path` is one of them.
+    /// The table key that `path` is an entry of, if it is one.
     pub(super) fn map_above(path: &str) -> Option<&'static Key> {
         KEYS.iter().find(|key| {
             key.is_map() && path.strip_prefix(key.path).is_some_and(|rest| rest.starts_with('.'))
@@ -144,12 +144,12 @@ impl Key {
         matches!(self.kind, Kind::Properties | Kind::Schemas)
     }
 
-    /// Whether a part of the value may be secret.
+    /// Whether the value, or a part of it, may be secret.
     pub(super) fn may_hide(&self) -> bool {
         self.secret || matches!(self.kind, Kind::Url(_) | Kind::Properties)
     }
 
-    /// What is allowed, as a noun phrase for messages.
+    /// The allowed values, as a noun phrase for messages.
     pub(super) fn allowed(&self) -> String {
         let allowed = match self.kind {
             Kind::Text => "a text that is not empty".to_owned(),
@@ -181,12 +181,12 @@ impl Key {
     }
 }
 
-/// Whether `path` is a section: there are keys below it, and it is none itself.
+/// Whether `path` is a section, that is, has keys below it.
 pub(super) fn is_section(path: &str) -> bool {
     KEYS.iter().any(|key| key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
 }
 
-/// The known path nearest to an unknown one, if one is near enough to be what was meant.
+/// The known path most similar to an unknown one, if it is similar enough to be what was meant.
 pub(super) fn nearest(path: &str) -> Option<&'static str> {
     let name = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
     let scored = KEYS.iter().map(|key| {

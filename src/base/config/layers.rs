@@ -1,8 +1,9 @@
-//! Where values come from: compiled-in defaults, files, the environment; each knows its origin.
+//! Where values come from: compiled-in defaults, files, the environment. Each value knows its
+//! origin.
 //!
-//! Each layer is held against the table of keys before layers are merged: an unknown key is
-//! reported with the file it is in, and an empty section (everything in it commented out) cannot
-//! wipe out the defaults below it.
+//! Each layer is checked against the table of keys before the layers are merged. So an unknown key
+//! is reported with its file, and an empty section (everything in it commented out) cannot wipe out
+//! the defaults below it.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -19,18 +20,18 @@ use super::{COMPILED_IN, ConfigError, Problem};
 
 const DEFAULT: &str = include_str!("../../../config/default.yaml");
 
-/// The environments and their compiled-in files.
+/// The environments with their compiled-in files.
 const ENVIRONMENTS: [(&str, &str); 3] = [
     ("development", include_str!("../../../config/development.yaml")),
     ("staging", include_str!("../../../config/staging.yaml")),
     ("production", include_str!("../../../config/production.yaml")),
 ];
 
-/// Beginning of the variables that set a key.
+/// The prefix of variables that set a key.
 const PREFIX: &str = "SYNFINANCE__";
 
-/// What surrounds the process: its variables and its working directory. Given as a value, so that
-/// nothing else reads the real ones.
+/// The process's surroundings: its variables and its working directory. They are passed as a value,
+/// so that nothing else reads the real ones.
 #[derive(Debug, Clone)]
 pub struct Environment {
     variables: BTreeMap<String, String>,
@@ -39,7 +40,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// The real one.
+    /// The real surroundings of this process.
     #[expect(clippy::disallowed_methods, reason = "the one reader of the environment")]
     pub fn of_process() -> Self {
         let variables = std::env::vars_os().filter_map(|(name, value)| {
@@ -48,7 +49,7 @@ impl Environment {
         Self::new(variables, ".")
     }
 
-    /// One with these variables and this working directory.
+    /// Surroundings with these variables and this working directory.
     pub fn new(
         variables: impl IntoIterator<Item = (String, String)>,
         directory: impl Into<PathBuf>,
@@ -57,12 +58,12 @@ impl Environment {
         Self { variables, directory: directory.into(), from_dotenv: Vec::new() }
     }
 
-    /// Sets a variable, over what the process has.
+    /// Sets a variable, replacing one of the process.
     pub fn set(&mut self, name: &str, value: &str) {
         self.variables.insert(name.to_owned(), value.to_owned());
     }
 
-    /// The text of a file of the working directory; `None` if there is no such file.
+    /// The text of a file, relative to the working directory; `None` if there is no such file.
     fn read(&self, path: &Path) -> Result<Option<String>, ConfigError> {
         match std::fs::read_to_string(self.directory.join(path)) {
             Ok(text) => Ok(Some(text)),
@@ -71,7 +72,7 @@ impl Environment {
         }
     }
 
-    /// Adds what `.env` has and the process has not.
+    /// Adds the variables of `.env` that the process does not have.
     fn read_dotenv(&mut self) -> Result<(), ConfigError> {
         let Some(text) = self.read(Path::new(".env"))? else { return Ok(()) };
         let variables = parse_dotenv(&text).map_err(|line| ConfigError::Dotenv { line })?;
@@ -94,8 +95,8 @@ impl Environment {
     }
 }
 
-/// Reads all layers and merges them; unknown keys and texts that cannot be filled in are added to
-/// `problems`. The error is a file that cannot be read or is no YAML.
+/// Reads all layers and merges them. Unknown keys and variables that cannot be filled in are added
+/// to `problems`; the error is a file that cannot be read or is not YAML.
 pub(super) fn merged(
     mut environment: Environment,
     files: &[PathBuf],
@@ -109,11 +110,11 @@ pub(super) fn merged(
     }
     let mut layer = Layer { environment: &environment, problems };
     let merged = builder.add_source(Table(layer.of_variables())).build();
-    // Tables in memory cannot fail to be read; the crate's error type does not know that.
+    // Reading tables in memory cannot fail, but the crate's error type does not say so.
     merged.map(|config| config.cache).map_err(|error| ConfigError::Merge(error.to_string()))
 }
 
-/// The YAML layers, weakest first, with their origins.
+/// The YAML layers with their origins, weakest first.
 fn texts(
     environment: &Environment,
     files: &[PathBuf],
@@ -163,7 +164,7 @@ impl Source for Table {
     }
 }
 
-/// One layer on its way in.
+/// One layer while it is checked and filled in.
 struct Layer<'a> {
     environment: &'a Environment,
     problems: &'a mut Vec<Problem>,
@@ -190,7 +191,7 @@ impl Layer<'_> {
             .collect()
     }
 
-    /// The value filled in, or `None` if it has no place in the tree.
+    /// The value with its variables filled in; `None` if it has no place in the tree.
     fn admit(&mut self, path: &str, value: Value) -> Option<Value> {
         let origin = value.origin().unwrap_or_default().to_owned();
         if let Some(key) = Key::find(path) {
@@ -273,7 +274,7 @@ impl Layer<'_> {
     }
 }
 
-/// A text in flow form becomes the table that the key wants, so that tables of several layers
+/// Turns a text in flow form into the table that the key wants, so that tables of several layers
 /// merge.
 fn expanded(key: &Key, value: Value) -> Value {
     match &value.kind {
@@ -289,8 +290,8 @@ fn expanded(key: &Key, value: Value) -> Value {
     }
 }
 
-/// The entry that the rest of a variable's name stands for: librdkafka's names have dots, which
-/// shells do not allow in variables.
+/// The entry that the rest of a variable's name means: librdkafka's names have dots, which shells
+/// do not allow in variables.
 fn entry_name(key: &Key, rest: &str) -> String {
     match key.kind {
         Kind::Properties => rest.replace('_', "."),
@@ -317,7 +318,7 @@ fn insert<'a>(
     }
 }
 
-/// Puts a value in; two tables become one.
+/// Sets a value; if both the old and the new one are tables, they are merged.
 fn merge(table: &mut Map<String, Value>, name: &str, value: Value) {
     if let (Some(old), ValueKind::Table(new)) = (table.get_mut(name), &value.kind)
         && let ValueKind::Table(old) = &mut old.kind

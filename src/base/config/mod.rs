@@ -1,13 +1,12 @@
 //! Configuration: raw layers → checked values → [`Settings`].
 //!
-//! Values come from a compiled-in file, files of the environment, files named on the command line
-//! and variables, the later ones winning (`layers`). One table says what each key allows
-//! (`keys`); what does not fit is reported at once, with the key, the place it came from and what
-//! is allowed (`check`). The rest of the program sees [`Settings`], in which nothing needs
-//! checking again.
+//! Values come from the compiled-in defaults, the environment's file, files named on the command
+//! line, and variables; later ones win (`layers`). One table says what each key allows (`keys`).
+//! Everything that does not fit is reported at once, with the key, where it came from and what is
+//! allowed (`check`). The rest of the program sees [`Settings`] and need not check anything again.
 //!
-//! Secrets: a value that may hold one is a [`Secret`] in the settings, is left out of every
-//! message, and shows as `***` in [`Loaded::to_yaml`] and [`Loaded::to_json`].
+//! Secrets: a value that may hold one is a [`Secret`] in the settings, no message repeats it, and
+//! [`Loaded::to_yaml`] and [`Loaded::to_json`] show it as `***`.
 
 mod check;
 mod fill;
@@ -39,8 +38,9 @@ pub struct Loaded {
     entries: Vec<check::Entry>,
 }
 
-/// Reads all layers, weakest first: compiled-in defaults, `config/default.yaml` and
-/// `config/{environment}.yaml` of the working directory, `files` in their order, variables.
+/// Reads all layers, weakest first: compiled-in defaults; `config/default.yaml` in the working
+/// directory; `config/{environment}.yaml` there, or else its compiled-in copy; `files` in their
+/// order; variables.
 pub fn load(environment: Environment, files: &[PathBuf]) -> Result<Loaded, ConfigError> {
     let mut problems = Vec::new();
     let root = layers::merged(environment, files, &mut problems)?;
@@ -55,18 +55,19 @@ pub fn load(environment: Environment, files: &[PathBuf]) -> Result<Loaded, Confi
 }
 
 impl Loaded {
-    /// Every key with its effective value and where that came from, as YAML; secrets hidden.
+    /// Every key with its effective value and where that came from, as YAML. Secrets are hidden.
     pub fn to_yaml(&self) -> String {
         show::yaml(&self.entries)
     }
 
-    /// `{"values": {section: {key: value}}, "sources": {"section.key": where}}`; secrets hidden.
+    /// `{"values": {section: {key: value}}, "sources": {"section.key": where}}`. Secrets are
+    /// hidden.
     pub fn to_json(&self) -> serde_json::Value {
         show::json(&self.entries)
     }
 }
 
-/// One key that is not as it must be.
+/// A key with a value that is not allowed, or an unknown key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// The key, sections and name joined by dots.
@@ -83,41 +84,41 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Why there is no configuration to work with. The user mends it; trying again does not help.
+/// Why there is no valid configuration. The user has to change it; trying again does not help.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// A file named on the command line, or one that is there, cannot be read.
+    /// A configuration file cannot be read.
     #[error("cannot read the configuration file {}", path.display())]
     Read {
-        /// As it was named.
+        /// The path, as it was named.
         path: PathBuf,
         /// Why.
         source: std::io::Error,
     },
-    /// A file is no YAML.
+    /// A file is not YAML.
     #[error("{origin} is not valid YAML: {message}")]
     Syntax {
         /// The file.
         origin: String,
-        /// What the parser says, with line and column.
+        /// The parser's message, with line and column.
         message: String,
     },
-    /// A line of `.env` is no assignment.
+    /// A line of `.env` is not an assignment.
     #[error(".env line {line} is not NAME=value")]
     Dotenv {
         /// Counted from 1.
         line: usize,
     },
-    /// `SYNFINANCE_ENV` names no environment.
+    /// `SYNFINANCE_ENV` does not name an environment.
     #[error("SYNFINANCE_ENV is {name:?}, allowed are development, staging and production")]
     UnknownEnvironment {
         /// What it is set to.
         name: String,
     },
-    /// Layers cannot be merged.
+    /// The layers cannot be merged.
     #[error("cannot merge the configuration: {0}")]
     Merge(String),
-    /// Keys are unknown, of the wrong type or out of range: all of them.
+    /// Keys are unknown, of the wrong kind or out of range; all of them are listed.
     #[error("the configuration is not valid{}", lines(.0))]
     Invalid(Vec<Problem>),
 }

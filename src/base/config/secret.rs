@@ -1,11 +1,12 @@
 //! Values that must not be seen: passwords, keys, addresses that carry a password.
 //!
-//! Hiding them where they are printed needs everybody who prints to remember it. A type that cannot
-//! print what it holds needs one place to ask for it, [`Secret::expose`], which is easy to review.
+//! Hiding secrets where they are printed needs everyone who prints to remember it. A type that
+//! cannot print its content has one method that reveals it, [`Secret::expose`], which is easy to
+//! review.
 
 use std::fmt;
 
-/// What is shown in a secret's place.
+/// What is shown in place of a secret.
 pub const HIDDEN: &str = "***";
 
 /// A text that `Debug` and `Display` never show.
@@ -13,7 +14,7 @@ pub const HIDDEN: &str = "***";
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes the text in.
+    /// Makes a text a secret.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
@@ -36,8 +37,8 @@ impl fmt::Display for Secret {
     }
 }
 
-/// The address with the password before its host, and parameters that look like one, hidden.
-/// A text that is no address with a password comes back as it is.
+/// The address with its password, and parameters that look like one, replaced by `***`. An address
+/// without a password comes back unchanged.
 pub fn mask_url(url: &str) -> String {
     let shown = mask_user_info(url);
     match shown.split_once('?') {
@@ -49,8 +50,8 @@ pub fn mask_url(url: &str) -> String {
     }
 }
 
-/// Whether a property of that name holds a secret: librdkafka's `sasl.password`,
-/// `sasl.oauthbearer.client.secret`, `ssl.key.pem` and their like. Names of files are not secret.
+/// Whether a property of this name holds a secret, such as librdkafka's `sasl.password`,
+/// `sasl.oauthbearer.client.secret` and `ssl.key.pem`. Names of files and URLs are not secret.
 pub fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let is_place = [".location", ".file", ".path", ".url"].iter().any(|end| name.ends_with(end));

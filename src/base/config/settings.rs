@@ -1,7 +1,7 @@
-//! The validated settings: what the rest of the program sees.
+//! The validated settings, as the rest of the program sees them.
 //!
-//! They are made from checked values alone, so nothing behind them asks again whether a port is a
-//! port; what only holds between keys (two that go together) is checked while they are made.
+//! They are made from checked values only, so no code behind them checks again whether a port is a
+//! port. What involves two keys (both must be set, or neither) is checked while they are made.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,26 +18,26 @@ pub struct Settings {
     pub stream: Stream,
     /// Where writer schemas come from.
     pub schema_registry: SchemaRegistry,
-    /// What is remembered, for how long, where it is saved.
+    /// Customers' state: how much is remembered, for how long, where it is saved.
     pub state: State,
     /// Tables and time zone behind the features.
     pub features: Features,
     /// Model files.
     pub models: Models,
-    /// From a score to an alert.
+    /// When a score becomes an alert.
     pub decision: Decision,
     /// The sidecar.
     pub http: Http,
     /// Access to the sidecar.
     pub auth: Auth,
-    /// Logs.
+    /// Logs and traces.
     pub telemetry: Telemetry,
 }
 
 /// Section `stream`.
 #[derive(Debug, Clone)]
 pub struct Stream {
-    /// host:port each, at least one.
+    /// Brokers as host:port, at least one.
     pub brokers: Vec<String>,
     /// Consumer group.
     pub group_id: String,
@@ -45,7 +45,7 @@ pub struct Stream {
     pub topics: Topics,
     /// Whether missing topics are created on start.
     pub create_topics: bool,
-    /// Partitions of topics that are created, at least 1; `None`: the brokers' default.
+    /// Partitions of the topics that are created, at least 1; `None`: the brokers' default.
     pub topic_partitions: Option<i32>,
     /// What a crash may do to alerts.
     pub delivery: Delivery,
@@ -59,7 +59,7 @@ pub struct Stream {
     pub batch_wait: Duration,
     /// Time between commits.
     pub commit_interval: Duration,
-    /// How long a worker that is told to end may take.
+    /// How long a worker may take to end after it was told to.
     pub shutdown_deadline: Duration,
     /// librdkafka properties; any of them may be a password.
     pub kafka: BTreeMap<String, Secret>,
@@ -68,7 +68,7 @@ pub struct Stream {
 /// Section `stream.topics`.
 #[derive(Debug, Clone)]
 pub struct Topics {
-    /// What is scored.
+    /// Transactions to score.
     pub transactions: String,
     /// Where alerts go.
     pub alerts: String,
@@ -92,43 +92,43 @@ pub enum Delivery {
 /// How a group moves partitions between its members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Assignment {
-    /// Only what changes hands is given up.
+    /// Members give up only the partitions that move.
     Cooperative,
-    /// Everybody gives up everything, then all is dealt anew.
+    /// All members give up all partitions, then all are assigned anew.
     Eager,
 }
 
 /// Section `schema_registry`.
 #[derive(Debug, Clone)]
 pub struct SchemaRegistry {
-    /// Its address, which may hold a password; `None`: the static table.
+    /// The registry's address, which may contain a password; `None`: the static table is used.
     pub url: Option<Secret>,
     /// User and password of basic authentication.
     pub basic_auth: Option<(String, Secret)>,
-    /// Schema files by id, where there is no registry.
+    /// Schema files by id, used if there is no registry.
     pub fixed: BTreeMap<u32, PathBuf>,
     /// Whether the alerts' schema is registered on start.
     pub auto_register: bool,
-    /// How long one answer is waited for.
+    /// How long to wait for an answer.
     pub timeout: Duration,
 }
 
 /// Section `state`.
 #[derive(Debug, Clone)]
 pub struct State {
-    /// Where it is saved; may hold a password.
+    /// The database that state is saved in; may contain a password.
     pub database_url: Secret,
-    /// A copy of the database that customers are read from; may hold a password.
+    /// A replica of the database that customers are read from; may contain a password.
     pub read_url: Option<Secret>,
-    /// When it is saved: whichever holds first.
+    /// When to save: as soon as one of these applies.
     pub save: Vec<SavePoint>,
-    /// Whether to go on when records left the topic before they were saved.
+    /// Whether to go on if records left the topic before they were saved.
     pub goes_on_incomplete: bool,
-    /// Memory for customers' state, in bytes.
+    /// Bound on the memory of customers' state, in bytes.
     pub max_bytes: u64,
-    /// Transactions of a customer remembered one by one, 32 to 2,048.
+    /// How many transactions of a customer are remembered one by one, 32 to 2,048.
     pub max_transactions_per_customer: usize,
-    /// How long a transaction id is recognised as a repeat.
+    /// How long a transaction id is recognised as a duplicate.
     pub dedup_horizon: Duration,
 }
 
@@ -137,14 +137,14 @@ pub struct State {
 pub struct SavePoint {
     /// Time since the last save, at least a second.
     pub interval: Duration,
-    /// Customers, at least 1.
+    /// Changed customers, at least 1.
     pub changes: u64,
 }
 
 /// Section `features`.
 #[derive(Debug, Clone)]
 pub struct Features {
-    /// IANA name of the local time of hours, weekends and holidays.
+    /// The IANA time zone of local hours, weekends and holidays.
     pub timezone: String,
     /// CSV file; `None`: the bundled one.
     pub holidays: Option<PathBuf>,
@@ -155,40 +155,40 @@ pub struct Features {
 /// Section `models`.
 #[derive(Debug, Clone)]
 pub struct Models {
-    /// The ONNX file that scores, with its directory; `None`: the bundled model.
+    /// Path of the ONNX model that scores; `None`: the bundled model.
     pub active: Option<PathBuf>,
-    /// Where model files are.
+    /// The directory of model files, which the other paths are relative to.
     pub directory: PathBuf,
-    /// Whether newer files of the directory are loaded while running.
+    /// Whether newer files in the directory are loaded while the service runs.
     pub watch: bool,
-    /// ONNX files that score without alerting, with their directory.
+    /// Paths of ONNX models that score without alerting.
     pub shadow: Vec<PathBuf>,
-    /// ONNX file of the isolation forest, with its directory; `None`: the bundled one.
+    /// Path of the isolation forest's ONNX model; `None`: the bundled one.
     pub isolation_forest: Option<PathBuf>,
 }
 
 /// Section `decision`.
 #[derive(Debug, Clone)]
 pub struct Decision {
-    /// Score from which a transaction is an alert, 0 to 1; `None`: as the model says.
+    /// Scores from this one on raise an alert, 0 to 1; `None`: the model's own threshold.
     pub threshold: Option<f64>,
 }
 
 /// Section `http`.
 #[derive(Debug, Clone)]
 pub struct Http {
-    /// What to listen on.
+    /// The address to listen on.
     pub address: String,
-    /// What to listen on.
+    /// The port to listen on.
     pub port: u16,
-    /// Certificate and key, PEM files; `None`: plain HTTP.
+    /// PEM files of certificate and key; `None`: plain HTTP.
     pub tls: Option<(PathBuf, PathBuf)>,
 }
 
 /// Section `auth`.
 #[derive(Debug, Clone)]
 pub struct Auth {
-    /// Key of the access tokens, at least 32 characters; `None`: no log-in.
+    /// The key that signs access tokens, at least 32 characters; `None`: no log-in.
     pub jwt_secret: Option<Secret>,
 }
 
@@ -197,15 +197,15 @@ pub struct Auth {
 pub struct Telemetry {
     /// error, warn, info, debug, trace or off.
     pub level: String,
-    /// How log lines look.
+    /// The form of log lines.
     pub format: LogFormat,
     /// Log file; `None`: stderr.
     pub file: Option<PathBuf>,
     /// When a new log file begins.
     pub rotation: Rotation,
-    /// Log files that are kept, at least 1.
+    /// How many log files are kept, at least 1.
     pub retention: usize,
-    /// Where spans go, OTLP over HTTP, and the address may hold a password; `None`: nowhere.
+    /// Where spans are sent by OTLP over HTTP; the address may contain a password. `None`: nowhere.
     pub otlp_endpoint: Option<Secret>,
 }
 
@@ -220,7 +220,7 @@ pub enum Rotation {
     Never,
 }
 
-/// How log lines look.
+/// The form of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
@@ -230,7 +230,7 @@ pub enum LogFormat {
 }
 
 impl LogFormat {
-    /// The format that the word `text` or `json` names.
+    /// The format with this word, `text` or `json`.
     pub fn from_word(word: &str) -> Option<Self> {
         match word {
             "text" => Some(Self::Text),
@@ -241,7 +241,7 @@ impl LogFormat {
 }
 
 impl Settings {
-    /// The settings of checked values, or the keys that do not go together.
+    /// Builds the settings from checked values; fails if two keys do not go together.
     pub(super) fn new(entries: &[Entry]) -> Result<Self, Problem> {
         let values = Values(entries);
         Ok(Self {
@@ -370,8 +370,8 @@ fn telemetry(values: &Values) -> Telemetry {
     }
 }
 
-/// Checked values by path. Asking for a path under a kind that is not its own is a mistake in this
-/// file, which every test that loads settings would hit.
+/// Checked values by path. Asking for a path as a kind that it does not have is a mistake in this
+/// file, which every test that loads settings would find.
 struct Values<'a>(&'a [Entry]);
 
 impl Values<'_> {
@@ -458,7 +458,7 @@ impl Values<'_> {
         }
     }
 
-    /// Two texts of which there may be both or neither.
+    /// Two texts that must both be set, or neither.
     fn both(&self, first: &str, second: &str) -> Result<Option<(String, String)>, Problem> {
         match (self.optional_text(first), self.optional_text(second)) {
             (Some(first), Some(second)) => Ok(Some((first, second))),

@@ -1,4 +1,4 @@
-//! The effective configuration for people and for programs: every key, its value, where that came
+//! The effective configuration, for people and for programs: every key, its value, where that came
 //! from.
 //!
 //! Secrets are replaced here and nowhere else, on the way from checked values to JSON; both forms
@@ -11,7 +11,7 @@ use super::keys::Kind;
 use super::secret::{HIDDEN, is_secret_name, mask_url};
 use super::units::{format_duration, format_size};
 
-/// YAML that can be read back as a configuration file, but for secrets; each line says where its
+/// YAML that can be read back as a configuration file, except for secrets. Each line says where its
 /// value came from.
 pub(super) fn yaml(entries: &[Entry]) -> String {
     let mut text = String::new();
@@ -65,7 +65,7 @@ fn push_line(text: &mut String, name: &str, value: &Value, origin: &str, indent:
     text.push_str(&format!("{line:<50}  # {origin}\n"));
 }
 
-/// The value as it may be seen.
+/// The value as it may be shown.
 fn shown(entry: &Entry) -> Value {
     match &entry.value {
         Checked::Null => Value::Null,
@@ -89,7 +89,7 @@ fn shown(entry: &Entry) -> Value {
     }
 }
 
-/// YAML on one line. JSON is YAML; quotes are left out where nothing can be misread.
+/// YAML on one line. JSON is YAML; quotes are left out if nothing can be misread.
 fn flow(value: &Value) -> String {
     match value {
         Value::String(text) if is_plain(text) => text.clone(),
@@ -100,7 +100,7 @@ fn flow(value: &Value) -> String {
     }
 }
 
-/// Whether YAML reads the bare text back as the same text.
+/// Whether YAML reads the text without quotes as the same text.
 fn is_plain(text: &str) -> bool {
     let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
     if unit.len() < text.len()

@@ -1,7 +1,7 @@
 //! Durations and sizes as people write them: `24h`, `1h30m`, `512MiB`.
 //!
-//! A bare number for a duration would leave its unit to memory, so it is refused; a bare number for
-//! a size is bytes, which nobody reads differently.
+//! A bare number is refused as a duration, because its unit would be left to memory. A bare number
+//! as a size means bytes, which nobody misreads.
 
 use std::time::Duration;
 
@@ -29,8 +29,8 @@ const SIZE_UNITS: [(&str, u64); 10] = [
     ("B", 1),
 ];
 
-/// The duration that `text` names: whole numbers with a unit of ms, s, m, h, d or w, several added
-/// up. `None` for anything else, a number without a unit included.
+/// The duration that `text` names: whole numbers, each with a unit of w, d, h, m, s or ms, added
+/// up. `None` for anything else, such as a number without a unit.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     let mut total: u64 = 0;
@@ -48,7 +48,8 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     Some(Duration::from_millis(total))
 }
 
-/// The duration as [`parse_duration`] reads it, in the largest units that are exact.
+/// Writes a duration as [`parse_duration`] reads it, in the largest exact units; never in weeks,
+/// and in days only from two days on.
 pub fn format_duration(duration: Duration) -> String {
     let mut rest = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let mut text = String::new();
@@ -61,8 +62,9 @@ pub fn format_duration(duration: Duration) -> String {
     if text.is_empty() { "0s".to_owned() } else { text }
 }
 
-/// The size in bytes that `text` names: a whole number with a unit of B, kB, MB, GB, TB (thousands)
-/// or KiB, MiB, GiB, TiB (1,024s), bytes without one. `None` for anything else.
+/// The size in bytes that `text` names: a whole number with a unit of B, kB, MB, GB, TB (powers of
+/// 1,000) or KiB, MiB, GiB, TiB (powers of 1,024); without a unit it is bytes. `None` for anything
+/// else.
 pub fn parse_size(text: &str) -> Option<u64> {
     let (number, unit) = leading_number(text.trim())?;
     let unit = unit.trim_start();
@@ -71,7 +73,7 @@ pub fn parse_size(text: &str) -> Option<u64> {
     number.checked_mul(*bytes)
 }
 
-/// The size as [`parse_size`] reads it, in the largest unit of 1,024s that is exact.
+/// Writes a size as [`parse_size`] reads it, in the largest power of 1,024 that is exact.
 pub fn format_size(bytes: u64) -> String {
     let exact =
         SIZE_UNITS[..4].iter().find(|(_, unit)| bytes >= *unit && bytes.is_multiple_of(*unit));

@@ -1,7 +1,7 @@
-//! Alerts back from bytes, for subscribers inside the process.
+//! Reads alerts back from bytes, for subscribers inside the process.
 //!
-//! Only alerts that this program wrote are read here, so there is one schema and nothing to
-//! resolve: the reader is `schemas/alert.avsc` line by line, as the writer in [`super::encode`] is.
+//! It reads only alerts that this program wrote, so there is one schema and nothing to resolve. The
+//! reader follows `schemas/alert.avsc` line by line, like the writer in [`super::encode`].
 
 use super::cursor::{Cursor, Fault};
 use super::framing::{Framing, SchemaName, split};
@@ -13,67 +13,67 @@ use crate::core::decision::Severity;
 pub struct AlertView<'a> {
     /// UUIDv5 of the transaction's id.
     pub alert_id: &'a str,
-    /// The transaction that it is about.
+    /// The transaction that the alert is about.
     pub transaction_id: &'a str,
-    /// Whose it is.
+    /// The customer who made it.
     pub customer_id: &'a str,
-    /// Where the money went.
+    /// The merchant that was paid.
     pub merchant_id: &'a str,
-    /// When it happened, in milliseconds since the epoch.
+    /// When the transaction happened, in milliseconds since the epoch.
     pub event_time: i64,
     /// When it was scored, in milliseconds since the epoch.
     pub scored_at: i64,
-    /// In units of `currency`.
+    /// In major units of `currency`.
     pub amount: f64,
     /// ISO 4217.
     pub currency: &'a str,
     /// Fraud probability, 0 to 1.
     pub score: f64,
-    /// The score from which the model alerts.
+    /// The threshold of the model: scores from it on raise an alert.
     pub threshold: f64,
-    /// How far above the threshold; the recommendation follows from it.
+    /// How far the score lies above the threshold; the recommendation follows from it.
     pub severity: Severity,
-    /// The model.
+    /// Name of the model that scored it.
     pub model_name: &'a str,
     /// Its version.
     pub model_version: &'a str,
-    /// Strongest first.
+    /// The strongest reasons first.
     pub reasons: Vec<ReasonView<'a>>,
     /// Names of the rules that fired.
     pub rules: Vec<&'a str>,
-    /// Where the transaction was read.
+    /// The Kafka partition that the transaction came from; -1 outside Kafka.
     pub source_partition: i32,
-    /// Its place there.
+    /// The Kafka offset that the transaction came from; -1 outside Kafka.
     pub source_offset: i64,
 }
 
 /// A reason of an alert.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ReasonView<'a> {
-    /// Stable and machine-readable.
+    /// Stable and machine-readable, for example `VELOCITY_1H`.
     pub code: &'a str,
-    /// The catalogue's name.
+    /// The catalogue's name of the feature.
     pub feature: &'a str,
-    /// At scoring.
+    /// The feature's value at scoring.
     pub value: f64,
-    /// Its share of the score.
+    /// How much the score drops if this feature takes its typical value.
     pub contribution: f64,
-    /// A sentence.
+    /// One sentence for an analyst.
     pub message: &'a str,
 }
 
-/// Reads a value of the alerts' topic, written with the schema of id `schema`.
+/// Reads an alert from a record's value: Confluent's header with this `schema` id, then the datum.
 ///
 /// # Errors
-/// [`Rejected`] if it is not such an alert.
+/// [`Rejected`] if the value is not an alert with this schema id.
 pub fn read_alert(value: &[u8], schema: u32) -> Result<AlertView<'_>, Rejected> {
     read_framed_alert(value, Framing::Confluent(schema))
 }
 
-/// The same for a value with any header.
+/// Like [`read_alert`], for a value with either header.
 ///
 /// # Errors
-/// As [`read_alert`].
+/// [`Rejected`] if the value is not an alert with this header.
 pub fn read_framed_alert(value: &[u8], framing: Framing) -> Result<AlertView<'_>, Rejected> {
     let (name, datum) = split(value)?;
     let expected = match framing {
@@ -114,7 +114,7 @@ fn alert<'a>(cursor: &mut Cursor<'a>) -> Result<AlertView<'a>, Fault> {
     })
 }
 
-/// The severity, and behind it the recommendation that follows from it.
+/// Reads the severity and the recommendation after it, which must follow from the severity.
 fn severity(cursor: &mut Cursor<'_>) -> Result<Severity, Fault> {
     let symbol = cursor.index(Fault::UnknownSymbol)?;
     let severity = *Severity::ALL.get(symbol).ok_or(Fault::UnknownSymbol)?;
@@ -134,7 +134,7 @@ fn reason<'a>(cursor: &mut Cursor<'a>) -> Result<ReasonView<'a>, Fault> {
     })
 }
 
-/// Blocks of items until an empty one, as this program writes them: without sizes in bytes.
+/// Reads blocks of items up to an empty one. This program writes blocks without sizes in bytes.
 fn array<'a, T>(
     cursor: &mut Cursor<'a>,
     item: impl Fn(&mut Cursor<'a>) -> Result<T, Fault>,

@@ -1,9 +1,9 @@
 //! From a record's value to a checked transaction or label.
 //!
-//! The decoder keeps what it knows of schemas: those of a static table or fetched from a registry
-//! by id, those that no registry knows, and the project's own by fingerprint. It never fetches: a
-//! schema it has not seen is an outcome ([`Decoded::NeedsSchema`]), and the caller decides when to
-//! ask, how often, and what waits meanwhile.
+//! The decoder keeps the schemas that it was told about: those of the static table or the registry
+//! by id, the ids that the registry does not know, and the project's own schemas by fingerprint. It
+//! never fetches. A schema that it has not seen is an outcome ([`Decoded::NeedsSchema`]), and the
+//! caller decides when to ask, how often, and which records wait meanwhile.
 
 use std::sync::Arc;
 
@@ -16,52 +16,52 @@ use super::table::Row;
 use super::{ALERT_SCHEMA, LABEL_SCHEMA, MAX_SCHEMAS, Reason, Rejected, TRANSACTION_SCHEMA};
 use crate::core::transaction::{Label, RawTransaction, Transaction};
 
-/// What a value on the transactions' topic turned out to be.
+/// What the value of a record on the transactions' topic turned out to be.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "the large variant is the one that always comes")]
 pub enum Decoded<'a> {
     /// A transaction, its strings borrowed from the value.
     Transaction(Transaction<'a>),
-    /// No transaction, and never will be: for the dead letters.
+    /// Not a transaction: the record becomes a dead letter.
     Rejected(Rejected),
-    /// Nobody has asked for the schema with this id yet: fetch it, tell the decoder with
+    /// The decoder knows nothing about the schema with this id. Fetch it, tell the decoder with
     /// [`Decoder::insert_schema`] or [`Decoder::mark_unknown`], and decode again.
     NeedsSchema(u32),
 }
 
-/// What a value on the labels' topic turned out to be.
+/// What the value of a record on the labels' topic turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DecodedLabel<'a> {
     /// A verdict, its strings borrowed from the value.
     Label(Label<'a>),
-    /// No verdict, and never will be.
+    /// Not a verdict.
     Rejected(Rejected),
-    /// As [`Decoded::NeedsSchema`].
+    /// The same as [`Decoded::NeedsSchema`].
     NeedsSchema(u32),
 }
 
-/// What somebody who can ask for schemas knows of one.
+/// What a source of schemas knows about one id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SchemaAnswer {
     /// The schema, as JSON.
     Known(Arc<str>),
-    /// There is none under this id.
+    /// There is no schema with this id.
     Unknown,
-    /// It has been asked for and there is no answer yet; nothing can be said about its records.
+    /// Asked for, but not answered yet; nothing can be said about its records.
     Pending,
 }
 
-/// A producer's schema, resolved to all that is read.
+/// A producer's schema, resolved to everything that records are read as.
 struct Schema {
     fingerprint: Option<u64>,
     transaction: Program,
     label: Program,
 }
 
-/// Decodes records of all schemas it has been told of. Cheap to ask, made to be kept.
+/// Decodes records of all schemas that it was told about. Keep one: it holds the resolved schemas.
 pub struct Decoder {
     by_id: Recent<Schema>,
-    /// Ids that the registry does not know; apart, so that they cannot push out schemas.
+    /// Ids that the registry does not know; kept apart, so that they cannot push out schemas.
     unknown: Recent<()>,
     own: Vec<Schema>,
 }
@@ -73,15 +73,15 @@ impl Default for Decoder {
 }
 
 impl Decoder {
-    /// A decoder that knows the project's own schemas by fingerprint and no id.
+    /// A decoder that knows the project's own schemas by fingerprint, and no ids.
     pub fn new() -> Self {
         let own = [TRANSACTION_SCHEMA, LABEL_SCHEMA, ALERT_SCHEMA].into_iter().flat_map(own_schema);
         Self { by_id: Recent::default(), unknown: Recent::default(), own: own.collect() }
     }
 
-    /// Tells which schema the registry (or the static table) has under an id, replacing what was
-    /// told before. On an error records with this id are rejected from now on, with the error's
-    /// words; it is returned for the log. A schema that is read as a label alone is no error.
+    /// Tells which schema the registry (or the static table) has under an id; replaces what was
+    /// told before. Returns an error, for the log, if the schema can be read neither as a
+    /// transaction nor as a label; records with this id are then rejected with the error's text.
     pub fn insert_schema(&mut self, id: u32, json: &str) -> Result<(), SchemaError> {
         let (schema, outcome) = resolve(json);
         self.unknown.remove(id);
@@ -89,20 +89,20 @@ impl Decoder {
         outcome
     }
 
-    /// Tells that the registry has no schema under an id: its records are `unknown_schema`. A
-    /// later [`Self::insert_schema`] lifts this, and so does [`Self::forget_unknown`].
+    /// Tells that the registry has no schema under an id: its records are rejected as
+    /// `unknown_schema` until [`Self::insert_schema`] or [`Self::forget_unknown`].
     pub fn mark_unknown(&mut self, id: u32) {
         self.by_id.remove(id);
         self.unknown.insert(id, ());
     }
 
-    /// Forgets every id marked unknown, so that they are asked for again.
+    /// Forgets all ids marked unknown, so that callers ask for them again.
     pub fn forget_unknown(&mut self) {
         self.unknown = Recent::default();
     }
 
-    /// A value of the transactions' topic, header included. `now` is the caller's clock in
-    /// milliseconds since the epoch.
+    /// Decodes the value of a record on the transactions' topic, header included. `now` is the
+    /// caller's clock in milliseconds since the epoch.
     #[inline]
     pub fn decode<'a>(&self, value: &'a [u8], now: i64) -> Decoded<'a> {
         let (schema, datum) = match self.locate(value) {
@@ -120,7 +120,7 @@ impl Decoder {
         }
     }
 
-    /// A value of the labels' topic, header included; otherwise as [`Self::decode`].
+    /// Decodes the value of a record on the labels' topic; otherwise like [`Self::decode`].
     pub fn decode_label<'a>(&self, value: &'a [u8], now: i64) -> DecodedLabel<'a> {
         let (schema, datum) = match self.locate(value) {
             Located::Datum(schema, datum) => (schema, datum),
@@ -134,8 +134,8 @@ impl Decoder {
         }
     }
 
-    /// A datum without header, of the schema under `id`, before its values are checked: for tools
-    /// that have the datum apart from its header.
+    /// Reads a datum without a header, written with schema `id`, and does not check its values: for
+    /// tools that have the datum apart from its header.
     pub fn decode_raw<'a>(&self, id: u32, datum: &'a [u8]) -> Result<RawTransaction<'a>, Rejected> {
         let schema = self.by_id.get(id).ok_or_else(|| unknown_id(id))?;
         let mut row = Row::new();
@@ -161,7 +161,7 @@ impl Decoder {
         }
     }
 
-    /// The project's own schemas first; then any that came with an id.
+    /// Looks among the project's own schemas first, then among those known by id.
     fn by_fingerprint(&self, fingerprint: u64) -> Option<&Schema> {
         let mut schemas = self.own.iter().chain(self.by_id.values());
         schemas.find(|schema| schema.fingerprint == Some(fingerprint))
@@ -185,8 +185,8 @@ fn unknown_fingerprint(fingerprint: u64) -> Rejected {
     Rejected::new(Reason::UnknownSchema, message)
 }
 
-/// One of the project's schemas under its fingerprint, and under the one that apache-avro's writer
-/// gives it, which differs where a primitive has a logical type.
+/// One of the project's schemas under its fingerprint, and again under the one that apache-avro's
+/// writer gives it, which differs if a primitive has a logical type.
 fn own_schema(json: &str) -> [Schema; 2] {
     let apache = apache_avro::Schema::parse_str(json).map(|schema| {
         let bytes = schema.fingerprint::<apache_avro::rabin::Rabin>().bytes;
@@ -195,7 +195,7 @@ fn own_schema(json: &str) -> [Schema; 2] {
     let mut schemas = [resolve(json).0, resolve(json).0];
     schemas[1].fingerprint = apache.ok();
     if json == ALERT_SCHEMA {
-        // By its fields an alert would do as a transaction; scoring our own alerts would not.
+        // An alert has the fields of a transaction; our own alerts must not be scored nevertheless.
         for schema in &mut schemas {
             let message = "an alert is neither a transaction nor a label";
             let rejected = Rejected::new(Reason::UnknownSchema, message);
@@ -206,7 +206,7 @@ fn own_schema(json: &str) -> [Schema; 2] {
     schemas
 }
 
-/// The schema resolved to every target. What cannot be read at all still has an entry, which
+/// Resolves a schema to every target. A schema that cannot be read gets an entry as well, which
 /// rejects its records.
 fn resolve(json: &str) -> (Schema, Result<(), SchemaError>) {
     let (parsed, fingerprint) = match parse(json) {
@@ -239,8 +239,8 @@ fn rejecting(error: &SchemaError) -> Program {
     Program::rejecting(Rejected::new(Reason::UnknownSchema, error.to_string()))
 }
 
-/// At most [`MAX_SCHEMAS`] values by id, found by binary search. The one that came first leaves
-/// first: a schema still in use is simply asked for again.
+/// At most [`MAX_SCHEMAS`] values by id, found by binary search. The one that was added first
+/// leaves first; callers ask again for a schema that is still in use.
 struct Recent<T> {
     entries: Vec<Entry<T>>,
     arrivals: u64,

@@ -1,9 +1,9 @@
 //! Values to datums, by hand, in the field order of the files under `schemas/`.
 //!
 //! The schemas that this process writes are its own and do not change at run time, so there is
-//! nothing to look up: each function is its schema, line by line. Tests hold the bytes to
-//! apache-avro's. A header from [`super::frame_confluent`] or [`super::frame_single_object`] goes
-//! before.
+//! nothing to look up: each function follows its schema line by line. Tests compare the bytes with
+//! apache-avro's. The caller puts a header from [`super::frame_confluent`] or
+//! [`super::frame_single_object`] in front.
 
 use crate::core::decision::{Alert, Reason, alert_id};
 use crate::core::transaction::{Label, RawTransaction};
@@ -93,7 +93,7 @@ fn text(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// A union of null and one type.
+/// Writes a union of null and one type.
 fn optional<T>(value: Option<T>, write: impl FnOnce(T, &mut Vec<u8>), out: &mut Vec<u8>) {
     match value {
         None => long(0, out),
@@ -104,7 +104,7 @@ fn optional<T>(value: Option<T>, write: impl FnOnce(T, &mut Vec<u8>), out: &mut 
     }
 }
 
-/// One block with all items, and the empty block that ends an array.
+/// Writes one block with all items, and the empty block that ends an array.
 fn array<T>(items: &[T], write: impl Fn(&T, &mut Vec<u8>), out: &mut Vec<u8>) {
     if !items.is_empty() {
         long(items.len() as i64, out);

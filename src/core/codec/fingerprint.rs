@@ -1,17 +1,17 @@
-//! A schema's fingerprint: the name it has in the single-object encoding.
+//! A schema's fingerprint, by which the single-object encoding names it.
 //!
-//! Two schemas that read the same bytes in the same way should have one name, so what is hashed is
-//! not the schema's text but its *parsing canonical form*: only what matters for parsing, in a
+//! Two schemas that read the same bytes in the same way should have the same name. So not the
+//! schema's text is hashed but its *parsing canonical form*: only what matters for parsing, in a
 //! fixed order, with full names and without blanks (Avro 1.12 specification, "Parsing Canonical
 //! Form for Schemas" and "Schema Fingerprints"; the hash is CRC-64-AVRO, after M. O. Rabin).
-//! apache-avro 0.22 has a canonical form too, but writes a primitive with a logical type as
-//! `{"type":"long"}` where the specification, the Java and the Python implementation have `"long"`.
+//! apache-avro 0.22 has a canonical form as well, but writes a primitive with a logical type as
+//! `{"type":"long"}` where the specification and the Java and Python implementations have `"long"`.
 
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-/// The fingerprint of the empty text, and the polynomial.
+/// The fingerprint of the empty text; it is also the polynomial.
 const EMPTY: u64 = 0xC15D_213A_A4D7_A795;
 
 const TABLE: [u64; 256] = {
@@ -30,7 +30,7 @@ const TABLE: [u64; 256] = {
     table
 };
 
-/// The CRC-64-AVRO fingerprint of the canonical form of a schema that has been parsed as one.
+/// The CRC-64-AVRO fingerprint of the canonical form. `schema` must be valid Avro.
 pub(super) fn of_schema(schema: &Value) -> u64 {
     let mut form = String::new();
     write_schema(schema, "", &mut form);

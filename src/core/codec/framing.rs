@@ -1,4 +1,4 @@
-//! The header before a datum: which schema wrote it.
+//! The header in front of a datum, which names the schema that wrote it.
 //!
 //! Two framings are in use. Confluent's serializers write a zero byte and the schema registry's id
 //! in four bytes, big-endian. Avro's own single-object encoding writes `C3 01` and the CRC-64-AVRO
@@ -20,7 +20,7 @@ pub(super) enum SchemaName {
     Fingerprint(u64),
 }
 
-/// The schema's name and the datum behind the header.
+/// Splits a value into the schema's name and the datum after the header.
 pub(super) fn split(value: &[u8]) -> Result<(SchemaName, &[u8]), Rejected> {
     if value.len() > MAX_RECORD_BYTES {
         return Err(too_large(value.len()));
@@ -61,10 +61,10 @@ fn unknown(value: &[u8]) -> Rejected {
     Rejected::new(Reason::UnknownFraming, message)
 }
 
-/// What stands before a datum that is written.
+/// The header to write in front of a datum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
-    /// Confluent's header with the registry's id of the schema.
+    /// Confluent's header with the schema's id in the registry.
     Confluent(u32),
     /// The header of Avro's single-object encoding with the schema's [`super::fingerprint()`].
     SingleObject(u64),
@@ -81,14 +81,14 @@ impl Framing {
     }
 }
 
-/// Writes Confluent's header: the datum of schema `id` follows.
+/// Appends Confluent's header; a datum of schema `id` must follow.
 pub fn frame_confluent(id: u32, out: &mut Vec<u8>) {
     out.push(CONFLUENT_MAGIC);
     out.extend_from_slice(&id.to_be_bytes());
 }
 
-/// Writes the header of Avro's single-object encoding: the datum of the schema with this
-/// [`super::fingerprint()`] follows.
+/// Appends the header of Avro's single-object encoding; a datum of the schema with this
+/// [`super::fingerprint()`] must follow.
 pub fn frame_single_object(fingerprint: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(&SINGLE_OBJECT_MAGIC);
     out.extend_from_slice(&fingerprint.to_le_bytes());

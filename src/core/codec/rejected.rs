@@ -1,40 +1,41 @@
 //! Why a record cannot be scored, as a value.
 //!
-//! A record that cannot be read is no failure of the process: it is counted by its reason, kept in
-//! the dead-letter topic with the message, and the stream goes on.
+//! An unreadable record is no failure of the process. It is counted by its reason and kept in the
+//! dead-letter topic with a message, and the stream goes on.
 
 use crate::core::transaction::InvalidField;
 
 /// Why a record cannot be scored. The words are part of the stream's contract.
 ///
-/// The variants stand in the order in which they are checked: the first that applies is the
-/// record's reason. Within the datum (the three before the last) the first fault in the datum's own
-/// order counts, and values are checked after the whole datum has been read.
+/// The variants stand in the order of the checks: the first that applies is the record's reason.
+/// Within the datum (the three before the last) the first fault in the datum's own order counts,
+/// and values are checked after the whole datum has been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reason {
-    /// No value at all (a tombstone) or a value of no bytes.
+    /// A record without a value (a tombstone), or with an empty one.
     Empty,
     /// More bytes than [`crate::base::limits::MAX_RECORD_BYTES`]. A single text that is too long is
-    /// [`Reason::InvalidField`].
+    /// an [`Reason::InvalidField`].
     TooLarge,
-    /// Neither the Confluent header nor Avro's single-object header, or only a part of one.
+    /// Neither Confluent's header nor Avro's single-object header, or only a part of one.
     UnknownFraming,
     /// The header names a schema that nobody knows, or one that cannot be read as what the topic
     /// holds because a field has another type.
     UnknownSchema,
-    /// A field that is needed is not in the producer's schema, or is null in the record.
+    /// A required field is missing in the producer's schema, or is null in the record. This goes
+    /// before a field of another type in the same schema.
     MissingField,
-    /// The bytes are not a datum of the schema that the header names: too short, too long, no
+    /// The bytes are not a datum of the schema that the header names: too short, too long, or not
     /// UTF-8.
     MalformedAvro,
     /// A well-formed value that no transaction can have.
     InvalidField,
-    /// Decoded and remembered, but the model answers its features with no number.
+    /// Decoded and remembered, but the model gives no number for its features.
     NotScored,
 }
 
 impl Reason {
-    /// All of them, in the order in which they are checked.
+    /// All reasons, in the order of the checks.
     pub const ALL: [Self; 8] = [
         Self::Empty,
         Self::TooLarge,
@@ -46,7 +47,7 @@ impl Reason {
         Self::NotScored,
     ];
 
-    /// The stable word: a metric's label and the dead letter's `error.reason`.
+    /// The stable word: the metric's label and the dead letter's `error.reason`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Empty => "empty",
@@ -67,17 +68,17 @@ impl std::fmt::Display for Reason {
     }
 }
 
-/// A record that cannot be scored, with what a person needs in order to find out why.
+/// A record that cannot be scored, with what a person needs to find out why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
-    /// For counting.
+    /// The reason that it is counted under.
     pub reason: Reason,
     /// For people: the field, what arrived, what was expected.
     pub message: String,
 }
 
 impl Rejected {
-    /// A rejected record.
+    /// A record rejected for `reason`.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into() }
     }

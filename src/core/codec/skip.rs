@@ -1,11 +1,11 @@
-//! Stepping over values of any Avro type that nobody reads.
+//! Steps over values of any Avro type that nobody reads.
 //!
-//! A producer may add records, arrays of unions, trees. Their schema is turned into nodes that only
-//! know how to get past a value. Two things would let a small record cost a lot of time: items
-//! without bytes (an array may claim 2^62 nulls) and types that contain themselves. So values of a
-//! fixed size, zero included, are one node whatever their structure, arrays of such items are
-//! stepped over without a loop, and nesting is bounded. All other nodes take at least a byte each:
-//! skipping is linear in the record's bytes.
+//! A producer may add records, arrays of unions, trees. Their schemas are turned into nodes that
+//! only know how to get past a value. Two things could make a small record expensive: items without
+//! bytes (an array may claim 2^62 nulls), and types that contain themselves. So values of a fixed
+//! size, zero included, are one node whatever their structure; arrays of such items are skipped
+//! without a loop; and nesting is bounded. Every other node takes at least one byte, so skipping is
+//! linear in the record's bytes.
 
 use std::collections::HashMap;
 
@@ -16,16 +16,16 @@ use super::MAX_SKIP_DEPTH;
 use super::cursor::{Cursor, Fault};
 use super::schema::Parsed;
 
-/// The place of a node in [`Skipper::nodes`].
+/// The index of a node in [`Skipper::nodes`].
 pub(super) type NodeId = usize;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Node {
-    /// This many bytes.
+    /// So many bytes.
     Fixed(usize),
-    /// A number.
+    /// A variable-length number.
     Varint,
-    /// A length and so many bytes.
+    /// A length, then so many bytes.
     Bytes,
     Union(Box<[NodeId]>),
     Array(NodeId),
@@ -33,7 +33,7 @@ enum Node {
     Record(Box<[NodeId]>),
 }
 
-/// The nodes of one producer schema's unread types; recursive types are cycles.
+/// The nodes of one producer schema's unread types; a recursive type is a cycle.
 #[derive(Debug, Default)]
 pub(super) struct Skipper {
     nodes: Vec<Node>,
@@ -41,7 +41,7 @@ pub(super) struct Skipper {
 }
 
 impl Skipper {
-    /// The node that steps over values of `schema`.
+    /// Adds the node that steps over values of `schema`.
     pub(super) fn add(&mut self, schema: &Schema, parsed: &Parsed<'_>) -> NodeId {
         let node = match schema {
             Schema::Ref { name } => return self.add_named(name, parsed),
@@ -71,7 +71,7 @@ impl Skipper {
             self.named.insert(name.clone(), id);
             return id;
         };
-        // The place is taken before the fields are visited, so that they may refer to it.
+        // The node's index is reserved before its fields are visited, so that they can refer to it.
         let id = self.push(Node::Record(Box::default()));
         self.named.insert(name.clone(), id);
         let fields = record.fields.iter().map(|field| self.add(&field.schema, parsed)).collect();
@@ -95,7 +95,7 @@ impl Skipper {
         }
     }
 
-    /// Moves the cursor behind one value of node `id`.
+    /// Moves the cursor past one value of node `id`.
     pub(super) fn skip(&self, id: NodeId, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
         self.skip_at(id, cursor, 0)
     }
@@ -121,8 +121,8 @@ impl Skipper {
         }
     }
 
-    /// Blocks of items up to an empty one. A negative count is followed by the block's size in
-    /// bytes, which is there to be jumped over.
+    /// Skips blocks of items up to an empty one. After a negative count comes the block's size in
+    /// bytes, which allows jumping over it.
     fn skip_blocks(
         &self,
         item: NodeId,
