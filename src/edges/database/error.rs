@@ -1,70 +1,71 @@
-//! What can go wrong with a store, and what that makes the caller do.
+//! How a store can fail, and what the caller must do then.
 
 use sqlx::error::DatabaseError;
 use sqlx::migrate::MigrateError;
 
 use super::Holder;
 
-/// What a failure makes the caller do.
+/// What the caller must do about a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Problem {
-    /// Try again later: it is away, busy or full.
+    /// Try again later: the database is away, busy or full.
     Unavailable,
-    /// Stop this partition and write nothing more of it: somebody else owns it.
+    /// Stop this partition and write nothing more for it: somebody else owns it.
     Fenced,
-    /// Trying again would not help: an operator has to do something.
+    /// Give up: trying again does not help, an operator has to act.
     Refused,
 }
 
-/// A store did not do what it was asked.
+/// Why a store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database says so.
+    /// The database reports an error.
     #[error("cannot {action} at {database}{}", advice(source))]
     Database {
-        /// What was to be done.
+        /// What was attempted.
         action: &'static str,
-        /// Which database, without password.
+        /// Which database, without its password.
         database: String,
-        /// What it says.
+        /// The reported error.
         source: Box<sqlx::Error>,
     },
-    /// It does not answer.
+    /// The database does not answer.
     #[error("cannot {action} at {database}: no answer within {seconds} s")]
     Silent {
-        /// What was to be done.
+        /// What was attempted.
         action: &'static str,
-        /// Which database, without password.
+        /// Which database, without its password.
         database: String,
-        /// How long it was waited for.
+        /// How long the answer was waited for.
         seconds: u64,
     },
-    /// Its tables are not those of this release.
+    /// The database's tables are not those of this release.
     #[error(
         "tables of {database} cannot be brought up to date; a newer release may have written them, \
          then use that one"
     )]
     Migration {
-        /// Which database, without password.
+        /// Which database, without its password.
         database: String,
         /// What is wrong.
         source: Box<MigrateError>,
     },
-    /// Not a URL that names a database.
+    /// The URL does not name a database.
     #[error("{database} is no address of a database, check state.database_url")]
     Address {
-        /// Which database, without password.
+        /// Which database, without its password.
         database: String,
         /// What is wrong.
         source: Box<sqlx::Error>,
     },
-    /// The claim is not the newest.
+    /// The claim is not the newest one.
     #[error("partition {} was claimed by somebody else, epoch {} is over", .0.partition, .0.epoch)]
     Fenced(Holder),
 }
 
 impl StoreError {
-    /// A failed migration. What the database itself could not do says nothing about its tables.
+    /// The error for a failed migration. If the database could not run it, that says nothing about
+    /// its tables.
     pub(super) fn of_migration(database: &str, error: MigrateError) -> Self {
         let database = database.to_owned();
         match error {
@@ -76,7 +77,7 @@ impl StoreError {
         }
     }
 
-    /// What to do about it.
+    /// What the caller must do about it.
     pub fn problem(&self) -> Problem {
         match self {
             Self::Fenced(_) => Problem::Fenced,
@@ -101,14 +102,15 @@ fn weigh(error: &sqlx::Error) -> Problem {
     }
 }
 
-/// Whether a database's own error goes away by itself, or by what an operator does to the database.
+/// Whether a database's error goes away by itself, or after an operator acts on the database.
 fn is_passing(said: &dyn DatabaseError) -> bool {
     let code = said.code().unwrap_or_default();
     match code.parse::<i64>() {
         // SQLite: busy, locked, out of memory, read only, I/O, full, cannot open. The low byte is
-        // the kind, the rest says more; none has five digits, as all of PostgreSQL's have.
+        // the kind, the other bits the detail. SQLite's codes have fewer than five digits,
+        // PostgreSQL's have five.
         Ok(number) if code.len() < 5 => matches!(number & 0xff, 5..=8 | 10 | 13 | 14),
-        // PostgreSQL, by class: connections, rolled back, resources, operator, system, internal.
+        // PostgreSQL, by class: connection, rollback, resources, operator, system, internal error.
         _ => {
             ["08", "25006", "40", "53", "55", "57", "58", "XX"].iter().any(|c| code.starts_with(c))
         }

@@ -1,18 +1,19 @@
-//! Where snapshots are kept: PostgreSQL, or SQLite in a file. The only user of sqlx.
+//! Where snapshots are stored: PostgreSQL, or SQLite in a file. The only user of sqlx.
 //!
-//! A snapshot of a partition is not one moment in time. Saving a hundred thousand customers takes
-//! seconds in which records go on coming, so rows are written one batch after the other, each with
-//! the offset up to which *it* has applied the partition. When all that had changed before some
-//! offset is written, that offset becomes the partition's *saved offset*. Whoever restores begins
-//! to read there, and a row that is ahead says so: a record before its applied offset is not
-//! applied to it again ([`SnapshotStore`]).
+//! A partition's snapshot is not of one moment. Saving a hundred thousand customers takes seconds,
+//! and records keep coming meanwhile. So rows are written batch by batch, each with its *applied
+//! offset*: the state contains the records before it. When every customer that had changed before
+//! some offset is written, that offset becomes the partition's *saved offset*. A restore starts
+//! reading there; a record before a row's applied offset is not applied to that row again
+//! ([`SnapshotStore`]).
 //!
-//! A partition can have two owners for a moment: the group has given it to somebody else, and the
-//! old one, slow or cut off, does not know yet. Its late save would put old rows over newer ones.
-//! So a partition is *claimed* first, which raises its epoch, and every save names the epoch that
-//! it was claimed with; an older one is refused ([`Problem::Fenced`]).
+//! A partition can have two owners for a moment: the group gave it to another worker, and the old
+//! one, slow or cut off, does not know yet. Its late save would put old rows over newer ones. So an
+//! owner *claims* the partition first, which raises its epoch. Every save names the epoch of its
+//! claim, and the store refuses an older one ([`Problem::Fenced`]).
 //!
-//! Calls wait for their answer and belong into threads that may: a worker's never makes them.
+//! Calls block until the answer comes. Make them in threads that may wait; a worker's thread never
+//! makes one.
 
 mod error;
 mod postgres;
@@ -34,10 +35,10 @@ pub use store::{
 };
 pub use walk::{each_customer, each_handed_over};
 
-/// What opening a store comes to.
+/// The result of opening a store.
 pub type Opened = Result<Box<dyn SnapshotStore>, StoreError>;
 
-/// Which records offsets are of: what one group reads of one topic.
+/// The stream that offsets belong to: what one consumer group reads of one topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stream {
     /// The consumer group.
@@ -46,24 +47,25 @@ pub struct Stream {
     pub topic: String,
 }
 
-/// Which database.
+/// Which database, and where.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Location {
-    /// A URL, `postgres://...`, password and all.
+    /// A URL, `postgres://...`, which may contain a password.
     Postgres(String),
-    /// A file.
+    /// A file's path.
     Sqlite(PathBuf),
 }
 
 impl std::fmt::Debug for Location {
-    /// As [`Location::name`], because a URL has a password in it.
+    /// Prints [`Location::name`], because a URL may contain a password.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(&self.name())
     }
 }
 
 impl Location {
-    /// `postgres://user:password@host:5432/database` or `sqlite:FILE`; `None` for anything else.
+    /// Reads `postgres://user:password@host:5432/database` or `sqlite:FILE`; `None` for anything
+    /// else.
     pub fn parse(url: &str) -> Option<Self> {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             return Some(Self::Postgres(url.to_owned()));
@@ -73,7 +75,7 @@ impl Location {
         (!file.is_empty()).then(|| Self::Sqlite(PathBuf::from(file)))
     }
 
-    /// How it is called in messages: without user, password and options.
+    /// Its name in messages: without user, password and options.
     pub fn name(&self) -> String {
         match self {
             Self::Postgres(url) => {
@@ -86,18 +88,19 @@ impl Location {
         }
     }
 
-    /// Opens it for a stream, and brings its tables up to date.
+    /// Opens it for a stream and brings its tables up to date.
     ///
     /// # Errors
-    /// [`StoreError`] if it does not answer, or is not to be worked with.
+    /// [`StoreError`] if it does not answer or cannot be used.
     pub fn open(&self, stream: &Stream) -> Opened {
         self.open_with(stream, None)
     }
 
-    /// As [`open`](Self::open), with a copy of it to read customers from. A file has none.
+    /// Like [`open`](Self::open), with a replica to read customers from. A SQLite file has none, so
+    /// `replica` is ignored.
     ///
     /// # Errors
-    /// As for [`open`](Self::open); a copy that does not answer is no error.
+    /// The same as [`open`](Self::open); a replica that does not answer is no error.
     pub fn open_with(&self, stream: &Stream, replica: Option<&Replica>) -> Opened {
         Ok(match self {
             Self::Postgres(url) => Box::new(Postgres::open(url, &self.name(), stream, replica)?),
@@ -105,7 +108,7 @@ impl Location {
         })
     }
 
-    /// A copy of it to read customers from; `None` for a file.
+    /// This location as a replica to read customers from; `None` for a file.
     pub fn replica(&self) -> Option<Replica> {
         match self {
             Self::Postgres(url) => Some(Replica::new(url.clone(), self.name())),

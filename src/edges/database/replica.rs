@@ -1,10 +1,10 @@
-//! A copy of the PostgreSQL database that follows it, for look-ups.
+//! A replica of the PostgreSQL database, for look-ups.
 //!
-//! A copy is behind, and a customer as of a second ago is the wrong customer. So whoever writes
-//! notes the position in the database's log behind each change ([`Copy::wrote`]), and the copy
-//! is asked only once it has come that far; otherwise, and when it does not answer, the database
-//! itself is asked. Positions are enough: a claim comes behind everything that earlier owners of
-//! the partition have stored, because they were fenced by it.
+//! A replica lags behind, and a customer as of a second ago is the wrong customer. So this process
+//! notes the position in the write-ahead log after each of its changes ([`Copy::wrote`]), and asks
+//! the replica only once it has replayed that far. Before that, and when the replica does not
+//! answer, the database itself is asked. Positions are enough: a claim comes after everything that
+//! earlier owners of the partition stored, because it fenced them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,40 +17,40 @@ use super::runtime::Asking;
 use crate::base::clock::Stopwatch;
 use crate::base::error::with_causes;
 
-/// How long a copy that failed is left alone.
+/// How long a replica that failed is not asked.
 const REST: Duration = Duration::from_secs(10);
 
-/// Where the copy is, and how far it has to have come. Clones share that.
+/// Where the replica is, and how far it must have replayed. Clones share the position.
 #[derive(Clone)]
 pub struct Replica {
     pub(super) url: String,
     pub(super) name: String,
-    /// Position in the log behind the newest change of this process, in bytes.
+    /// The position in the write-ahead log after this process's newest change, in bytes.
     position: Arc<AtomicU64>,
-    /// A scan has failed there, and none has begun since.
+    /// A scan has failed on the replica, and none was tried since.
     has_failed_scan: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for Replica {
-    /// Its name alone, because a URL has a password in it.
+    /// Prints the name only, because a URL may contain a password.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(&self.name)
     }
 }
 
 impl Replica {
-    /// The copy at `url`, called `name` in messages.
+    /// The replica at `url`, called `name` in messages.
     pub fn new(url: String, name: String) -> Self {
         Self { url, name, position: Arc::default(), has_failed_scan: Arc::default() }
     }
 
-    /// Whether the server that answers has everything that this process knows to be written.
+    /// Whether the answering server is a replica and has replayed every change of this process.
     pub(super) async fn has_come(
         &self,
         database: impl PgExecutor<'_>,
     ) -> Result<bool, sqlx::Error> {
         let wanted = self.position.load(Ordering::Acquire);
-        // A server that follows nobody may have been left behind by a failover.
+        // A server that is not in recovery follows nobody: a failover may have left it behind.
         let position: i64 = sqlx::query_scalar(
             "select case when pg_is_in_recovery() \
              then (pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint \
@@ -61,14 +61,14 @@ impl Replica {
         Ok(position >= 0 && position.unsigned_abs() >= wanted)
     }
 
-    /// Whoever scans next asks the database: otherwise a scan that takes longer than the copy
-    /// allows would begin again and again.
+    /// Makes the next scan ask the database. Otherwise a scan that takes longer than the replica
+    /// allows would start there again and again.
     pub(super) fn failed_a_scan(&self) {
         self.has_failed_scan.store(true, Ordering::Release);
     }
 }
 
-/// A connection to the copy.
+/// A connection to the replica.
 pub(super) struct Copy {
     replica: Replica,
     options: PgConnectOptions,
@@ -78,7 +78,7 @@ pub(super) struct Copy {
 }
 
 impl Copy {
-    /// Connects when it is asked first.
+    /// Connects at the first question.
     pub(super) fn new(
         replica: Replica,
         options: PgConnectOptions,
@@ -89,13 +89,13 @@ impl Copy {
         Ok(Self { replica, options, pool, asking, since_failed: None })
     }
 
-    /// Something was changed that stands before this position of the database's log.
+    /// Notes that a change ended at this position of the write-ahead log.
     pub(super) fn wrote(&self, position: i64) {
         self.replica.position.fetch_max(position.unsigned_abs(), Ordering::AcqRel);
     }
 
-    /// Begins a scan there, which looks how far the copy is that it comes to; `None` if it is not
-    /// to be asked.
+    /// Begins a scan on the replica; `open` checks how far it has replayed. `None` if it is behind,
+    /// failed lately, or failed in the last scan: then scan the database.
     pub(super) fn scan<T>(
         &mut self,
         open: impl FnOnce(&PgConnectOptions, Replica) -> Result<Option<T>, StoreError>,
@@ -115,7 +115,7 @@ impl Copy {
         }
     }
 
-    /// What the copy answers; `None` if it is behind or does not.
+    /// The replica's answer; `None` if it is behind or does not answer: then ask the database.
     pub(super) fn read<T>(
         &mut self,
         action: &'static str,
@@ -145,7 +145,7 @@ impl Copy {
         }
     }
 
-    /// Whether it failed a moment ago.
+    /// Whether it failed less than [`REST`] ago.
     fn is_resting(&self) -> bool {
         self.since_failed.as_ref().is_some_and(|since| since.elapsed() < REST)
     }

@@ -1,4 +1,4 @@
-//! Where queries run: in the thread that asks, which waits for them.
+//! Runs queries in the calling thread, which waits for them.
 
 use std::future::Future;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::StoreError;
 use crate::base::limits::DATABASE_ANSWER_TIME;
 
-/// A database in messages, and how to ask it.
+/// A database's name for messages, and the runtime to ask it with.
 #[derive(Debug)]
 pub(super) struct Asking {
     database: String,
@@ -26,13 +26,13 @@ impl Asking {
         }
     }
 
-    /// Does something that wants a runtime and does not wait.
+    /// Runs something that needs a runtime's context but does not wait.
     pub fn within<T>(&self, work: impl FnOnce() -> T) -> T {
         let _inside = self.runtime.enter();
         work()
     }
 
-    /// Waits for an answer, and no longer than answers are waited for.
+    /// Waits for an answer, at most [`DATABASE_ANSWER_TIME`].
     pub fn wait<T>(
         &self,
         action: &'static str,
@@ -47,7 +47,7 @@ impl Asking {
         })
     }
 
-    /// As [`Self::wait`], for what fails in more ways.
+    /// Like [`Self::wait`], for queries that can fail in other ways.
     pub fn wait_or<T>(
         &self,
         action: &'static str,
@@ -56,7 +56,7 @@ impl Asking {
         let limit: Duration = DATABASE_ANSWER_TIME;
         let answered = self.runtime.block_on(async {
             let answered = tokio::time::timeout(limit, query).await;
-            // Connections go back to their pool in a task, which runs only while somebody waits.
+            // Connections return to their pool in a task, which runs only while this thread waits.
             tokio::task::yield_now().await;
             answered
         });
@@ -67,7 +67,7 @@ impl Asking {
     }
 }
 
-/// A stored id.
+/// A stored id as text.
 pub(super) fn text(bytes: Vec<u8>) -> Result<String, sqlx::Error> {
     String::from_utf8(bytes).map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }

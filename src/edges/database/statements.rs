@@ -1,42 +1,42 @@
-//! Statements that both databases take as they are: $1 is the stream, $2 the partition.
+//! Statements that both databases understand: $1 is the stream, $2 the partition.
 
 use crate::base::limits::DISCARDED_AT_ONCE;
 
-/// Nobody owns the partition.
+/// The partition has no owner any more.
 pub(super) const RELEASE: &str =
     "update partition_progress set owner = null where stream = $1 and partition = $2";
 
-/// Nothing counts as saved.
+/// Nothing of the partition counts as saved.
 pub(super) const UNSAVE: &str = "update partition_progress set saved_offset = 0, saved_at = null \
                                  where stream = $1 and partition = $2";
 
-/// No customer has any offset.
+/// No stored customer has an offset.
 pub(super) const EMPTY: &str =
     "update partition_progress set highest_offset = 0 where stream = $1 and partition = $2";
 
-/// Nothing is handed over, and what was is gone.
+/// Nothing is handed over; its rows are deleted.
 pub(super) const WITHDRAW: [&str; 2] = [
     "update partition_progress set handed_over_offset = null where stream = $1 and partition = $2",
     DROP_HANDED_OVER,
 ];
 
-/// Nothing is handed over that does not reach beyond $3, the saved offset: then
-/// [`DROP_HANDED_OVER`] is due, as it is for chunks that were never promised.
+/// Withdraws what is handed over if it does not reach beyond $3, the saved offset. If that changes
+/// a row, [`DROP_HANDED_OVER`] must follow. Chunks without a promised offset are withdrawn too.
 pub(super) const WITHDRAW_SAVED: &str = "update partition_progress set handed_over_offset = null \
     where stream = $1 and partition = $2 and coalesce(handed_over_offset, 0) <= $3";
 
 pub(super) const DROP_HANDED_OVER: &str =
     "delete from handed_over where stream = $1 and partition = $2";
 
-/// Chunk $3 of what is handed over goes.
+/// Deletes chunk $3 of what is handed over.
 pub(super) const DROP_CHUNK: &str =
     "delete from handed_over where stream = $1 and partition = $2 and chunk = $3";
 
-/// Everybody who has changed before offset $3 is stored or handed over.
+/// Every customer that changed before offset $3 is stored or handed over.
 pub(super) const PROMISE_HANDED_OVER: &str =
     "update partition_progress set handed_over_offset = $3 where stream = $1 and partition = $2";
 
-/// Some customers go. A few at a time: a statement has a time limit, a partition has none.
+/// Deletes some customers. One statement for all of a partition could exceed its time limit.
 pub(super) fn discard_some() -> String {
     format!(
         "delete from customer_state where stream = $1 and partition = $2 \
@@ -45,11 +45,11 @@ pub(super) fn discard_some() -> String {
     )
 }
 
-/// How many records the topics before had.
+/// How many records the earlier topics had.
 pub(super) const PAST_RECORDS: &str = "select past_records from streams where stream = $1";
 
-/// A new topic begins, see [`begin_anew`]; `now` is the time in SQL. Partitions first: saves lock
-/// them before customers.
+/// The statements for a new topic, see [`begin_anew`]; `now` is the time in SQL. Partitions come
+/// first, because saves lock them before customers.
 ///
 /// [`begin_anew`]: super::SnapshotStore::begin_anew
 pub(super) fn begin_anew(keeps: bool, now: &str) -> Vec<String> {

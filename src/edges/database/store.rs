@@ -2,36 +2,38 @@
 
 use super::StoreError;
 
-/// A partition's owner, as of its claim.
+/// The owner of a partition, as of its claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Holder {
     /// The partition.
     pub partition: i32,
-    /// Which claim; the newest one alone may write.
+    /// The number of the claim; only the newest one may write.
     pub epoch: i64,
 }
 
-/// What a claim came to.
+/// The result of a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
-    /// Names the claimant in everything it writes.
+    /// Names the claim in every write.
     pub holder: Holder,
-    /// Every customer changed by a record before this offset is stored; `None` if nothing of the
-    /// partition ever was.
+    /// Every customer changed by a record before this offset is stored; `None` if no save has ever
+    /// been completed, or what was saved was discarded.
     pub saved_offset: Option<i64>,
-    /// No customer is stored with a later applied offset.
+    /// No stored customer has a later applied offset.
     pub highest_offset: i64,
-    /// Every customer changed by a record before this offset is stored or handed over; `None`:
+    /// Every customer changed by a record before this offset is stored or handed over; `None` if
     /// nothing is handed over.
     pub handed_over: Option<i64>,
-    /// When the saved offset was written, in milliseconds since the epoch by the database's clock.
+    /// When the saved offset was written, in milliseconds since the epoch by the database's clock
+    /// (by the writing process's for SQLite).
     pub saved_at_ms: Option<i64>,
-    /// Who held the partition and has not let it go: it may have saved less than it has scored.
+    /// The previous owner, if it did not release the partition: it may have scored more than it
+    /// saved.
     pub previous: Option<String>,
 }
 
 impl Claim {
-    /// The offset behind everything that is stored of the partition, 0 without anything.
+    /// The offset up to which anything of the partition is stored; 0 if nothing is.
     pub fn newest(&self) -> i64 {
         let saved = self.saved_offset.max(self.handed_over).unwrap_or(0);
         saved.max(self.highest_offset)
@@ -41,35 +43,35 @@ impl Claim {
 /// A customer to store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SavedCustomer<'a> {
-    /// As in the transactions.
+    /// The id, as transactions spell it.
     pub customer_id: &'a str,
-    /// Records of the partition before this offset are in the state.
+    /// The state contains the records of the partition before this offset.
     pub applied_offset: i64,
-    /// What [`encode`](crate::core::state::snapshot::encode) wrote.
+    /// The bytes that [`encode`](crate::core::state::snapshot::encode) wrote.
     pub state: &'a [u8],
 }
 
 /// A customer as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredCustomer {
-    /// As in the transactions.
+    /// The id, as transactions spell it.
     pub customer_id: String,
-    /// Records of the partition before this offset are in the state.
+    /// The state contains the records of the partition before this offset.
     pub applied_offset: i64,
-    /// What [`encode`](crate::core::state::snapshot::encode) wrote, in this release or an older
-    /// one.
+    /// The bytes that [`encode`](crate::core::state::snapshot::encode) wrote, in this or an older
+    /// release.
     pub state: Vec<u8>,
-    /// When what was known before was erased, in milliseconds since the epoch by the database's
-    /// clock; `None`: it never was.
+    /// When the customer was erased, in milliseconds since the epoch by the same clock as
+    /// [`Claim::saved_at_ms`]; `None` if never.
     pub erased_at_ms: Option<i64>,
 }
 
 /// Some of the customers that are handed over.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Chunk {
-    /// Their rows, at most 4 MiB and a row.
+    /// Their rows, at most 4 MiB and one row more.
     pub customers: Vec<StoredCustomer>,
-    /// The chunk to ask for next; `None`: there are no more.
+    /// The chunk to ask for next; `None` if this was the last.
     pub next: Option<i32>,
 }
 
@@ -78,31 +80,31 @@ pub struct Chunk {
 pub struct Progress {
     /// The partition.
     pub partition: i32,
-    /// As in [`Claim`].
+    /// The same as in [`Claim`].
     pub saved_offset: Option<i64>,
-    /// When that was written, in milliseconds since the epoch by the database's clock.
+    /// The same as in [`Claim`].
     pub saved_at_ms: Option<i64>,
-    /// The newest claim.
+    /// The epoch of the newest claim.
     pub epoch: i64,
-    /// Who holds it; `None`: it was let go.
+    /// The owner; `None` if it released the partition.
     pub owner: Option<String>,
-    /// As in [`Claim`].
+    /// The same as in [`Claim`].
     pub handed_over: Option<i64>,
-    /// When records were found to have left the topic before they were saved, in milliseconds since
-    /// the epoch: windows that reach back beyond it are incomplete.
+    /// When it was found that records had left the topic before they were saved, in milliseconds
+    /// since the epoch: windows that reach back beyond that time are incomplete.
     pub incomplete_at_ms: Option<i64>,
 }
 
 /// Snapshots of one stream's partitions.
 ///
-/// What an error makes the caller do is in [`Problem`](super::Problem). A call that failed may have
-/// been carried out all the same: each can be repeated and then comes to the same.
+/// [`Problem`](super::Problem) says what to do about an error. A call that failed may have been
+/// carried out nevertheless; repeating any call leads to the same result.
 pub trait SnapshotStore: Send {
-    /// Makes `owner` the owner of a partition: whoever was before cannot write any more.
+    /// Makes `owner` the owner of a partition. Earlier owners cannot write any more.
     fn claim(&mut self, partition: i32, owner: &str) -> Result<Claim, StoreError>;
 
-    /// Stores customers, all or none, and with them that the partition is saved up to
-    /// `saved_offset`, if given. What is stored of a customer with a later applied offset stays.
+    /// Stores customers, all or none, and in the same step that the partition is saved up to
+    /// `saved_offset`, if given. A stored row with a later applied offset stays.
     fn save(
         &mut self,
         holder: Holder,
@@ -110,11 +112,12 @@ pub trait SnapshotStore: Send {
         saved_offset: Option<i64>,
     ) -> Result<(), StoreError>;
 
-    /// Hands over to the next owner what has changed since the last save: everybody changed by a
-    /// record before an offset who is not stored like that, `chunk` by chunk. That takes a fraction
-    /// of a save. It counts from when the last chunk has brought the offset, until a save reaches
-    /// it; the first chunk, number 0, takes the place of all that was handed over before. Erasing
-    /// leaves the others alone, whatever else changes what is stored drops it.
+    /// Hands over to the next owner what the last save does not contain: `chunk` by chunk, every
+    /// customer changed by a record before `offset` whose stored row is older. That takes a
+    /// fraction of the time of a save. Chunk 0 replaces everything handed over before. Pass
+    /// `offset` with the last chunk: that makes the hand-over valid, until a save reaches the
+    /// offset. Erasing removes the erased customers from it; [`import`](Self::import),
+    /// [`delete_rows`](Self::delete_rows) and [`discard`](Self::discard) drop it.
     fn hand_over(
         &mut self,
         holder: Holder,
@@ -123,15 +126,15 @@ pub trait SnapshotStore: Send {
         offset: Option<i64>,
     ) -> Result<(), StoreError>;
 
-    /// Customers of the first chunk from `chunk` on that is handed over, in any order: all of them,
-    /// a chunk at a time from 0 on, are those that the claim's [`handed_over`](Claim::handed_over)
-    /// promises, if nobody else has claimed the partition since. Without that promise they are
-    /// those of an owner that was not done.
+    /// The customers of the first handed-over chunk numbered `chunk` or higher, in any order. Ask
+    /// for chunk 0, then for each [`next`](Chunk::next). Together they are what the claim's
+    /// [`handed_over`](Claim::handed_over) promises, provided that nobody claimed the partition
+    /// since. Without that promise they are the remains of an owner that did not finish.
     fn handed_over(&mut self, partition: i32, chunk: i32) -> Result<Chunk, StoreError>;
 
-    /// As [`save`](Self::save), for customers of another database: when they were erased comes with
-    /// them, and is never put back to an earlier time. Who is stored as erased stays so with the
-    /// same offset as well, unless erased as late in the other database.
+    /// Like [`save`](Self::save), for customers of another database. The time of erasure is
+    /// imported with them and never set back. A customer erased here stays erased even if the
+    /// imported row has the same offset, unless it was erased at the same time or later there.
     fn import(
         &mut self,
         holder: Holder,
@@ -139,8 +142,8 @@ pub trait SnapshotStore: Send {
         saved_offset: Option<i64>,
     ) -> Result<(), StoreError>;
 
-    /// Puts `state`, which has every record of the partition before `applied_offset`, in the place
-    /// of whatever is stored of these customers, all or none, and notes when.
+    /// Replaces whatever is stored of these customers by `state`, all or none, as of
+    /// `applied_offset` (the records before it count as applied), and notes the time.
     fn erase(
         &mut self,
         holder: Holder,
@@ -149,23 +152,24 @@ pub trait SnapshotStore: Send {
         state: &[u8],
     ) -> Result<(), StoreError>;
 
-    /// Notes that records left the topic before they were saved.
+    /// Notes that records had left the topic before they were saved.
     fn mark_incomplete(&mut self, holder: Holder) -> Result<(), StoreError>;
 
-    /// The topic is a new one, and what comes in it follows what the one before had. With `keeps`
-    /// every offset of what is stored becomes 0; without, all is forgotten. Whoever has a partition
-    /// cannot write any more. Answers how many records the topics before had, up to their saved
-    /// offsets, as far as their customers are kept.
+    /// Begins with a new topic, whose records follow those of the topic before. With `keeps` every
+    /// stored offset becomes 0; without it, everything is deleted. No earlier owner can write any
+    /// more. Returns how many records the earlier topics had, up to their saved offsets, as far as
+    /// their customers are kept.
     ///
-    /// To be called when every partition was let go: a customer who is stored up to a later offset
-    /// than the partition would be counted short. Calling it again changes nothing.
+    /// Call it when every partition has been released: otherwise the records between the saved
+    /// offset and a customer's later applied offset would not be counted. Calling it again changes
+    /// nothing but epochs.
     fn begin_anew(&mut self, keeps: bool) -> Result<u64, StoreError>;
 
-    /// Lets the partition go: the next claim need not fear for what was not saved.
+    /// Releases the partition: everything scored has been saved or handed over.
     fn release(&mut self, holder: Holder) -> Result<(), StoreError>;
 
-    /// Deletes customers' rows, all or none, and lets the partition count as saved up to
-    /// `saved_offset` only, if given and if it was saved further.
+    /// Deletes customers' rows, all or none. If the partition was saved further than
+    /// `saved_offset`, if given, it counts as saved up to there only. Drops what is handed over.
     fn delete_rows(
         &mut self,
         holder: Holder,
@@ -173,24 +177,23 @@ pub trait SnapshotStore: Send {
         saved_offset: Option<i64>,
     ) -> Result<(), StoreError>;
 
-    /// Forgets everything of a partition but who owns it: what is stored is of no use, such as that
-    /// of a topic that was deleted and made anew.
+    /// Deletes everything of a partition except who owns it, because what is stored is useless: for
+    /// example, the topic was deleted and made anew.
     fn discard(&mut self, holder: Holder) -> Result<(), StoreError>;
 
-    /// The stored ones among these customers, in any order.
+    /// Those of these customers that are stored, in any order.
     fn load(
         &mut self,
         partition: i32,
         customer_ids: &[&str],
     ) -> Result<Vec<StoredCustomer>, StoreError>;
 
-    /// Begins to read all customers of a partition as they are stored now, in whatever order is
-    /// quickest.
+    /// Begins to read all customers of a partition as they are stored now, in the fastest order.
     fn scan(&mut self, partition: i32) -> Result<Box<dyn Scan>, StoreError>;
 
-    /// Up to `limit` customers of a partition in the order of their ids' bytes, the first one
-    /// behind `after`; no id is empty, so "" is before all. Pages that are read while others write
-    /// show each customer at most once.
+    /// Up to `limit` customers of a partition, with ids after `after`, ordered by the bytes of
+    /// their ids. Start with "", which is before every id. If others write between pages, no
+    /// customer appears twice.
     fn page(
         &mut self,
         partition: i32,
@@ -198,20 +201,20 @@ pub trait SnapshotStore: Send {
         limit: u32,
     ) -> Result<Vec<StoredCustomer>, StoreError>;
 
-    /// As [`page`](Self::page), the ids alone.
+    /// Like [`page`](Self::page), but ids only.
     fn ids(&mut self, partition: i32, after: &str, limit: u32) -> Result<Vec<String>, StoreError>;
 
-    /// Every partition that was ever claimed, in order. How many customers each has is not told:
-    /// counting millions takes longer than a statement may.
+    /// Every partition that was ever claimed, in order. Customers are not counted: counting
+    /// millions takes longer than a statement may.
     fn progress(&mut self) -> Result<Vec<Progress>, StoreError>;
 }
 
-/// All customers of a partition as they were stored when it began, some at a time. It has a
-/// connection of its own, for as long as it is kept.
+/// All customers of a partition as they were stored when the scan began. It keeps a connection of
+/// its own until it is dropped.
 pub trait Scan: Send {
-    /// More of them; none: that was all.
+    /// Some more of the customers; an empty list when there are no more.
     ///
     /// # Errors
-    /// [`StoreError`]. The scan is of no use then.
+    /// [`StoreError`]; the scan cannot be continued then.
     fn next(&mut self) -> Result<Vec<StoredCustomer>, StoreError>;
 }

@@ -1,13 +1,13 @@
-//! All customers of a partition, one after the other.
+//! Visits all customers of a partition.
 
 use super::{SnapshotStore, StoreError, StoredCustomer};
 
-/// Hands those to `take` that are handed over, if that was promised (as in
-/// [`Claim::handed_over`](super::Claim::handed_over)): without, they are an owner's that was not
-/// done.
+/// Passes the handed-over customers to `take`, if `promise`
+/// ([`Claim::handed_over`](super::Claim::handed_over)) is given. Without it they are the remains of
+/// an owner that did not finish, and are skipped.
 ///
 /// # Errors
-/// [`StoreError`] of the store, or whatever `take` answers.
+/// The store's [`StoreError`], or the error of `take`.
 pub fn each_handed_over<E: From<StoreError>>(
     store: &mut dyn SnapshotStore,
     (partition, promise): (i32, Option<i64>),
@@ -22,11 +22,11 @@ pub fn each_handed_over<E: From<StoreError>>(
     Ok(())
 }
 
-/// Hands every customer to `take` that is stored, read `page` at a time, and then those that are
-/// handed over: whoever is both comes twice.
+/// Passes every stored customer to `take`, read `page` at a time, then the handed-over ones. A
+/// customer that is both comes twice.
 ///
 /// # Errors
-/// As of [`each_handed_over`].
+/// The same as [`each_handed_over`].
 pub fn each_customer<E: From<StoreError>>(
     store: &mut dyn SnapshotStore,
     (partition, promise): (i32, Option<i64>),

@@ -10,7 +10,7 @@ use crate::base::limits::{
 use crate::edges::database::runtime::Asking;
 use crate::edges::database::{StoreError, Stream};
 
-/// How to connect to the database at `url`, called `name` in messages.
+/// The connection options for the database at `url`, called `name` in messages.
 pub(super) fn options_of(url: &str, name: &str) -> Result<PgConnectOptions, StoreError> {
     let options = PgConnectOptions::from_str(url).map_err(|source| StoreError::Address {
         database: name.to_owned(),
@@ -25,15 +25,15 @@ pub(super) fn options_of(url: &str, name: &str) -> Result<PgConnectOptions, Stor
     ]))
 }
 
-/// One connection, made when it is wanted first.
+/// A pool of one connection, which is made at the first use.
 pub(super) fn pool_of(options: PgConnectOptions, asking: &Asking) -> PgPool {
-    // A pool belongs to the runtime that it is made in.
+    // A pool belongs to the runtime in whose context it is made.
     asking.within(|| {
         PgPoolOptions::new()
             .max_connections(DATABASE_CONNECTIONS)
             .acquire_timeout(DATABASE_ANSWER_TIME)
-            // A connection that has gone is an error: another one in its place, unnoticed, may
-            // be to a server that has forgotten what it had not written.
+            // A lost connection must be an error. Replaced unnoticed, the new one might lead to a
+            // server that has lost what it had not written to disk.
             .test_before_acquire(false)
             .idle_timeout(None)
             .max_lifetime(None)

@@ -1,7 +1,8 @@
 //! All customers of a partition, in the order of the table's file.
 //!
-//! In the order of ids every row is somewhere else: reading a million of them takes the server
-//! twice as long. So the server is asked for a partition as a whole, and for some rows at a time.
+//! In the order of ids, each row lies somewhere else: reading a million of them takes the server
+//! twice as long. So one cursor covers the whole partition, and rows are fetched from it in
+//! portions.
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Connection as _};
@@ -13,17 +14,17 @@ use crate::edges::database::{Replica, StoreError};
 
 const MORE: &str = "fetch forward 1024 from scanned";
 
-/// A transaction that sees what was stored when it began. Dropping it ends it.
+/// A transaction that sees what was stored when it began. Dropping the cursor ends it.
 pub(super) struct Cursor {
     connection: PgConnection,
     asking: Asking,
-    /// Where it reads, if that is not the database itself.
+    /// The replica it reads from, unless it reads from the database itself.
     replica: Option<Replica>,
 }
 
 impl Cursor {
     /// Begins to read a stream's partition from the database called `name`, which may be a replica;
-    /// `None` if that has not come far enough.
+    /// `None` if the replica has not replayed far enough.
     pub(super) fn open(
         options: &PgConnectOptions,
         name: &str,
@@ -31,8 +32,8 @@ impl Cursor {
         (stream, partition): (i32, i32),
     ) -> Result<Option<Self>, StoreError> {
         let asking = Asking::new(name.to_owned())?;
-        // All rows are wanted: what gives the first ones soon is the slower plan, and compiling one
-        // does not pay.
+        // All rows are read, so a plan that gives the first ones early is slower, and compiling a
+        // plan does not pay.
         let begin = format!(
             "begin read only; \
              set local cursor_tuple_fraction = 1; \
@@ -62,7 +63,7 @@ impl Scan for Cursor {
         let more = asking.wait("read customers", async {
             sqlx::query(MORE).fetch_all(connection).await?.iter().map(stored).collect()
         });
-        // A replica ends queries that are in the way of what it follows.
+        // A replica cancels queries that stand in the way of replaying the log.
         if let Some(replica) = replica.as_ref().filter(|_| more.is_err()) {
             replica.failed_a_scan();
         }

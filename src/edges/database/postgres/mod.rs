@@ -37,10 +37,10 @@ pub struct Postgres {
 
 impl Postgres {
     /// Opens the database at `url`, called `name` in messages, and brings its tables up to date.
-    /// Customers are read from `replica`, if there is one that has come far enough.
+    /// Customers are read from `replica` if one is given and has replayed far enough.
     ///
     /// # Errors
-    /// [`StoreError`] if it does not answer, or is not to be worked with.
+    /// [`StoreError`] if the database does not answer or cannot be used.
     pub fn open(
         url: &str,
         name: &str,
@@ -63,7 +63,7 @@ impl Postgres {
         Ok(Self { pool, asking, options, name, stream, copy })
     }
 
-    /// Asks the copy, if there is one, and otherwise the database.
+    /// Asks the replica if there is one and it can answer, else the database.
     fn read<T>(
         &mut self,
         action: &'static str,
@@ -77,7 +77,7 @@ impl Postgres {
         self.asking.wait(action, query(&self.pool))
     }
 
-    /// Notes how far the copy has to have come to show what was just changed.
+    /// Notes how far the replica must have replayed to show the latest change.
     async fn wrote(&self) -> Result<(), sqlx::Error> {
         let Some(copy) = &self.copy else { return Ok(()) };
         let position =
@@ -144,9 +144,10 @@ impl SnapshotStore for Postgres {
     ) -> Result<(), StoreError> {
         let columns = Columns::of(customers);
         self.as_holder("save customers", holder, async |transaction, stream| {
-            // Rows alone promise nothing. The saved offset does, and its commit waits for the disk,
-            // which brings everything before it there as well, unless the server has restarted in
-            // between: then whoever saves makes no promise.
+            // Rows without a saved offset promise nothing, so they need not wait for the disk. A
+            // saved offset does promise: its commit waits, and that brings all earlier rows to the
+            // disk as well, unless the server restarted in between. The caller then sends no saved
+            // offset.
             if saved_offset.is_none() {
                 sqlx::query("set local synchronous_commit = off")
                     .execute(&mut **transaction)
@@ -334,8 +335,8 @@ impl SnapshotStore for Postgres {
 }
 
 impl Postgres {
-    /// Runs one statement about a partition, stream $1 and partition $2, if the holder is
-    /// still the owner; how many rows it changed.
+    /// Runs one statement about a partition (stream is $1, partition $2) if the holder still owns
+    /// it. Returns how many rows it changed.
     fn change(
         &self,
         action: &'static str,
@@ -351,8 +352,8 @@ impl Postgres {
         Ok(changed)
     }
 
-    /// Does `work` in a transaction, if the holder is still the owner. The row that says so stays
-    /// locked until the end: a claim waits for this, and not the other way round.
+    /// Runs `work` in a transaction if the holder still owns the partition. The row with the epoch
+    /// stays locked until the end, so a claim waits for this write.
     fn as_holder(
         &self,
         action: &'static str,
@@ -374,12 +375,13 @@ impl Postgres {
                 true => work(&mut transaction, self.stream).await,
                 false => Ok(()),
             };
-            // Dropping it would leave its locks until this connection is used again.
+            // Just dropping the transaction would keep its locks until the connection is used
+            // again.
             match (is_owner, done) {
                 (true, Ok(())) => transaction.commit().await?,
                 (false, Ok(())) => transaction.rollback().await?,
                 (_, Err(error)) => {
-                    // What went wrong first is what to tell; the caller drops the connection.
+                    // Report the first error; the caller drops the connection anyway.
                     drop(transaction.rollback().await);
                     return Err(error);
                 }

@@ -6,8 +6,7 @@ use crate::edges::database::statements;
 
 type Of = (i32, i32);
 
-/// Notes the highest offset of customers that are stored now, and how far the partition is saved,
-/// if that is given.
+/// Notes the highest applied offset of the customers just stored, and the saved offset if given.
 pub(super) async fn advance(
     transaction: &mut Transaction<'_, Dialect>,
     (stream, partition): Of,
@@ -28,7 +27,7 @@ pub(super) async fn advance(
     query.execute(&mut **transaction).await.map(drop)
 }
 
-/// What is handed over is of no use any more.
+/// Withdraws what is handed over and deletes its rows.
 pub(super) async fn withdraw(
     transaction: &mut Transaction<'_, Dialect>,
     (stream, partition): Of,
@@ -40,7 +39,7 @@ pub(super) async fn withdraw(
     Ok(())
 }
 
-/// All that is handed over is stored now, if that does not reach beyond the saved offset.
+/// Withdraws what is handed over if the saved offset has reached it: then all of it is stored.
 async fn withdraw_saved(
     transaction: &mut Transaction<'_, Dialect>,
     (stream, partition): Of,

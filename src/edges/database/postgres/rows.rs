@@ -1,4 +1,4 @@
-//! What rows say.
+//! Reads rows into values, and values into the columns of a statement.
 
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
@@ -29,7 +29,7 @@ pub(super) fn progress(row: &PgRow) -> Result<Progress, sqlx::Error> {
     })
 }
 
-/// Customers as a statement takes them.
+/// Customers as columns, one array per column of a statement.
 pub(super) struct Columns<'a> {
     pub ids: Vec<&'a [u8]>,
     pub offsets: Vec<i64>,

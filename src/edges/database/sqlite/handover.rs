@@ -1,4 +1,4 @@
-//! What an owner that leaves hands over to the next one.
+//! What a leaving owner hands over to the next one.
 
 use sqlx::Row as _;
 

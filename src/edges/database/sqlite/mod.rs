@@ -1,7 +1,7 @@
 //! Snapshots in a SQLite file: for one machine, without a server.
 //!
-//! Write-ahead logging, so that reading does not wait for saving; a crash of the process loses
-//! nothing, one of the machine at most the last saves, rows and saved offset together.
+//! It uses write-ahead logging, so that reads do not wait for saves. A crash of the process loses
+//! nothing; a crash of the machine loses at most the last saves, rows and saved offset together.
 
 mod customers;
 mod handover;
@@ -32,7 +32,7 @@ use rows::{progress, stored};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/edges/database/migrations/sqlite");
 
-/// Customers that one statement reads.
+/// How many customers one statement reads.
 const LOADED_AT_ONCE: usize = 128;
 
 static MIGRATING: Mutex<()> = Mutex::new(());
@@ -47,7 +47,7 @@ pub struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens `file`, created if it is missing, and brings its tables up to date.
+    /// Opens `file`, which is created if missing, and brings its tables up to date.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be opened or written.
@@ -76,7 +76,8 @@ impl Sqlite {
                 .connect_lazy_with(options.clone())
         });
         asking.wait("open the file", async { pool.acquire().await.map(drop) })?;
-        // Workers of one process begin together, and SQLite has no lock for migrations.
+        // The workers of a process open the file at the same time, and SQLite has no lock for
+        // migrations.
         let alone = MIGRATING.lock().unwrap_or_else(PoisonError::into_inner);
         asking.wait_or("bring tables up to date", async {
             MIGRATIONS.run(&pool).await.map_err(|error| StoreError::of_migration(&database, error))
@@ -86,8 +87,8 @@ impl Sqlite {
         Ok(Self { pool, asking, options, name: database, stream })
     }
 
-    /// Runs one statement about a partition, stream ?1 and partition ?2, if the holder is
-    /// still the owner; how many rows it changed.
+    /// Runs one statement about a partition (stream is ?1, partition ?2) if the holder still owns
+    /// it. Returns how many rows it changed.
     fn change(
         &self,
         action: &'static str,
@@ -103,8 +104,8 @@ impl Sqlite {
         Ok(changed)
     }
 
-    /// Does `work` in a transaction, if the holder is still the owner. It writes first, so that
-    /// nobody can claim the partition in between.
+    /// Runs `work` in a transaction if the holder still owns the partition. The transaction takes
+    /// the write lock first, so nobody can claim the partition in between.
     fn as_holder(
         &self,
         action: &'static str,
@@ -125,12 +126,13 @@ impl Sqlite {
                 true => work(&mut transaction, self.stream).await,
                 false => Ok(()),
             };
-            // Dropping it would leave its locks until this connection is used again.
+            // Just dropping the transaction would keep its locks until the connection is used
+            // again.
             match (is_owner, done) {
                 (true, Ok(())) => transaction.commit().await?,
                 (false, Ok(())) => transaction.rollback().await?,
                 (_, Err(error)) => {
-                    // What went wrong first is what to tell; the caller drops the connection.
+                    // Report the first error; the caller drops the connection anyway.
                     drop(transaction.rollback().await);
                     return Err(error);
                 }
@@ -318,11 +320,12 @@ impl SnapshotStore for Sqlite {
             ", ?".repeat(LOADED_AT_ONCE - 1)
         );
         self.asking.wait("load customers", async {
-            // One snapshot of the file for all of them.
+            // One transaction, so that all statements see the same state of the file.
             let mut transaction = self.pool.begin().await?;
             let mut found = Vec::with_capacity(customer_ids.len());
             for ids in customer_ids.chunks(LOADED_AT_ONCE) {
-                // One statement for any number, so that it is prepared once: the first id fills it.
+                // A statement of fixed size is prepared only once; the first id fills the places
+                // left over.
                 let ids = ids.iter().chain(std::iter::repeat(&ids[0])).take(LOADED_AT_ONCE);
                 let query = sqlx::query(AssertSqlSafe(query.as_str()));
                 let query = query.bind(self.stream).bind(partition);

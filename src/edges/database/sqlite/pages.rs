@@ -1,4 +1,4 @@
-//! Customers in the order of their ids.
+//! Reads customers in the order of their ids.
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection as _, SqliteExecutor};
@@ -8,10 +8,10 @@ use crate::edges::database::StoreError;
 use crate::edges::database::runtime::Asking;
 use crate::edges::database::store::{Scan, StoredCustomer};
 
-/// Customers that a scan reads at a time.
+/// How many customers a scan reads at a time.
 const SCANNED: u32 = 1_024;
 
-/// Up to `limit` customers of a stream's partition behind the id `after`.
+/// Up to `limit` customers of a stream's partition with ids after `after`.
 pub(super) async fn page(
     database: impl SqliteExecutor<'_>,
     (stream, partition): (i64, i32),
@@ -26,8 +26,8 @@ pub(super) async fn page(
     query.fetch_all(database).await?.iter().map(stored).collect()
 }
 
-/// All customers of a partition, a page at a time, as of when it began. A reader that takes its
-/// time keeps SQLite from shortening its log, and no more.
+/// All customers of a partition as they were when the scan began, a page at a time. A slow reader
+/// only keeps SQLite from shortening its write-ahead log.
 pub(super) struct Pages {
     connection: SqliteConnection,
     asking: Asking,

@@ -1,4 +1,4 @@
-//! What rows say.
+//! Reads rows into values.
 
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
