@@ -1,26 +1,26 @@
 //! The registry's address, taken apart.
 //!
 //! User and password may stand in the address. An HTTP client would take them from there, but then
-//! they would travel with every copy of the address, into errors and logs, and next to a user and
-//! password of their own they would be sent twice. So they are taken out before anybody else sees
-//! the address.
+//! they would travel with every copy of the address into errors and logs, and they would be sent
+//! twice if the settings name a user and password as well. So they are taken out before anything
+//! else sees the address.
 
 use super::Error;
 use crate::base::config::Secret;
 
-/// Where the registry is, and who asks.
+/// Where the registry is, and the credentials for it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Address {
-    /// Scheme, host, port and path, without a slash at its end.
+    /// Scheme, host, port and path, without a trailing slash.
     pub(super) base: String,
-    /// User and password in the address, decoded.
+    /// User and password from the address, percent-decoded.
     pub(super) credentials: Option<(String, Option<Secret>)>,
-    /// Whether it is this machine, which no proxy leads to.
+    /// Whether the registry is on this machine, so that no proxy is used.
     pub(super) is_local: bool,
 }
 
 impl Address {
-    /// Takes an address apart; an error says what it must be and does not repeat it.
+    /// Takes an address apart. The error says what is wrong and does not repeat the address.
     pub(super) fn parse(url: &str) -> Result<Self, Error> {
         let wrong = |what| Error::Address { what };
         let (scheme, rest) = url
@@ -46,7 +46,7 @@ impl Address {
     }
 }
 
-/// The host before a port that is one.
+/// The host, if it and the port after it (if any) are valid.
 fn host(place: &str) -> Option<&str> {
     let end = place.rfind(':').filter(|colon| !place[*colon..].contains(']'));
     let (host, port) = match end {
@@ -70,7 +70,8 @@ fn credentials(user_info: &str) -> Result<Option<(String, Option<Secret>)>, Erro
     }
 }
 
-/// Percent-decoded; a `%` without two hexadecimal digits behind it stays.
+/// Percent-decodes a text; a `%` without two hexadecimal digits after it stays. `None` if the
+/// result is not UTF-8.
 fn decoded(part: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(part.len());
     let mut rest = part.as_bytes();

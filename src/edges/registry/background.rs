@@ -1,9 +1,9 @@
 //! The thread that talks to the registry.
 //!
 //! Workers are plain threads that must not wait for a network, and the registry's client needs an
-//! async runtime. So one thread has a runtime of its own and takes jobs from a queue; every job is
-//! a task of its own, and an id that is hard to get does not hold up another. The thread ends with
-//! the last sender of jobs, whatever is under way then.
+//! async runtime. So one thread has a runtime of its own and takes jobs from a queue. Every job is
+//! a task of its own, so an id that is hard to get does not hold up another. The thread ends when
+//! the last sender of jobs is dropped, and abandons what is under way.
 
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -17,18 +17,18 @@ use super::board::Board;
 use super::client::{Client, Failure};
 use crate::base::retry::Backoff;
 
-/// Jobs that wait for the thread to look at them.
+/// How many jobs may wait for the thread.
 const QUEUE: usize = 256;
 
-/// Most name look-ups at a time; each takes a thread.
+/// How many name look-ups run at a time; each takes a thread.
 const MAX_NAME_LOOKUPS: usize = 4;
 
-/// Where one answer goes.
+/// Where the answer to a job goes.
 pub(super) type Reply = SyncSender<Result<u32, Failure>>;
 
-/// What the thread is asked to do.
+/// What the thread can be asked to do.
 pub(super) enum Job {
-    /// Get the schema of an id and put it on the board, however long it takes.
+    /// Fetch the schema of an id and put it on the board, however long it takes.
     Fetch(u32),
     /// Try once to register a schema.
     Register { subject: String, schema: String, reply: Reply },
@@ -36,7 +36,7 @@ pub(super) enum Job {
     Find { subject: String, schema: String, reply: Reply },
 }
 
-/// Starts the thread; an error is the system's.
+/// Starts the thread. The error is the system's, if it cannot start one.
 pub(super) fn start(client: Client, board: Arc<Board>) -> std::io::Result<Sender<Job>> {
     let mut runtime = Builder::new_current_thread();
     let runtime = runtime.enable_all().max_blocking_threads(MAX_NAME_LOOKUPS).build()?;
@@ -53,12 +53,12 @@ fn run(runtime: Runtime, client: Arc<Client>, board: Arc<Board>, mut jobs: Recei
             tokio::spawn(work(job, Arc::clone(&client), Arc::clone(&board)));
         }
     });
-    // Name look-ups run in threads that cannot be interrupted; nobody waits for them.
+    // Name look-ups run in threads that cannot be interrupted; nothing waits for them.
     runtime.shutdown_background();
 }
 
 async fn work(job: Job, client: Arc<Client>, board: Arc<Board>) {
-    // A reply has room for its one answer; whoever has stopped waiting does not want it.
+    // The channel has room for the one reply; if the caller stopped waiting, the reply is dropped.
     match job {
         Job::Fetch(id) => fetch(id, &client, &board).await,
         Job::Register { subject, schema, reply } => {
@@ -89,7 +89,7 @@ async fn fetch(id: u32, client: &Client, board: &Board) {
     }
 }
 
-/// Asks now and then how the registry is, while nobody else asks.
+/// Probes the registry from time to time, while nobody else asks it.
 async fn watch(client: Arc<Client>, board: Arc<Board>) {
     loop {
         sleep(board.probe_wait()).await;

@@ -1,8 +1,9 @@
-//! What is known of the registry and its schemas, shared by who asks and the thread that fetches.
+//! What is known about the registry and its schemas, shared by those who ask and the thread that
+//! fetches.
 //!
-//! Everything is bounded, because ids come out of records and anybody can write a record: schemas
-//! by number and bytes, ids that the registry does not know apart from them, so that a flood of
-//! made-up ids cannot push out schemas that are in use, and ids being fetched.
+//! Everything is bounded, because ids come from records and anybody can write a record: schemas by
+//! number and bytes, ids being fetched by number, and ids that the registry does not know in a list
+//! of their own, so that a flood of made-up ids cannot push out schemas in use.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,24 +14,24 @@ use super::{Lookup, Pace, Standing, Tell};
 use crate::base::clock::{Stopwatch, now_millis};
 use crate::core::codec::MAX_SCHEMAS;
 
-/// Most bytes of schemas that are kept.
+/// How many bytes of schemas are kept.
 const MAX_BYTES: usize = 64 << 20;
 
-/// Most ids that are fetched at a time; others stay pending and are asked for again.
+/// How many ids are fetched at a time; further ones stay pending and callers ask again.
 const MAX_FETCHES: usize = 64;
 
-/// Time between two log lines about the same trouble.
+/// Shortest time between two log lines about the same trouble.
 const LOG_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
-/// What a caller does after looking.
+/// What the caller does after looking.
 pub(super) enum Look {
     /// The answer.
     Answer(Lookup),
-    /// Nobody has asked yet: fetch it; the answer is pending.
+    /// Nothing is known and nobody is fetching it: the caller must start a fetch.
     Fetch,
 }
 
-/// What is known, and how the registry is.
+/// What is known of schemas, and whether the registry answers.
 pub(super) struct Board {
     /// The registry's address, without user and password.
     registry: String,
@@ -43,14 +44,14 @@ struct State {
     known: Recent<Arc<str>>,
     unknown: Recent<Stopwatch>,
     fetching: HashSet<u32>,
-    /// Callers that wait for the alerts' schema.
+    /// How many callers wait for the alerts' schema.
     waiting: usize,
     trouble: Option<Trouble>,
-    /// An id to probe with once the registry has answered.
+    /// The id to probe with; set once the registry has answered.
     probe_id: Option<u32>,
 }
 
-/// The registry does not answer.
+/// Since when and why the registry does not answer.
 struct Trouble {
     since: i64,
     why: String,
@@ -70,7 +71,7 @@ impl Board {
         Self { registry, tell, pace, state: Mutex::new(state) }
     }
 
-    /// What is known of an id; after [`Look::Fetch`] it counts as being fetched.
+    /// What is known of an id. After [`Look::Fetch`] the id counts as being fetched.
     pub(super) fn look(&self, id: u32) -> Look {
         let mut state = self.lock();
         if let Some(schema) = state.known.get(id) {
@@ -87,14 +88,14 @@ impl Board {
         Look::Fetch
     }
 
-    /// An id is not fetched after all.
+    /// Takes back a [`Look::Fetch`]: the id is not being fetched.
     pub(super) fn withdraw(&self, id: u32) {
         let mut state = self.lock();
         state.fetching.remove(&id);
         self.report(&state);
     }
 
-    /// The registry answered for an id: its schema, or that it has none.
+    /// Notes the registry's answer for an id: its schema, or `None` if it has none.
     pub(super) fn learn(&self, id: u32, schema: Option<String>) {
         let mut state = self.lock();
         state.fetching.remove(&id);
@@ -111,13 +112,13 @@ impl Board {
         }
     }
 
-    /// The registry answered; `id` is one that it has.
+    /// Notes that the registry answered; `id` is one that it has.
     pub(super) fn answered(&self, id: Option<u32>) {
         self.recover(&mut self.lock(), id);
     }
 
     fn recover(&self, state: &mut State, id: Option<u32>) {
-        // Id 1 is a fair guess until one is known.
+        // Until an id is known, 1 is a fair guess.
         state.probe_id = id.or(state.probe_id).or(Some(1));
         if let Some(trouble) = state.trouble.take() {
             let seconds = now_millis().saturating_sub(trouble.since) / 1_000;
@@ -126,7 +127,7 @@ impl Board {
         self.report(state);
     }
 
-    /// The registry did not answer, for this reason.
+    /// Notes that the registry did not answer, and why.
     pub(super) fn silent(&self, why: &str) {
         let mut state = self.lock();
         let log = || {
@@ -148,18 +149,18 @@ impl Board {
         self.report(&state);
     }
 
-    /// Why the registry does not answer, and since when.
+    /// Why the registry does not answer and since when; `None` if it does.
     pub(super) fn trouble(&self) -> Option<String> {
         self.lock().trouble.as_ref().map(|trouble| self.words(trouble))
     }
 
-    /// Somebody stands still until the alerts' schema is there; until the guard goes.
+    /// Marks that a caller needs the alerts' schema to go on, until the guard is dropped.
     pub(super) fn wait(&self) -> Waiting<'_> {
         self.lock().waiting += 1;
         Waiting(self)
     }
 
-    /// The id to probe with, unless others ask the registry anyway.
+    /// The id to probe with; `None` while others ask the registry anyway.
     pub(super) fn probe(&self) -> Option<u32> {
         let state = self.lock();
         (!state.stands_still()).then(|| state.probe_id.unwrap_or(1))
@@ -195,13 +196,13 @@ impl Board {
 }
 
 impl State {
-    /// Whether somebody cannot go on without an answer.
+    /// Whether somebody needs an answer to go on.
     fn stands_still(&self) -> bool {
         self.waiting > 0 || !self.fetching.is_empty()
     }
 }
 
-/// Somebody waits for as long as this lives.
+/// A caller waits for an answer as long as this lives.
 pub(super) struct Waiting<'a>(&'a Board);
 
 impl Drop for Waiting<'_> {

@@ -1,10 +1,10 @@
-//! One question to the registry and what its answer means.
+//! One question to the registry, and what its answer means.
 //!
-//! What an answer means decides about records: "there is no such schema" sends them to the dead
-//! letters, everything else is the registry's trouble and makes them wait. A wrong path in the
-//! address gives a 404 as well, and taking that for the registry's word would throw every record
-//! away. So a 404 counts as its word only with an error code of its own (404xx); refused
-//! credentials, a proxy's page, a time-out are all the same: it does not answer.
+//! The meaning decides about records: "there is no such schema" makes them dead letters; anything
+//! else is trouble with the registry, and they wait. A wrong path in the address gives a 404 as
+//! well, and taking that for the registry's word would throw away every record. So a 404 counts as
+//! the registry's word only with a registry's error code (404xx). Refused credentials, a proxy's
+//! page and a time-out all count as no answer.
 
 use std::collections::HashSet;
 use std::error::Error as _;
@@ -26,23 +26,23 @@ use super::{Error, wording};
 use crate::base::config::{self, HIDDEN, Secret, format_duration};
 use crate::core::codec::fingerprint;
 
-/// Most schemas that one may refer to, directly and through others.
+/// How many schemas one schema may refer to, directly and through others.
 const MAX_REFERENCES: usize = 64;
 
-/// Why a question got no schema. The texts have no password in them.
+/// Why a question did not succeed. The texts contain no password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// No answer, or none of a registry that can be worked with: ask again.
+    /// No answer, or not one of a working registry: ask again.
     Away(String),
-    /// The registry says that it does not have it.
+    /// The registry says that it does not have the schema.
     Missing(String),
-    /// The registry does not take it.
+    /// The registry does not accept the schema.
     Refused(String),
-    /// The schema is there, and what it refers to cannot be had.
+    /// The schema exists, but a schema that it refers to cannot be had.
     Broken(String),
 }
 
-/// Asks one registry.
+/// The client of one registry.
 pub(super) struct Client {
     calls: SrSettings,
     /// Its address, without user and password.
@@ -74,7 +74,7 @@ impl Client {
         Ok(Self { calls, shown: base, timeout: settings.timeout, secrets })
     }
 
-    /// The schema under an id as one JSON text, with what it refers to.
+    /// The schema with this id as one JSON text, including the schemas that it refers to.
     pub(super) async fn schema(&self, id: u32) -> Result<String, Failure> {
         let found = get_schema_by_id(id, &self.calls).await.map_err(|e| self.failure(&e))?;
         if found.references.is_empty() || found.schema_type != SchemaType::Avro {
@@ -84,7 +84,7 @@ impl Client {
         inlined(&found.schema, &parts).map_err(Failure::Broken)
     }
 
-    /// All schemas that are referred to, directly and through others.
+    /// All schemas referred to, directly and through others.
     async fn referenced(&self, mut open: Vec<RegisteredReference>) -> Result<Vec<String>, Failure> {
         let mut seen = HashSet::new();
         let mut parts = Vec::new();
@@ -111,7 +111,8 @@ impl Client {
         Ok(parts)
     }
 
-    /// Registers a schema under a subject; its id, the old one if it was there.
+    /// Registers a schema under a subject; returns its id, the existing one if it was registered
+    /// before.
     pub(super) async fn register(&self, subject: &str, schema: &str) -> Result<u32, Failure> {
         let schema = SuppliedSchema::new(None, SchemaType::Avro, schema.to_owned());
         let registered = post_schema(&self.calls, subject.to_owned(), schema).await;
@@ -121,8 +122,8 @@ impl Client {
         })
     }
 
-    /// The id that a schema has under a subject, or that the subject's newest schema has if it
-    /// writes the same bytes.
+    /// The id of a schema under a subject, or the id of the subject's newest schema if that writes
+    /// the same bytes.
     pub(super) async fn find(&self, subject: &str, schema: &str) -> Result<u32, Failure> {
         let body = json!({"schema": schema, "schemaType": "AVRO"}).to_string();
         let call = SrCall::PostForVersion(subject, &body);
@@ -141,7 +142,7 @@ impl Client {
         }
     }
 
-    /// Whether the registry answers: an id's schema, or the word that there is none.
+    /// Whether the registry answers, be it with the id's schema or that there is none.
     pub(super) async fn probe(&self, id: u32) -> Result<(), Failure> {
         match get_schema_by_id(id, &self.calls).await.map_err(|error| self.failure(&error)) {
             Ok(_) | Err(Failure::Missing(_)) => Ok(()),
@@ -193,18 +194,18 @@ impl Client {
     }
 }
 
-/// The text without secrets, whoever put them in.
+/// The text with the secrets replaced, wherever they came from.
 fn hidden(secrets: &[Secret], text: &str) -> String {
     secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.expose(), HIDDEN))
 }
 
-/// The HTTP status of an answer that says no. The crate has it in a text alone.
+/// The HTTP status of an error; the crate has it only in the error's text.
 fn status(error: &SRCError) -> Option<u16> {
     let (_, status) = error.error.split_once("failed with status ")?;
     status.get(..3)?.parse().ok()
 }
 
-/// What the innermost cause of an error says; the outer ones repeat the address.
+/// The text of an error's innermost cause; the outer ones repeat the address.
 fn root(error: &SRCError) -> String {
     let Some(mut innermost) = error.source() else { return error.error.clone() };
     while let Some(inner) = innermost.source() {

@@ -1,14 +1,14 @@
-//! Why there are no schemas to work with.
+//! Why schemas cannot be had or registered.
 
 use std::path::PathBuf;
 
 use crate::core::codec::SchemaError;
 
-/// Why schemas cannot be had or a schema cannot be registered. No variant's text or `Debug` has a
-/// password in it.
+/// Why schemas cannot be had, or one cannot be registered. Neither text nor `Debug` of any variant
+/// contains a password.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The address cannot be used. It is not repeated, for it may hold a password.
+    /// The address is not valid. It is not repeated, as it may contain a password.
     #[error("schema_registry.url {what}")]
     Address {
         /// What is wrong, to be read after the key.
@@ -17,35 +17,35 @@ pub enum Error {
     /// A file of the static table cannot be read.
     #[error("schema_registry.static.{id}: cannot read the file {}", file.display())]
     Read {
-        /// The id it stands under.
+        /// The id that it is configured for.
         id: u32,
-        /// As configured.
+        /// The path, as configured.
         file: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A file of the static table holds no schema.
+    /// A file of the static table is not an Avro schema.
     #[error("schema_registry.static.{id}: the file {} is no schema", file.display())]
     Schema {
-        /// The id it stands under.
+        /// The id that it is configured for.
         id: u32,
-        /// As configured.
+        /// The path, as configured.
         file: PathBuf,
-        /// Why.
+        /// What is wrong with it.
         source: SchemaError,
     },
-    /// There is a static table, or nothing, where a registry is needed.
+    /// A registry is needed, but the settings name none.
     #[error("schema_registry.url is not set, there is no registry to register with")]
     NoRegistry,
-    /// The client or the thread that asks the registry cannot be made.
+    /// The registry's client or its thread cannot be started.
     #[error("cannot start asking the schema registry {registry}: {why}")]
     Start {
         /// Its address, without user and password.
         registry: String,
-        /// What the system says.
+        /// What went wrong.
         why: String,
     },
-    /// One try was made, and there was no answer or none that helps.
+    /// One attempt was made, and the registry did not answer, or not usefully.
     #[error("the schema registry {registry} does not answer: {why}")]
     Away {
         /// Its address, without user and password.
@@ -53,7 +53,7 @@ pub enum Error {
         /// What happened instead.
         why: String,
     },
-    /// The registry does not take a schema.
+    /// The registry does not accept a schema.
     #[error(
         "the schema registry {registry} refuses the schema for subject {subject}: {why}; register \
          it under another subject, or change what that subject is compatible with"
@@ -61,12 +61,12 @@ pub enum Error {
     Refused {
         /// Its address, without user and password.
         registry: String,
-        /// What it was to be registered under.
+        /// The subject that it was to be registered under.
         subject: String,
-        /// What the registry says.
+        /// The registry's reason.
         why: String,
     },
-    /// The alerts' schema is not there, and is not to be registered.
+    /// The registry does not have the alerts' schema, and it may not be registered.
     #[error(
         "the schema registry {registry} does not have the alerts' schema under subject {subject}: \
          {why}; register it with `synfinance schemas register` or set \
@@ -75,15 +75,15 @@ pub enum Error {
     NotRegistered {
         /// Its address, without user and password.
         registry: String,
-        /// Where it was looked for.
+        /// The subject that it was looked for under.
         subject: String,
-        /// What the registry says.
+        /// The registry's reason.
         why: String,
     },
 }
 
 impl Error {
-    /// Whether the configuration is wrong, rather than the world.
+    /// Whether the user has to change the configuration, rather than the outside world.
     pub fn is_usage(&self) -> bool {
         matches!(
             self,

@@ -1,4 +1,4 @@
-//! The static table: schemas by id from files, where there is no registry.
+//! The static table: schemas by id, from files, for when there is no registry.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -9,10 +9,11 @@ use std::sync::Arc;
 use super::{Error, Lookup};
 use crate::core::codec::{ALERT_SCHEMA, Framing, MAX_SCHEMA_BYTES, fingerprint};
 
-/// Schemas that do not change while the process runs.
+/// Schemas from files; they do not change while the process runs.
 pub(super) struct Fixed {
     schemas: BTreeMap<u32, Arc<str>>,
-    /// How alerts are framed: the smallest id that has their schema, else its fingerprint.
+    /// The header of alerts: the smallest id whose file has their schema, else the schema's
+    /// fingerprint.
     pub(super) alert_framing: Framing,
 }
 
@@ -39,13 +40,13 @@ impl Fixed {
         Ok(Self { schemas, alert_framing })
     }
 
-    /// What stands under an id; never pending.
+    /// The schema with this id; never pending.
     pub(super) fn lookup(&self, id: u32) -> Lookup {
         self.schemas.get(&id).map_or(Lookup::Unknown, |schema| Lookup::Known(Arc::clone(schema)))
     }
 }
 
-/// As much of a file as can be a schema, and one byte more.
+/// The content of a file, read only up to one byte more than a schema may have.
 fn text(file: &Path) -> io::Result<String> {
     let mut text = String::new();
     File::open(file)?.take(MAX_SCHEMA_BYTES as u64 + 1).read_to_string(&mut text)?;

@@ -1,12 +1,12 @@
-//! Schemas by id: from a schema registry, or from files where there is none.
+//! Schemas by id: from a schema registry, or from files if there is none.
 //!
-//! A record names the schema it was written with, and cannot be read before that is there. Asking
-//! the registry when such a record comes would stop a worker, all its partitions and its membership
-//! in the group, for as long as the registry is slow or away; giving the record up would lose it.
-//! So [`Schemas::lookup`] never waits: what is not known yet is *pending* while one background
-//! thread asks, again and again with growing pauses, and the worker goes on with other partitions.
-//! Only the registry's own word that there is no such schema makes a record unreadable; whatever
-//! else comes back is the registry's trouble ([`Schemas::trouble`]), and waited out.
+//! A record names the schema that it was written with, and cannot be read without it. Asking the
+//! registry when such a record comes would stop a worker, all of its partitions and its membership
+//! in the group for as long as the registry is slow or away; giving up the record would lose it. So
+//! [`Schemas::lookup`] never waits: an unknown schema is *pending* while one background thread asks
+//! again and again, with growing pauses, and the worker goes on with other partitions. Only the
+//! registry's own word that there is no such schema makes a record unreadable. Any other failure is
+//! trouble with the registry ([`Schemas::trouble`]), and is waited out.
 
 mod address;
 mod background;
@@ -31,21 +31,21 @@ pub use error::Error;
 use fixed::Fixed;
 use remote::Registry;
 
-/// What a look-up says.
+/// The result of a look-up.
 pub use crate::core::codec::SchemaAnswer as Lookup;
 
-/// How often what is asked again.
+/// How often things are asked again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
-    /// Around how long the first retry waits.
+    /// About how long the first retry waits.
     pub first_retry: Duration,
     /// The longest wait before a retry.
     pub longest_retry: Duration,
-    /// How long the registry's word that there is no such schema is believed.
+    /// For how long the registry's word that there is no such schema is believed.
     pub unknown_for: Duration,
-    /// Time between looks at a registry that answered last time.
+    /// Time between probes of a registry that answered last time.
     pub probe: Duration,
-    /// Time between looks at one that did not.
+    /// Time between probes of a registry that did not, or was never asked.
     pub probe_in_trouble: Duration,
 }
 
@@ -61,24 +61,24 @@ impl Default for Pace {
     }
 }
 
-/// How the registry stands with the process that asks it.
+/// Whether the registry answers, and whether this process needs it to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
     /// The settings name no registry.
     Unused,
     /// It answered last time.
     Answers,
-    /// It did not answer last time, and nobody waits for it; with the reason.
+    /// It did not answer last time, but nobody waits for it; with the reason.
     Silent(String),
-    /// It did not answer last time, and somebody cannot go on without it; with the reason.
+    /// It did not answer last time, and somebody needs it to go on; with the reason.
     Missed(String),
 }
 
-/// Is told how the registry stands, from the threads that notice. It must not wait.
+/// Called with the registry's [`Standing`], in the thread that notices a change. It must not block.
 pub type Tell = Arc<dyn Fn(Standing) + Send + Sync>;
 
-/// Schemas by id. Cheap to clone: clones share one memory and one background thread, which ends
-/// with the last of them.
+/// Schemas by id. Cheap to clone: clones share the known schemas and one background thread, which
+/// ends with the last clone.
 #[derive(Clone)]
 pub struct Schemas(Arc<Source>);
 
@@ -88,14 +88,13 @@ enum Source {
 }
 
 impl Schemas {
-    /// Schemas as the settings say: of the registry, which need not be there yet, or of the static
-    /// table's files, which are read now. `tell` is told how the registry stands, whenever
-    /// that may have changed.
+    /// Starts with the registry of the settings, which need not answer yet, or reads the files of
+    /// the static table. `tell` is called whenever the registry's standing may have changed.
     pub fn start(settings: &config::SchemaRegistry, tell: Tell) -> Result<Self, Error> {
         Self::start_with(settings, tell, Pace::default())
     }
 
-    /// [`Self::start`] at another pace.
+    /// Like [`Self::start`], at another pace.
     pub fn start_with(
         settings: &config::SchemaRegistry,
         tell: Tell,
@@ -114,11 +113,11 @@ impl Schemas {
         Ok(Self(Arc::new(source)))
     }
 
-    /// Whether there could be an answer: the address is one, the table's files are schemas. Asks no
-    /// server.
+    /// Checks the settings without asking a server: the address is valid, or the table's files are
+    /// schemas.
     ///
     /// # Errors
-    /// As for [`Self::start`].
+    /// The same as [`Self::start`].
     pub fn check(settings: &config::SchemaRegistry) -> Result<(), Error> {
         match &settings.url {
             Some(url) => Client::new(url, settings).map(drop),
@@ -126,9 +125,10 @@ impl Schemas {
         }
     }
 
-    /// What is known of an id, at once. The first question for an id has it fetched in the
-    /// background, for as long as it takes; until then it is pending. That there is no such schema
-    /// is believed for [`Pace::unknown_for`] and then asked again.
+    /// What is known of an id, at once. The first look-up of an id starts a fetch in the
+    /// background, which goes on until the registry answers; meanwhile the id is pending. That
+    /// there is no such schema is believed for [`Pace::unknown_for`]; then the registry is asked
+    /// again.
     pub fn lookup(&self, id: u32) -> Lookup {
         match &*self.0 {
             Source::Fixed(fixed) => fixed.lookup(id),
@@ -136,8 +136,8 @@ impl Schemas {
         }
     }
 
-    /// Why the registry does not answer and since when; `None` while it does, before the first
-    /// question, and where there is none.
+    /// Why the registry does not answer and since when; `None` if it answered last time, was not
+    /// asked yet, or there is none.
     pub fn trouble(&self) -> Option<String> {
         match &*self.0 {
             Source::Fixed(_) => None,
@@ -145,12 +145,13 @@ impl Schemas {
         }
     }
 
-    /// What stands before the alerts on `alerts_topic`. With a registry it is the id of their
-    /// schema under `{alerts_topic}-value`, registered there if `schema_registry.auto_register`
-    /// allows it; waits while the registry is away, and gives `None` once `stop` is set. Without a
-    /// registry it is the static table's id of their schema, else its fingerprint.
+    /// The header of the alerts on `alerts_topic`. With a registry it contains the id of their
+    /// schema under the subject `{alerts_topic}-value`, where the schema is registered if
+    /// `schema_registry.auto_register` allows it. The call waits while the registry is away and
+    /// returns `None` once `stop` is set. Without a registry it contains the static table's id of
+    /// their schema, or else the schema's fingerprint.
     ///
-    /// [`Error::Refused`] and [`Error::NotRegistered`] say what has to be done in the registry.
+    /// [`Error::Refused`] and [`Error::NotRegistered`] say what to change in the registry.
     pub fn alert_framing(
         &self,
         alerts_topic: &str,
@@ -165,8 +166,8 @@ impl Schemas {
         }
     }
 
-    /// Registers a schema under a subject; its id, the old one if it was there. One try within
-    /// the time-out of the settings.
+    /// Registers a schema under a subject; returns its id, the existing one if it was registered
+    /// before. Makes one attempt within the configured time-out.
     pub fn register(&self, subject: &str, schema_json: &str) -> Result<u32, Error> {
         let Source::Registry(registry) = &*self.0 else { return Err(Error::NoRegistry) };
         registry.register(subject, schema_json)
@@ -183,7 +184,7 @@ impl fmt::Debug for Schemas {
     }
 }
 
-/// The subject of a topic's values, as Confluent's serializers name it.
+/// The subject of a topic's values, named as Confluent's serializers do.
 pub fn subject_of(topic: &str) -> String {
     format!("{topic}-value")
 }

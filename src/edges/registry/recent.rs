@@ -1,11 +1,11 @@
-//! A map by id that forgets what was put in longest ago.
+//! A map by id that forgets the entries inserted longest ago.
 
 use std::collections::{HashMap, VecDeque};
 
-/// At most so many values of at most so many bytes together.
+/// A map bounded in the number of its values and in their bytes.
 pub(super) struct Recent<T> {
     values: HashMap<u32, (usize, T)>,
-    /// Ids in the order in which they were put in, each once.
+    /// Ids in the order of insertion, each once.
     order: VecDeque<u32>,
     bytes: usize,
     max_values: usize,
@@ -13,17 +13,18 @@ pub(super) struct Recent<T> {
 }
 
 impl<T> Recent<T> {
-    /// An empty map with its bounds. The newest value stays, even if it is longer than `max_bytes`.
+    /// An empty map with these bounds. The newest value stays even if it is larger than
+    /// `max_bytes`.
     pub(super) fn new(max_values: usize, max_bytes: usize) -> Self {
         Self { values: HashMap::new(), order: VecDeque::new(), bytes: 0, max_values, max_bytes }
     }
 
-    /// The value under an id.
+    /// The value of an id.
     pub(super) fn get(&self, id: u32) -> Option<&T> {
         self.values.get(&id).map(|(_, value)| value)
     }
 
-    /// Puts a value of so many bytes in, replacing the id's former one.
+    /// Inserts a value of `bytes` bytes; replaces the id's earlier one.
     pub(super) fn insert(&mut self, id: u32, bytes: usize, value: T) {
         self.remove(id);
         self.values.insert(id, (bytes, value));
@@ -37,7 +38,7 @@ impl<T> Recent<T> {
         }
     }
 
-    /// Takes an id out.
+    /// Removes an id.
     pub(super) fn remove(&mut self, id: u32) {
         if let Some((bytes, _)) = self.values.remove(&id) {
             self.bytes -= bytes;

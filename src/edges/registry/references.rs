@@ -1,26 +1,26 @@
-//! A schema whose parts are registered apart, as one.
+//! Joins a schema and the schemas that it refers to into one.
 //!
-//! A registered schema may use types that other subjects define and name these as its references.
-//! Avro itself knows no such thing: in a schema every type is defined where it is used first. So
-//! all definitions of the referenced schemas are gathered by full name, and the schema is written
-//! anew with each definition in the place of its first use. Names become full names on the way,
-//! because a definition that moves leaves its namespace behind.
+//! A registered schema may use types that other subjects define, and lists those as its references.
+//! Avro itself has no such concept: a schema defines every type where it is first used. So all
+//! definitions of the referenced schemas are collected by full name, and the schema is rewritten
+//! with each definition at its first use. All names become full names, because a definition that
+//! moves leaves its namespace behind.
 
 use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
-/// Deepest nesting that is followed; JSON parsers stop at 128.
+/// The deepest nesting that is followed; JSON parsers stop at 128.
 const MAX_DEPTH: u32 = 100;
 
-/// Why the schema cannot be made one, to be read after its name.
+/// Why the schemas cannot be joined, to be read after the schema's name.
 const TOO_DEEP: &str = "has types nested more than 100 deep";
 
 const PRIMITIVES: [&str; 8] =
     ["null", "boolean", "int", "long", "float", "double", "bytes", "string"];
 
-/// The schema `main` with the definitions it uses of `parts`, all of them JSON; on an error what
-/// is wrong, to be read after the schema's name.
+/// The schema `main` with the definitions that it uses from `parts`; all are JSON. The error says
+/// what is wrong, to be read after the schema's name.
 pub(super) fn inlined(main: &str, parts: &[String]) -> Result<String, String> {
     let parse = |json: &str| -> Result<Value, String> {
         serde_json::from_str(json).map_err(|error| format!("is not JSON in all its parts: {error}"))
@@ -33,10 +33,10 @@ pub(super) fn inlined(main: &str, parts: &[String]) -> Result<String, String> {
     Ok(schema.to_string())
 }
 
-/// A named type's definition and the namespace around it.
+/// A named type's definition, and the namespace that surrounds it.
 type Definitions = HashMap<String, (Value, String)>;
 
-/// All definitions in a schema, nested ones too.
+/// Collects all definitions in a schema, including nested ones.
 fn gather(schema: &Value, namespace: &str, definitions: &mut Definitions) {
     match schema {
         Value::Array(branches) => {
@@ -63,12 +63,12 @@ fn gather(schema: &Value, namespace: &str, definitions: &mut Definitions) {
 #[derive(Default)]
 struct Writer {
     definitions: Definitions,
-    /// Full names that are defined in what has been written.
+    /// Full names that are defined in what has been written so far.
     written: HashSet<String>,
 }
 
 impl Writer {
-    /// A schema with full names and all definitions.
+    /// Rewrites a schema with full names and all definitions.
     fn schema(&mut self, schema: &Value, namespace: &str, depth: u32) -> Result<Value, String> {
         if depth > MAX_DEPTH {
             return Err(TOO_DEEP.to_owned());
@@ -95,7 +95,7 @@ impl Writer {
         }
     }
 
-    /// A use of a type: its definition if this is the first.
+    /// Rewrites the use of a type; the first use becomes its definition.
     fn name(&mut self, name: &str, namespace: &str, depth: u32) -> Result<Value, String> {
         if PRIMITIVES.contains(&name) || matches!(name, "array" | "map") {
             return Ok(name.into());
@@ -168,7 +168,7 @@ mod tests {
         {"name": "country", "type": {"type": "enum", "name": "Country", "symbols": ["IN", "DE"]}},
         {"name": "city", "type": ["null", "string"]}]}"#;
 
-    /// The parts together read the same bytes as the whole.
+    /// Checks that the joined parts read the same bytes as the whole.
     fn check(main: &Value, parts: &[&str], whole: &Value) {
         let parts: Vec<String> = parts.iter().map(|part| (*part).to_owned()).collect();
         let inlined = inlined(&main.to_string(), &parts).unwrap();

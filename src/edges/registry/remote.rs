@@ -1,8 +1,8 @@
-//! Asking a registry from threads that have no async runtime.
+//! Asks a registry from threads without an async runtime.
 //!
 //! A look-up reads the board and, for a new id, leaves a job for the background thread. Start-up
-//! and commands have nothing to do without an answer; they wait for it, within the time-out and in
-//! slices, so that a process that is told to end does not sit out a registry that hangs.
+//! and commands can do nothing without an answer, so they wait for it: within the time-out, and in
+//! slices, so that a process that is told to end need not wait for a registry that hangs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,14 +20,14 @@ use crate::base::config;
 use crate::base::retry::Backoff;
 use crate::core::codec::ALERT_SCHEMA;
 
-/// How long a wait goes on before it looks whether it is still wanted.
+/// How long a wait goes on before it checks whether it is still wanted.
 const SLICE: Duration = Duration::from_millis(20);
 
-/// Requests of one try at most, and time on top of their time-outs.
+/// How many requests one attempt makes at most, and the time granted beyond their time-outs.
 const REQUESTS: u32 = 2;
 const GRACE: Duration = Duration::from_secs(1);
 
-/// A registry, its board and the way to the thread that asks it.
+/// A registry: its board, and the queue of the thread that asks it.
 pub(super) struct Registry {
     board: Arc<Board>,
     jobs: Sender<Job>,
@@ -38,7 +38,7 @@ pub(super) struct Registry {
 }
 
 impl Registry {
-    /// Starts the thread; the registry need not be there.
+    /// Starts the thread; the registry need not answer yet.
     pub(super) fn start(
         client: Client,
         settings: &config::SchemaRegistry,
@@ -53,7 +53,7 @@ impl Registry {
         Ok(Self { board, jobs, shown, auto_register, timeout })
     }
 
-    /// What is known of an id; has it fetched if nobody has asked yet.
+    /// What is known of an id; starts fetching it if nobody has.
     pub(super) fn lookup(&self, id: u32) -> Lookup {
         match self.board.look(id) {
             Look::Answer(answer) => answer,
@@ -66,12 +66,12 @@ impl Registry {
         }
     }
 
-    /// Why the registry does not answer, and since when.
+    /// Why the registry does not answer and since when; `None` if it does.
     pub(super) fn trouble(&self) -> Option<String> {
         self.board.trouble()
     }
 
-    /// Tries once to register a schema.
+    /// Makes one attempt to register a schema.
     pub(super) fn register(&self, subject: &str, schema: &str) -> Result<u32, Error> {
         let (name, schema) = (subject.to_owned(), schema.to_owned());
         let job = |reply| Job::Register { subject: name, schema, reply };
@@ -80,7 +80,7 @@ impl Registry {
         tried.map_err(|failure| self.error(subject, failure))
     }
 
-    /// The alerts' schema's id; waits until the registry answers, or gives `None` once stopped.
+    /// The id of the alerts' schema. Waits until the registry answers; `None` once stopped.
     pub(super) fn alert_schema(
         &self,
         subject: &str,
@@ -123,7 +123,7 @@ impl Registry {
         }
     }
 
-    /// Has one try made and waits for its outcome; `None` once stopped.
+    /// Has one attempt made and waits for its outcome; `None` once stopped.
     fn ask(
         &self,
         job: impl FnOnce(Reply) -> Job,
@@ -149,7 +149,7 @@ impl Registry {
     }
 }
 
-/// Lets time pass; false once stopped.
+/// Waits for `duration`; `false` once stopped.
 fn wait(duration: Duration, stop: &AtomicBool) -> bool {
     let started = Stopwatch::start();
     loop {

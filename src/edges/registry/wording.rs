@@ -1,15 +1,15 @@
-//! Others' words in our messages: on one line, and not too many.
+//! Other programs' texts in our messages: on one line, and short.
 
-/// Most characters of another's message that are repeated; registries may add whole schemas.
+/// How many characters of another program's message are repeated; registries may add whole schemas.
 const MAX_CHARACTERS: usize = 300;
 
-/// The text with every control character and run of blanks as one blank.
+/// The text on one line: control characters and runs of blanks become one blank.
 pub(super) fn one_line(text: &str) -> String {
     let words = text.split(|c: char| c.is_whitespace() || c.is_control());
     words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// The text's beginning on one line; what is left out is marked.
+/// The beginning of the text on one line; ` ...` marks a cut.
 pub(super) fn cut(text: &str) -> String {
     let line = one_line(text);
     match line.char_indices().nth(MAX_CHARACTERS) {

@@ -1,45 +1,46 @@
 //! Every metric, in one table.
 //!
 //! Dashboards, alert rules and the pages about them name metrics by text, far from the code that
-//! counts. They are held to this table by tests, and so is what `/metrics` says: a metric that is
-//! not here does not exist, and one that is here does.
+//! counts. Tests compare them with this table, and so the output of `/metrics`: exactly the metrics
+//! of this table exist.
 
 /// One metric.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Row {
-    /// By Prometheus' conventions: `_total` for counters, the unit last.
+    /// Its name, by Prometheus' conventions: `_total` for counters, the unit last.
     pub name: &'static str,
-    /// One sentence.
+    /// One sentence of explanation.
     pub help: &'static str,
-    /// What is counted or measured, and how.
+    /// Its type.
     pub kind: Kind,
     /// Names of its labels.
     pub labels: &'static [&'static str],
 }
 
-/// What a metric is.
+/// The type of a metric.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind {
     /// Only grows.
     Counter,
-    /// What is now.
+    /// A current value.
     Gauge,
-    /// A distribution, with the upper ends of its buckets.
+    /// A distribution, with the upper bounds of its buckets.
     Histogram(&'static [f64]),
 }
 
-/// What somebody waits for, in seconds: fine where an alert should be, coarse where it must not be.
+/// What somebody waits for, in seconds: fine around the latencies an alert should have, coarse
+/// beyond.
 const WAITS: &[f64] = &[
     0.0005, 0.001, 0.002, 0.004, 0.006, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
     10.0, 30.0, 60.0,
 ];
 
-/// Computing a batch, in seconds.
+/// The computation of a batch, in seconds.
 const COMPUTATIONS: &[f64] = &[
     0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0,
 ];
 
-/// Reading or writing much state, in seconds.
+/// Reading or writing a lot of state, in seconds.
 const TRANSFERS: &[f64] = &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
 
 /// Records in a batch.
@@ -63,12 +64,12 @@ const fn histogram(
     Row { name, help, kind: Kind::Histogram(buckets), labels }
 }
 
-/// Declares the rows and [`TABLE`], which has them all.
+/// Declares the rows, and [`TABLE`] with all of them.
 macro_rules! table {
     ($($name:ident = $row:expr;)+) => {
         $(pub(super) const $name: Row = $row;)+
 
-        /// All metrics but the process collector's.
+        /// All metrics except the process collector's.
         pub const TABLE: &[Row] = &[$($name,)+];
     };
 }

@@ -1,4 +1,4 @@
-//! From rows of the table to what prometheus counts with.
+//! From rows of the table to prometheus' counters, gauges and histograms.
 
 use std::marker::PhantomData;
 
@@ -10,10 +10,10 @@ use prometheus::{
 use super::catalog::{Kind, Row};
 use super::words::Word;
 
-/// Why making and registering a metric cannot fail.
+/// Why creating and registering a metric cannot fail.
 const TABLE_HOLDS: &str = "invariant: the table's names are unique and well-formed";
 
-/// Makes metrics of rows and registers them.
+/// Creates metrics from rows and registers them.
 pub(super) struct Maker<'a>(pub(super) &'a Registry);
 
 impl Maker<'_> {
@@ -22,7 +22,7 @@ impl Maker<'_> {
         self.registered(IntCounter::with_opts(opts(row)))
     }
 
-    /// A counter for each value of the row's only label.
+    /// One counter for each value of the row's only label.
     pub(super) fn counters<W: Word>(&self, row: &Row) -> Counters<W> {
         Counters::new(&self.counter_vec(row), &[])
     }
@@ -37,7 +37,7 @@ impl Maker<'_> {
         self.registered(IntGauge::with_opts(opts(row)))
     }
 
-    /// A gauge that is always 1 and tells by its label.
+    /// A gauge that is always 1; its label carries the information.
     pub(super) fn info(&self, row: &Row, value: &str) {
         let gauge = IntGauge::with_opts(opts(row).const_label(row.labels[0], value));
         self.registered(gauge).set(1);
@@ -60,7 +60,7 @@ impl Maker<'_> {
     }
 }
 
-/// Name and help of a row.
+/// The name and help of a row.
 pub(super) fn opts(row: &Row) -> Opts {
     Opts::new(row.name, row.help)
 }
@@ -72,7 +72,7 @@ fn histogram_opts(row: &Row) -> HistogramOpts {
     HistogramOpts::from(opts(row)).buckets(buckets.to_vec())
 }
 
-/// A counter for each value of a label, found without asking for its name.
+/// One counter for each value of a label, found by index instead of by text.
 #[derive(Debug)]
 pub(super) struct Counters<W> {
     children: Box<[IntCounter]>,
@@ -80,13 +80,13 @@ pub(super) struct Counters<W> {
 }
 
 impl<W: Word> Counters<W> {
-    /// The counters of a vector whose first label is `W` and whose others have these values.
+    /// The counters of a vector whose first label is `W` and whose other labels have these values.
     pub(super) fn new(vec: &IntCounterVec, others: &[&str]) -> Self {
         let child = |word: &W| vec.with_label_values(&[&[word.word()], others].concat());
         Self { children: W::ALL.iter().map(child).collect(), words: PhantomData }
     }
 
-    /// Adds to one.
+    /// Adds to the counter of one value.
     pub(super) fn add(&self, word: W, count: u64) {
         self.children[word.place()].inc_by(count);
     }

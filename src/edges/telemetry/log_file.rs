@@ -1,8 +1,8 @@
-//! A log file that begins anew and is not kept for ever.
+//! A log file that is rotated, and whose old files are deleted.
 //!
-//! The appender can delete old files itself, and deletes whatever begins with the log file's name:
-//! with `telemetry.file: synfinance` that includes `synfinance.db`. So it only rotates, and old
-//! files are looked for here: the name, a dot, a date of the rotation's form, and nothing else.
+//! The appender could delete old files itself, but it deletes whatever begins with the log file's
+//! name: with `telemetry.file: synfinance` that includes `synfinance.db`. So it only rotates, and
+//! old files are found here: the name, a dot, a date of the rotation's form, and nothing else.
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -25,8 +25,8 @@ pub(super) struct LogFile {
 }
 
 impl LogFile {
-    /// Opens the file, its directory made if it is not there, and deletes what is older than the
-    /// newest `keep`.
+    /// Opens the file, creates its directory if missing, and deletes all but the newest `keep`
+    /// files.
     pub(super) fn open(path: &Path, rotation: Rotation, keep: usize) -> io::Result<Self> {
         let no_name =
             || io::Error::new(io::ErrorKind::InvalidInput, "it has no file name in UTF-8");
@@ -46,7 +46,7 @@ impl LogFile {
         Ok(file)
     }
 
-    /// Deletes files beyond the newest. A file that cannot be deleted is no reason not to log.
+    /// Deletes all but the newest files. Failing to delete one must not stop logging.
     fn prune(&self) {
         let Ok(entries) = std::fs::read_dir(&self.directory) else { return };
         let names = entries.flatten().map(|entry| entry.file_name());
@@ -74,7 +74,7 @@ impl Write for LogFile {
     }
 }
 
-/// What the system said, without the appender's repetition of it.
+/// The system's error, without the appender's repetition of it.
 fn of_system(error: InitError) -> io::Error {
     let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
     let code = source.and_then(io::Error::raw_os_error);
@@ -89,7 +89,7 @@ fn appenders(rotation: Rotation) -> Appenders {
     }
 }
 
-/// Counts the files of a rotation.
+/// The number of the file's period; a new file begins when it changes.
 fn period(rotation: Rotation, now_ms: i64) -> i64 {
     match rotation {
         Rotation::Hourly => now_ms.div_euclid(3_600_000),
@@ -98,7 +98,7 @@ fn period(rotation: Rotation, now_ms: i64) -> i64 {
     }
 }
 
-/// What the date behind the name looks like; a 0 is any digit.
+/// The form of the date after the name; a 0 stands for any digit.
 fn date_form(rotation: Rotation) -> Option<&'static str> {
     match rotation {
         Rotation::Hourly => Some("0000-00-00-00"),
@@ -107,7 +107,7 @@ fn date_form(rotation: Rotation) -> Option<&'static str> {
     }
 }
 
-/// Log files of that name beyond the newest `keep`, oldest first.
+/// The log files of that name except the newest `keep`, oldest first.
 fn outdated(
     names: impl Iterator<Item = OsString>,
     name: &str,

@@ -1,12 +1,13 @@
 //! Log lines to stderr or a file, as text or JSON, and spans to a collector.
 //!
-//! A service that waits for its log's disk has handed its latency to the disk. Lines for a file go
-//! through a queue of fixed length to a thread of their own; when it is full, lines are dropped,
-//! counted, and told of at the end. What is in the queue when the process ends is written by the
-//! guard that [`Logging`] is, so it has to live as long as there is something to log.
+//! A service that waits for its log's disk makes the disk part of its latency. So lines for a file
+//! go through a queue of fixed length to a thread of their own. When the queue is full, lines are
+//! dropped and counted, and the count is logged at the end. [`Logging`] is the guard that writes
+//! what is left in the queue when it is dropped, so it must live as long as there is something to
+//! log.
 //!
-//! The level can be changed while running. A span for the collector costs next to nothing while
-//! there is no collector: its callsite is found uninteresting once and never asked again.
+//! The level can be changed while running. Without a collector its spans cost next to nothing:
+//! tracing asks once whether a callsite is enabled, and never again.
 
 use std::io::IsTerminal;
 use std::str::FromStr;
@@ -25,24 +26,24 @@ use super::spans::{self, BATCH_SPANS, Spans};
 use crate::base::config::{LogFormat, Telemetry};
 use crate::base::limits::MAX_WAITING_LOG_LINES;
 
-/// A layer of the subscriber, whatever is in it.
+/// A layer of the subscriber, of any type.
 pub(super) type Boxed = Box<dyn Layer<Registry> + Send + Sync>;
 
-/// Logging as it was started. Lines and spans that wait are written when this is dropped.
+/// Logging as it was started. Dropping it writes the lines and spans that still wait.
 #[must_use = "lines that wait are written when this is dropped"]
 pub struct Logging {
     level: reload::Handle<LevelFilter, Registry>,
-    // In this order: spans may have something to say about their end.
+    // Dropped in this order: ending spans may log something.
     spans: Option<Spans>,
     file: Option<Waiting>,
 }
 
 impl Logging {
-    /// Writes log lines as configured from now on, in `format`, and sends spans if there is a
-    /// collector. A second call in the same process changes nothing but opens its own file.
+    /// Starts logging as configured, in `format`, and sends spans if a collector is configured. A
+    /// second call in the same process has no effect, except that it opens its file.
     ///
     /// # Errors
-    /// [`Error`] if the file cannot be written or the collector's address makes no sense.
+    /// [`Error`] if the file cannot be written or the collector's address is not valid.
     pub fn start(settings: &Telemetry, format: LogFormat) -> Result<Self, Error> {
         let (logging, layers) = Self::build(settings, format)?;
         if let Err(error) = tracing_subscriber::registry().with(layers).try_init() {
@@ -51,24 +52,24 @@ impl Logging {
         Ok(logging)
     }
 
-    /// Log lines of `level` (error, warn, info, debug, trace or off) and above are written from now
-    /// on.
+    /// Writes only log lines of at least this `level` (error, warn, info, debug, trace or off) from
+    /// now on.
     ///
     /// # Errors
-    /// [`Error::Level`] if it is none of these; nothing changes then.
+    /// [`Error::Level`] if it is none of these; then nothing changes.
     pub fn set_level(&self, level: &str) -> Result<(), Error> {
         let level = level_filter(level)?;
-        // Fails only when the subscriber is gone, and its lines with it.
+        // Fails only if the subscriber is gone; then there are no lines to filter.
         self.level.reload(level).unwrap_or_default();
         Ok(())
     }
 
-    /// Lines that were dropped because the file could not keep up.
+    /// How many lines were dropped because the file could not keep up.
     pub fn dropped_lines(&self) -> usize {
         self.file.as_ref().map_or(0, |file| file.dropped.dropped_lines())
     }
 
-    /// Logging and the layers that do it, not in effect yet.
+    /// Builds logging and its layers, without putting them into effect.
     pub(super) fn build(
         settings: &Telemetry,
         format: LogFormat,
@@ -108,7 +109,7 @@ impl std::fmt::Debug for Logging {
     }
 }
 
-/// Lines on their way to the file; dropped, it writes them.
+/// The queue of lines for the file; dropping it writes them.
 struct Waiting {
     dropped: ErrorCounter,
     _guard: WorkerGuard,
@@ -133,7 +134,7 @@ fn level_filter(level: &str) -> Result<LevelFilter, Error> {
     LevelFilter::from_str(level).map_err(|_| Error::Level { level: level.to_owned() })
 }
 
-/// Everything but the spans that are for the collector alone.
+/// Lets everything through except the spans meant for the collector.
 fn no_span() -> FilterFn<impl Fn(&Metadata<'_>) -> bool> {
     filter_fn(|metadata| !metadata.is_span() || metadata.target() != BATCH_SPANS)
         .with_max_level_hint(LevelFilter::TRACE)

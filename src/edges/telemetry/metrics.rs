@@ -1,9 +1,9 @@
-//! What is counted, and by whom.
+//! The metrics of the process.
 //!
-//! Worker threads share one [`Metrics`] and call it once a batch with what the batch came to: every
-//! call is an atomic addition or two on a counter that is there already, without a lock and without
-//! a text. What needs more than that (texts of labels, sums over workers, ages) is done when
-//! somebody asks for the text, by the thread that asks.
+//! Worker threads share one [`Metrics`] and call it once per batch with the batch's totals. Each
+//! such call is an atomic addition or two on an existing counter, without a lock or a text.
+//! Everything that needs more (label texts, sums over workers, ages) is computed when somebody asks
+//! for the metrics, in the thread that asks.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -22,10 +22,10 @@ use crate::base::limits::MAX_MODELS_COUNTED;
 use crate::core::codec::Reason;
 use crate::core::decision::Severity;
 
-/// What stands for values of a label that are not shown themselves.
+/// Stands for label values that are not shown themselves.
 const OTHER: &str = "other";
 
-/// Methods of requests that are told apart.
+/// HTTP methods that are told apart.
 const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"];
 
 /// All metrics of the process.
@@ -62,7 +62,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Zeros for a process with so many worker threads.
+    /// All metrics at zero, for a process with `workers` worker threads.
     pub fn new(workers: usize) -> Self {
         let registry = Registry::new();
         let make = Maker(&registry);
@@ -103,8 +103,8 @@ impl Metrics {
         }
     }
 
-    /// So many transactions had this outcome; each has exactly one. Duplicates are counted in
-    /// `synfinance_duplicate_transactions_total` as well.
+    /// Counts transactions with this outcome; each transaction has exactly one. Duplicates are
+    /// counted in `synfinance_duplicate_transactions_total` as well.
     pub fn transactions(&self, outcome: Outcome, count: u64) {
         self.transactions.add(outcome, count);
         if outcome == Outcome::Duplicate {
@@ -112,18 +112,18 @@ impl Metrics {
         }
     }
 
-    /// So many scores were computed for transactions from there.
+    /// Counts scores computed for transactions from this source.
     pub fn predictions(&self, source: Source, count: u64) {
         self.predictions.add(source, count);
     }
 
-    /// So many scores were of this severity, whatever became of the alert.
+    /// Counts scores of this severity, whatever became of their alerts.
     pub fn fraud_detected(&self, severity: Severity, count: u64) {
         self.fraud_detected.add(severity, count);
     }
 
-    /// Counters of a model's alerts: to be asked for when the model is loaded, not once a batch.
-    /// Models beyond the first [`MAX_MODELS_COUNTED`] are counted together as `other`.
+    /// The counters of a model's alerts. Ask for them when the model is loaded, not for every
+    /// batch. Models after the first [`MAX_MODELS_COUNTED`] share the label `other`.
     pub fn model_alerts(&self, name: &str, version: &str) -> ModelAlerts {
         let model = format!("{name}/{version}");
         let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
@@ -136,104 +136,105 @@ impl Metrics {
         counters
     }
 
-    /// So many records went to the dead-letter topic for this reason.
+    /// Counts records that went to the dead-letter topic for this reason.
     pub fn dead_letters(&self, reason: Reason, count: u64) {
         self.dead_letters.add(reason, count);
     }
 
-    /// So many transactions were scored and not remembered.
+    /// Counts transactions that were scored but not remembered.
     pub fn late(&self, count: u64) {
         self.late.inc_by(count);
     }
 
-    /// So many records left the topic too early.
+    /// Counts records that left the topic too early.
     pub fn lost_records(&self, effect: Lost, count: u64) {
         self.lost_records.add(effect, count);
     }
 
-    /// So many records were keyed by something other than their customer.
+    /// Counts records keyed by something other than their customer id.
     pub fn miskeyed(&self, count: u64) {
         self.miskeyed.inc_by(count);
     }
 
-    /// So many transactions were folded into hourly sums.
+    /// Counts transactions folded into hourly sums.
     pub fn windows_folded(&self, count: u64) {
         self.windows_folded.inc_by(count);
     }
 
-    /// So many verdicts were read. Every worker reads all of them: one of them counts.
+    /// Counts verdicts read. Every worker reads all verdicts, so only one worker calls this.
     pub fn labels(&self, outcome: LabelOutcome, count: u64) {
         self.labels.add(outcome, count);
     }
 
-    /// An alert was acknowledged so many seconds after its record's Kafka timestamp.
+    /// Observes the time from a record's Kafka timestamp to its alert's acknowledgement, in
+    /// seconds.
     pub fn alert_latency(&self, seconds: f64) {
         self.alert_latency.observe(seconds);
     }
 
-    /// The model scored a batch of so many records in so many seconds.
+    /// Observes a batch: its records, and the seconds that the model took to score it.
     pub fn batch(&self, records: u64, model_seconds: f64) {
         self.batch_records.observe(records as f64);
         self.model_latency.observe(model_seconds);
     }
 
-    /// A worker's partitions changed.
+    /// Counts a change of a worker's partitions.
     pub fn rebalance(&self) {
         self.rebalances.inc();
     }
 
-    /// A commit of offsets ended.
+    /// Counts a commit of offsets by its outcome.
     pub fn commit(&self, outcome: CommitOutcome) {
         self.commits.add(outcome, 1);
     }
 
-    /// A partition is worked on, so many seconds after it was assigned.
+    /// Observes the seconds from a partition's assignment until it is worked on.
     pub fn restored(&self, seconds: f64) {
         self.restore_duration.observe(seconds);
     }
 
-    /// So many customers were looked up, or put out of memory.
+    /// Counts customers found in memory, not found, or evicted.
     pub fn cache(&self, event: CacheEvent, count: u64) {
         self.cache[event as usize].inc_by(count);
     }
 
-    /// Changed customers were saved in so many seconds.
+    /// Observes the seconds that saving the changed customers took.
     pub fn snapshot(&self, seconds: f64) {
         self.snapshot_duration.observe(seconds);
     }
 
-    /// Something failed that is not a record's fault.
+    /// Counts a failure that is not a record's fault.
     pub fn error(&self, kind: ErrorKind) {
         self.errors.add(kind, 1);
     }
 
-    /// What a worker has now; the process shows what its workers have together.
+    /// Sets a worker's gauge; the process shows one value for all its workers.
     pub fn gauge(&self, worker: usize, gauge: Gauge, value: u64) {
         self.workers.set(worker, gauge, value);
     }
 
-    /// How far behind a worker's partition is: about once a second, for this takes a lock.
+    /// Sets how far a worker's partition lags. It takes a lock, so call it about once a second.
     pub fn lag(&self, worker: usize, topic: &str, partition: i32, lag: Lag) {
         self.partitions.lag(worker, topic, partition, lag);
     }
 
-    /// The state of a worker's partition was saved completely at this time, in milliseconds since
-    /// the epoch.
+    /// Notes when the state of a worker's partition was saved completely, in milliseconds since the
+    /// epoch.
     pub fn snapshot_saved(&self, worker: usize, partition: i32, at_ms: i64) {
         self.partitions.saved(worker, partition, at_ms);
     }
 
-    /// A partition's state is this worker's from `at_ms` on, if it was not yet.
+    /// Notes that a partition's state belongs to this worker from `at_ms` on, if it did not before.
     pub fn snapshot_begins(&self, worker: usize, partition: i32, at_ms: i64) {
         self.partitions.begins(worker, partition, at_ms);
     }
 
-    /// A partition is no longer this worker's; it is not shown any more unless it is another one's.
+    /// Forgets a partition that this worker lost, unless another worker of the process has it now.
     pub fn drop_partition(&self, worker: usize, topic: &str, partition: i32) {
         self.partitions.drop_partition(worker, topic, partition);
     }
 
-    /// The worker has ended: it has no partitions and nothing in memory but analysts' verdicts.
+    /// Forgets a worker that has ended: its partitions, and its gauges except known frauds.
     pub fn drop_worker(&self, worker: usize) {
         self.partitions.drop_worker(worker);
         for gauge in Gauge::ALL.into_iter().filter(|gauge| *gauge != Gauge::KnownFrauds) {
@@ -241,19 +242,19 @@ impl Metrics {
         }
     }
 
-    /// Whether the process does its work.
+    /// Sets whether the process does its work.
     pub fn ready(&self, is_ready: bool) {
         self.ready.set(i64::from(is_ready));
     }
 
-    /// Makes a route's counters, so that it is shown before its first request.
+    /// Creates a route's metrics, so that they are shown before its first request.
     pub fn route(&self, method: &str, route: &str) {
         self.requests.with_label_values(&[known_method(method), route, "200"]);
         self.request_duration.with_label_values(&[route]);
     }
 
-    /// A request was answered after so many seconds. `route` is the pattern that it matched, never
-    /// its path; `None`: it matched none.
+    /// Counts an answered request and observes its seconds. `route` is the pattern that it matched,
+    /// never its path; `None` if it matched none.
     pub fn request(&self, method: &str, route: Option<&str>, status: u16, seconds: f64) {
         let route = route.unwrap_or(OTHER);
         let labels = [known_method(method), route, &status.to_string()];
@@ -261,7 +262,7 @@ impl Metrics {
         self.request_duration.with_label_values(&[route]).observe(seconds);
     }
 
-    /// Everything, in Prometheus' text format, as of `now_ms` milliseconds since the epoch.
+    /// All metrics in Prometheus' text format, as of `now_ms` milliseconds since the epoch.
     pub fn encode(&self, now_ms: i64) -> String {
         for (gauge, shown) in Gauge::ALL.into_iter().zip(&self.gauges) {
             shown.set(i64::try_from(self.workers.get(gauge)).unwrap_or(i64::MAX));
@@ -277,15 +278,15 @@ impl Metrics {
     }
 }
 
-/// What a text usually takes.
+/// The usual size of the text.
 const TEXT_BYTES: usize = 32 << 10;
 
-/// Counters of one model's alerts.
+/// The counters of one model's alerts.
 #[derive(Debug)]
 pub struct ModelAlerts(Counters<Severity>);
 
 impl ModelAlerts {
-    /// So many alerts of this severity were published.
+    /// Counts published alerts of this severity.
     pub fn add(&self, severity: Severity, count: u64) {
         self.0.add(severity, count);
     }

@@ -1,10 +1,10 @@
-//! What the process tells about itself: numbers, log lines, spans.
+//! What the process reports about itself: metrics, log lines, spans.
 //!
 //! Telemetry that grows with the traffic, waits for a collector or writes to a slow disk brings
-//! down what it should watch over. So everything here is bounded before it starts: every metric
-//! stands in one table ([`catalog`]) with the values that its labels may have, workers count with
-//! plain atomics once a batch ([`Metrics`]), and lines and spans go through queues of fixed length
-//! that drop rather than wait ([`Logging`]).
+//! down what it should watch. So everything here is bounded beforehand: every metric stands in one
+//! table ([`catalog`]) with the values that its labels may have, workers count with plain atomics
+//! once per batch ([`Metrics`]), and lines and spans go through queues of fixed length that drop
+//! rather than wait ([`Logging`]).
 
 pub mod catalog;
 mod family;
@@ -27,29 +27,29 @@ pub use workers::Gauge;
 
 use std::path::PathBuf;
 
-/// Why telemetry cannot start as it is configured.
+/// Why telemetry cannot start as configured.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The log file.
+    /// The log file cannot be written.
     #[error("log file {} cannot be written, check telemetry.file and its directory", path.display())]
     LogFile {
-        /// As configured.
+        /// The path, as configured.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The level.
+    /// The log level is unknown.
     #[error(
         "log level {level} is unknown, telemetry.level is error, warn, info, debug, trace or off"
     )]
     Level {
-        /// As asked for.
+        /// The level that was asked for.
         level: String,
     },
-    /// Where spans go. The address may hold a password and is not shown.
+    /// The collector's address is not valid. It is not shown, as it may contain a password.
     #[error("spans cannot be sent as telemetry.otlp_endpoint says, check that {what}")]
     OtlpEndpoint {
-        /// What has to be so.
+        /// What must hold for the address.
         what: &'static str,
     },
 }

@@ -1,12 +1,13 @@
 //! Gauges of partitions, which come and go.
 //!
-//! An age that the worker sets stands still with the worker, just when it should grow. So what is
-//! kept is when the oldest open record was written, and the age is computed when somebody asks. A
-//! partition that moved to another process is forgotten, or its last lag would be shown for ever.
+//! An age that the worker sets would stand still when the worker does, just when it should grow. So
+//! the time of the oldest open record is kept, and the age is computed when somebody asks. A
+//! partition that moved to another process is forgotten; otherwise its last lag would be shown for
+//! ever.
 //!
-//! Workers of one process hand partitions to each other, and the one that loses a partition may say
-//! so later than the one that gains it. So each value has a worker, the last one that told of it,
-//! and only that worker's word makes it forgotten.
+//! Workers of one process pass partitions to each other, and the worker that loses one may report
+//! that later than the worker that gains it. So each value belongs to the worker that reported it
+//! last, and only that worker can make it forgotten.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,32 +22,32 @@ use super::family::opts;
 /// How far behind a partition is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Lag {
-    /// Records that are not done with.
+    /// Records that are not scored yet.
     pub records: u64,
-    /// The Kafka timestamp of the oldest record that is not scored, in milliseconds since the
-    /// epoch; `None`: all are scored.
+    /// Kafka timestamp of the oldest record not scored yet, in milliseconds since the epoch; `None`
+    /// if all are scored.
     pub oldest_ms: Option<i64>,
 }
 
-/// What a worker told last.
+/// A value, and the worker that reported it last.
 #[derive(Debug, Clone, Copy)]
 struct Told<T> {
     worker: usize,
     value: T,
 }
 
-/// Since when a partition is saved.
+/// When a partition was saved.
 #[derive(Debug, Clone, Copy)]
 struct Saved {
     at_ms: i64,
-    /// By this process; otherwise before it had the partition, or not at all.
+    /// Saved by this process; otherwise `at_ms` is when this process took the partition over.
     by_us: bool,
 }
 
-/// By topic and partition.
+/// Lags by topic and partition.
 type Lags = BTreeMap<String, BTreeMap<i32, Told<Lag>>>;
 
-/// What is known of the partitions of this process.
+/// The reported values of this process's partitions.
 #[derive(Debug, Default)]
 pub(super) struct Partitions {
     lags: Mutex<Lags>,
@@ -54,7 +55,7 @@ pub(super) struct Partitions {
 }
 
 impl Partitions {
-    /// A partition's lag is this now.
+    /// Sets a partition's lag.
     pub(super) fn lag(&self, worker: usize, topic: &str, partition: i32, lag: Lag) {
         let told = Told { worker, value: lag };
         let mut lags = lock(&self.lags);
@@ -64,15 +65,15 @@ impl Partitions {
         };
     }
 
-    /// A partition's state has been saved completely.
+    /// Notes that a partition's state was saved completely at `at_ms`.
     pub(super) fn saved(&self, worker: usize, partition: i32, at_ms: i64) {
         let value = Saved { at_ms, by_us: true };
         lock(&self.saved).insert(partition, Told { worker, value });
     }
 
-    /// A partition's state is this worker's from now on. If it was not yet this process's, its age
-    /// counts from here until it is saved, however long that takes; from the earliest time, if this
-    /// is told again.
+    /// Makes a partition's state this worker's. If it was not this process's before, its age counts
+    /// from `at_ms` until it is saved, however long that takes; from the earliest `at_ms` if this
+    /// is called again.
     pub(super) fn begins(&self, worker: usize, partition: i32, at_ms: i64) {
         let begun = Told { worker, value: Saved { at_ms, by_us: false } };
         let mut saved = lock(&self.saved);
@@ -83,7 +84,7 @@ impl Partitions {
         }
     }
 
-    /// A partition is no longer this worker's.
+    /// Forgets a partition if this worker reported it last.
     pub(super) fn drop_partition(&self, worker: usize, topic: &str, partition: i32) {
         if let Some(partitions) = lock(&self.lags).get_mut(topic) {
             partitions.retain(|other, told| *other != partition || told.worker != worker);
@@ -92,7 +93,7 @@ impl Partitions {
         saved.retain(|other, told| *other != partition || told.worker != worker);
     }
 
-    /// The worker has no partition any more.
+    /// Forgets all partitions that this worker reported last.
     pub(super) fn drop_worker(&self, worker: usize) {
         for partitions in lock(&self.lags).values_mut() {
             partitions.retain(|_, told| told.worker != worker);
@@ -100,7 +101,7 @@ impl Partitions {
         lock(&self.saved).retain(|_, told| told.worker != worker);
     }
 
-    /// All gauges as of `now_ms`, without those that have no partition.
+    /// All gauges as of `now_ms`; a gauge without partitions is left out.
     pub(super) fn families(&self, now_ms: i64) -> Vec<MetricFamily> {
         let records = int_gauges(&catalog::LAG_RECORDS);
         let seconds = gauges(&catalog::LAG_SECONDS);
@@ -135,7 +136,7 @@ fn gauges(row: &Row) -> GaugeVec {
     GaugeVec::new(opts(row), row.labels).expect("invariant: the table's names are well-formed")
 }
 
-/// Never negative: clocks of producers may be ahead.
+/// The age in seconds; never negative, though producers' clocks may be ahead.
 fn age_seconds(then_ms: i64, now_ms: i64) -> f64 {
     now_ms.saturating_sub(then_ms).max(0) as f64 / 1e3
 }

@@ -1,14 +1,14 @@
-//! The same trouble, told once in a while.
+//! Reports the same trouble only once in a while.
 //!
-//! What fails once a batch fails thousands of times a second, and a log full of it hides why. So
-//! the first time is told at once, and then only one of each interval.
+//! What fails in every batch fails thousands of times a second, and a log full of it hides the
+//! cause. So the first failure is reported at once, and after that one per interval.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::base::clock::Stopwatch;
 
-/// Lets one of many through each interval.
+/// Lets one event per interval through.
 #[derive(Debug)]
 pub struct Rarely {
     interval: Duration,
@@ -16,17 +16,17 @@ pub struct Rarely {
 }
 
 impl Rarely {
-    /// One a minute.
+    /// One per minute.
     pub fn minutely() -> Self {
         Self::every(Duration::from_secs(60))
     }
 
-    /// One each `interval`.
+    /// One per `interval`.
     pub fn every(interval: Duration) -> Self {
         Self { interval, last: Mutex::default() }
     }
 
-    /// Whether this one is let through.
+    /// Whether this event is let through.
     pub fn is_due(&self) -> bool {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let is_due = last.is_none_or(|last| last.elapsed() >= self.interval);

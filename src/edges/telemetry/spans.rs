@@ -1,8 +1,8 @@
 //! Spans of batches for a collector, by OTLP over HTTP.
 //!
-//! A collector that is away must not cost the stream anything but its spans: they go through a
-//! queue of fixed length to the exporter's own thread, which drops what does not fit, and the same
-//! failure every few seconds is told once a minute.
+//! A collector that is away must cost the stream nothing but its spans. They go through a queue of
+//! fixed length to the exporter's own thread; what does not fit is dropped, and a failure that
+//! repeats every few seconds is logged once a minute.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -23,24 +23,24 @@ use super::{Error, Rarely};
 use crate::base::config::Secret;
 use crate::base::limits::{MAX_SENT_SPANS, MAX_WAITING_SPANS};
 
-/// The target of spans that are for the collector: one a batch, at level info. Spans of other
-/// targets and levels stay here.
+/// The target of spans for the collector: one per batch, at level info. Spans of other targets, or
+/// below level info, are not sent.
 pub const BATCH_SPANS: &str = "synfinance::batch";
 
-/// Longest wait for the collector, also at the end of the process.
+/// Longest wait for the collector, at the end of the process as well.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Time between tries.
+/// Time between exports.
 const DELAY: Duration = Duration::from_secs(5);
 
-/// Where the protocol wants traces.
+/// The path of traces in the protocol.
 const TRACES: &str = "/v1/traces";
 
-/// The way to the collector. What waits is sent when this is dropped.
+/// The connection to the collector. Dropping it sends the spans that still wait.
 pub(super) struct Spans(SdkTracerProvider);
 
 impl Spans {
-    /// Gets ready to send; the collector is not asked yet.
+    /// Prepares to send; the collector is not contacted yet.
     pub(super) fn start(endpoint: &Secret) -> Result<Self, Error> {
         let Address { url, authorization } = Address::parse(endpoint.expose())?;
         let headers = authorization.map(|value| ("authorization".to_owned(), value));
@@ -74,12 +74,12 @@ impl Spans {
 
 impl Drop for Spans {
     fn drop(&mut self) {
-        // The exporter has told what went wrong; there is nobody left to tell more.
+        // The exporter has logged what went wrong; nothing is left to report it to.
         self.0.shutdown_with_timeout(PATIENCE).unwrap_or_default();
     }
 }
 
-/// The layer that makes the collector's spans of tracing's.
+/// The layer that turns tracing's spans into the collector's.
 pub(super) fn layer(spans: &Spans) -> Box<dyn Layer<Registry> + Send + Sync> {
     let scope = InstrumentationScope::builder("synfinance").build();
     tracing_opentelemetry::layer()
@@ -95,7 +95,7 @@ fn is_of_batch(metadata: &Metadata<'_>) -> bool {
     metadata.is_span() && metadata.target() == BATCH_SPANS && *metadata.level() <= Level::INFO
 }
 
-/// An exporter whose failures are told once a minute.
+/// An exporter whose failures are logged once a minute.
 #[derive(Debug)]
 struct Quiet<E> {
     exporter: E,
@@ -138,7 +138,8 @@ impl<E: SpanExporter> SpanExporter for Quiet<E> {
     }
 }
 
-/// An endpoint taken apart: errors of the client name its address, which must not hold a password.
+/// An endpoint taken apart: the client's errors name the address, which must not contain a
+/// password.
 #[derive(Debug, PartialEq, Eq)]
 struct Address {
     url: String,
@@ -169,7 +170,7 @@ impl Address {
     }
 }
 
-/// Basic authentication (RFC 7617) of `user:password`, either with percent-encoding.
+/// Basic authentication (RFC 7617) for `user:password`; both may be percent-encoded.
 fn basic(user: &str) -> Result<String, Error> {
     let what = "%XX in its user and password are two hexadecimal digits";
     let plain = percent_decoded(user).ok_or(Error::OtlpEndpoint { what })?;

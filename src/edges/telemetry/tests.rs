@@ -1,4 +1,4 @@
-//! The text of the metrics, read by a parser of its format, and lines and spans end to end.
+//! The text of `/metrics`, read by a parser of its format; lines and spans from end to end.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -15,7 +15,7 @@ use crate::base::limits::MAX_MODELS_COUNTED;
 use crate::core::codec::Reason;
 use crate::core::decision::Severity;
 
-/// What the text format says: types by name, values by series.
+/// The content of a text: types by name, values by series.
 #[derive(Debug, Default)]
 struct Parsed {
     types: BTreeMap<String, String>,
@@ -24,8 +24,8 @@ struct Parsed {
 }
 
 impl Parsed {
-    /// Every line is a help, a type or a sample of the family before it, and no series is there
-    /// twice.
+    /// Checks that every line is a help, a type or a sample of the family before it, and that no
+    /// series occurs twice.
     fn of(text: &str) -> Self {
         let mut parsed = Self::default();
         let mut family = String::new();
@@ -267,7 +267,7 @@ fn settings(file: &Path) -> Telemetry {
     }
 }
 
-/// What is in the log file after `deeds`.
+/// What the log file contains after `deeds`.
 fn logged(settings: &Telemetry, format: LogFormat, deeds: impl FnOnce(&Logging)) -> String {
     let (logging, layers) = Logging::build(settings, format).unwrap();
     with_default(tracing_subscriber::registry().with(layers), || {
@@ -322,7 +322,7 @@ fn a_log_file_that_cannot_be_written_is_named() {
     assert!(error.contains("telemetry.file") && error.contains("app.log"), "{error}");
 }
 
-/// A collector that takes one request: its head and its body.
+/// A collector that takes one request; returns its head and body.
 fn collector(listener: TcpListener) -> (String, Vec<u8>) {
     let (stream, _) = listener.accept().unwrap();
     let mut reader = BufReader::new(stream);

@@ -1,25 +1,25 @@
 //! The values that labels may have.
 //!
-//! A label whose values come from the data makes a time series for each of them, and one odd
-//! customer fills the memory of whoever collects them. So values are enums: a counter has one child
-//! for each from the start, which also makes the first event visible to `rate()`.
+//! A label whose values come from the data makes a time series for each value, and one odd customer
+//! fills the memory of the system that collects them. So values are enums: a counter has one child
+//! per value from the start, which also makes the first event visible to `rate()`.
 
 use crate::core::codec::Reason;
 use crate::core::decision::Severity;
 
-/// A label's value.
+/// The value of a label.
 pub(super) trait Word: Copy + 'static {
-    /// All of them, each at its [`place`](Self::place).
+    /// All values, each at its [`place`](Self::place).
     const ALL: &'static [Self];
 
-    /// As it is shown.
+    /// The value as it is shown.
     fn word(self) -> &'static str;
 
     /// Its index in [`ALL`](Self::ALL).
     fn place(self) -> usize;
 }
 
-/// An enum of words.
+/// Declares an enum of words.
 macro_rules! words {
     ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident: $word:literal,)+ }) => {
         $(#[$about])*
@@ -41,43 +41,43 @@ macro_rules! words {
 }
 
 words! {
-    /// What became of a transaction: exactly one of these.
+    /// The outcome of a transaction: exactly one of these.
     Outcome {
-        /// Got a score below the threshold.
+        /// Its score is below the threshold.
         Scored: "scored",
-        /// Got a score that is an alert.
+        /// Its score raised an alert.
         Alerted: "alerted",
         /// Its id had been seen before.
         Duplicate: "duplicate",
-        /// Cannot be scored.
+        /// It cannot be scored.
         Rejected: "rejected",
     }
 }
 
 words! {
-    /// What became of records that left the topic too early.
+    /// What losing a record means.
     Lost {
-        /// Nobody has scored them.
+        /// It was never scored.
         Unscored: "unscored",
-        /// They were scored, and windows lack them.
+        /// It was scored, but windows lack it.
         Forgotten: "forgotten",
     }
 }
 
 words! {
-    /// Where a transaction that was scored came from.
+    /// Where a scored transaction came from.
     Source {
         /// Kafka.
         Stream: "stream",
         /// One request.
         Api: "api",
-        /// A request with many.
+        /// A request with many transactions.
         Batch: "batch",
     }
 }
 
 words! {
-    /// What failed outside of the records.
+    /// What failed, apart from records.
     ErrorKind {
         /// Reading from Kafka.
         Consume: "consume",
@@ -93,7 +93,7 @@ words! {
         Model: "model",
         /// A connection to the sidecar.
         Http: "http",
-        /// A state that cannot be: a bug.
+        /// An impossible state: a bug.
         Internal: "internal",
     }
 }
@@ -101,7 +101,7 @@ words! {
 words! {
     /// How a commit of offsets ended.
     CommitOutcome {
-        /// The brokers have it.
+        /// The brokers have stored it.
         Committed: "committed",
         /// It will be tried again, or the records will be read again.
         Failed: "failed",
@@ -113,21 +113,21 @@ words! {
     LabelOutcome {
         /// The transaction was fraud.
         Fraud: "fraud",
-        /// It was not.
+        /// The transaction was not fraud.
         Honest: "honest",
-        /// Nothing that can be read.
+        /// The verdict cannot be read.
         Rejected: "rejected",
     }
 }
 
 words! {
-    /// How a customer's state was found.
+    /// How a customer's state was found, or that it left.
     CacheEvent {
         /// In memory.
         Hit: "hit",
         /// Not in memory.
         Miss: "miss",
-        /// Put out of memory, to make room.
+        /// Evicted to make room.
         Eviction: "eviction",
     }
 }

@@ -1,36 +1,36 @@
-//! Gauges that are put together from all workers.
+//! Gauges that combine the values of all workers.
 //!
-//! A gauge that every worker sets shows the last one's value; one that they add to goes wrong with
-//! the first worker that dies. So each worker has its own slots, written with a plain store, and
-//! they are put together when somebody asks.
+//! A gauge that every worker sets would show the last one's value; one that they add to would go
+//! wrong with the first worker that dies. So each worker has slots of its own, written with a plain
+//! store, and they are combined when somebody asks.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::catalog::{self, Row};
 
-/// What a worker has now.
+/// A value that every worker reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gauge {
     /// Partitions that it works on.
     PartitionsAssigned,
     /// Those of them whose state is being rebuilt.
     PartitionsRestoring,
-    /// Records of these that are still to be remembered.
+    /// Records of these that it has yet to remember.
     RecordsRestoring,
     /// Alerts and dead letters sent and not acknowledged yet.
     InflightRecords,
-    /// 1 while it does not read, so that others can catch up.
+    /// 1 while it does not read, so that brokers or database can catch up.
     Paused,
     /// Customers in memory.
     CustomersCached,
     /// Memory of their state in bytes.
     StateBytes,
-    /// Frauds that it knows of. Every worker knows all: shown is the largest, not the sum.
+    /// Frauds that it knows. Every worker knows all, so the largest value is shown, not the sum.
     KnownFrauds,
 }
 
 impl Gauge {
-    /// All of them.
+    /// All gauges.
     pub(super) const ALL: [Self; 8] = [
         Self::PartitionsAssigned,
         Self::PartitionsRestoring,
@@ -67,12 +67,12 @@ struct Slots([AtomicU64; Gauge::ALL.len()]);
 pub(super) struct Workers(Box<[Slots]>);
 
 impl Workers {
-    /// Zeros for so many workers.
+    /// Slots at zero for `workers` workers.
     pub(super) fn new(workers: usize) -> Self {
         Self((0..workers).map(|_| Slots::default()).collect())
     }
 
-    /// One worker's value. A worker that there is none of has no slot.
+    /// Sets one worker's value. An unknown worker is ignored.
     pub(super) fn set(&self, worker: usize, gauge: Gauge, value: u64) {
         if let Some(slots) = self.0.get(worker) {
             slots.0[gauge as usize].store(value, Ordering::Relaxed);
