@@ -1,14 +1,14 @@
 //! The service: worker threads and what they need around them, from start to end.
 //!
-//! A worker ([`crate::stream::worker`]) is one thread that knows nothing of others. What a process
-//! adds is here: brokers and a registry that are away at start are waited for, because exiting
-//! would only make somebody start it again; a worker that Kafka stops is started anew, because a
-//! transient fault must not take a whole process with it; a worker that finds itself in an
-//! impossible state ends the process, because nobody knows what it would do next. The sidecar
-//! answers from the first moment to the last, and says what is waited for.
+//! A worker ([`crate::stream::worker`]) is one thread that knows nothing of others. The process
+//! adds the rest. It waits for brokers and a registry that are away at start, because exiting would
+//! only make somebody start it again. It restarts a worker that Kafka stops, because a transient
+//! fault must not end the whole process. It ends if a worker finds itself in an impossible state,
+//! because nobody knows what that worker would do next. The sidecar answers from the first moment
+//! to the last, and says what the process waits for.
 //!
-//! In reading order: `start` (what must be there before anything is read), `supervisor` (workers
-//! and their ends), `observer` (what workers tell, as metrics and health).
+//! In reading order: `start` (what must exist before anything is read), `supervisor` (workers and
+//! their ends), `observer` (what workers report, as metrics and health).
 
 mod observer;
 mod start;
@@ -33,14 +33,14 @@ use crate::stream::labels;
 use crate::stream::snapshots::Policy;
 use crate::stream::worker::{self, Budget, ModelName};
 
-/// How long a worker may be silent before the process is to be restarted: longer than anything a
-/// worker waits for.
+/// How long a worker may be silent before the process should be restarted: longer than anything
+/// that a worker waits for.
 const LIVENESS_LIMIT: Duration = Duration::from_secs(120);
 
 /// How long the sidecar may take to answer its last requests.
 const SIDECAR_DEADLINE: Duration = Duration::from_secs(1);
 
-/// What a service is told.
+/// The settings of a service.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Section `stream`.
@@ -51,64 +51,64 @@ pub struct Settings {
     pub http: Http,
     /// Where customers are saved.
     pub database: Location,
-    /// When they are.
+    /// When customers are saved.
     pub save: Policy,
-    /// A copy of it for look-ups.
+    /// A replica of the database for look-ups.
     pub replica: Option<Replica>,
-    /// Whether to go on when records left the topic before they were saved.
+    /// Whether to go on if records left the topic before they were saved.
     pub goes_on_incomplete: bool,
     /// Bounds of each customer's state.
     pub bounds: Bounds,
-    /// Memory for customers in bytes, all workers together.
+    /// Memory for customers in bytes, for all workers together.
     pub max_bytes: usize,
     /// Worker threads, at least 1.
     pub workers: usize,
-    /// The model behind the scores, as alerts name it.
+    /// The name of the model behind the scores, as alerts show it.
     pub model: ModelName,
-    /// What tells this process apart from all others, now and later: part of transactional ids
-    /// where membership is not static.
+    /// Tells this process apart from all others, now and later; it is part of transactional ids if
+    /// group membership is not static.
     pub process: String,
 }
 
 /// Why a service ended before it was told to, or did not end in order.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Kafka cannot be worked with.
+    /// Kafka fails in a way that waiting does not mend.
     #[error("kafka cannot be worked with")]
     Kafka(#[from] KafkaError),
-    /// The registry refuses, or the static table cannot be read.
+    /// The registry does not accept or have the alerts' schema, or the static table cannot be read.
     #[error("there is no schema for the alerts")]
     Registry(#[from] registry::Error),
     /// The sidecar cannot start.
     #[error("the sidecar cannot start")]
     Http(#[from] http::Error),
-    /// Verdicts cannot be followed.
+    /// The analysts' verdicts cannot be followed.
     #[error("the verdicts of analysts cannot be followed")]
     Labels(#[from] labels::Error),
-    /// No engine can be made.
+    /// No engine can be built.
     #[error("no engine can be made")]
     Engine(#[from] EngineError),
-    /// A worker has stopped and must not go on.
+    /// A worker has stopped and must not be restarted.
     #[error("worker {number} stopped for good")]
     Worker {
-        /// Its number.
+        /// The worker's number.
         number: usize,
-        /// Why.
+        /// Why it stopped.
         source: worker::Error,
     },
     /// A worker panicked; its message is on stderr.
     #[error("worker {0} panicked, this is a bug")]
     Panicked(usize),
-    /// The system gives no thread.
+    /// The system provides no thread.
     #[error("no thread can be started, check the limits of the process")]
     Thread(#[from] std::io::Error),
-    /// Workers were told to end and have not.
+    /// Workers had not ended by the deadline after they were told to.
     #[error(
         "workers had not ended {seconds} s after they were told to; what they had not committed will \
          be read again; raise stream.shutdown_deadline if this is a busy cluster"
     )]
     Deadline {
-        /// The deadline.
+        /// The deadline in seconds.
         seconds: u64,
     },
 }
@@ -123,14 +123,15 @@ struct Shared {
     budget: Arc<Budget>,
 }
 
-/// Makes an engine for a worker, in the worker's thread.
+/// Builds a worker's engine, in the worker's thread.
 pub type Make = Arc<dyn Fn() -> Result<Engine, EngineError> + Send + Sync>;
 
-/// Runs until `stop` is set, then ends in order. `idle` is
-/// called several times a second by the thread that called.
+/// Runs until `stop` is set, then ends in order. `idle` is called several times a second, in the
+/// calling thread.
 ///
 /// # Errors
-/// [`Error`]; all that was acknowledged is committed by then.
+/// [`Error`]. Workers that ended in order have committed everything acknowledged; whatever is not
+/// committed is read again.
 pub fn run(
     settings: &Settings,
     make: &Make,
@@ -158,7 +159,7 @@ pub fn run(
     outcome
 }
 
-/// Puts how the registry stands on the board that the probes read.
+/// Reports the registry's standing to the board that the probes read.
 fn tell(health: &Arc<Health>) -> registry::Tell {
     let health = Arc::clone(health);
     Arc::new(move |standing| {

@@ -1,7 +1,7 @@
-//! What a worker tells, as metrics and health.
+//! Turns a worker's events into metrics and health.
 //!
-//! A worker counts for itself, without sharing anything; once a batch the difference to the last
-//! time is added to the process's metrics.
+//! A worker counts for itself and shares nothing. Once per batch, the difference from its previous
+//! counts is added to the process's metrics.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::edges::telemetry::{
 use crate::stream::health::Health;
 use crate::stream::worker::{Cause, Counts, Event, Met, ModelName};
 
-/// Follows one worker through all its lives.
+/// Follows one worker through all its restarts.
 pub(super) struct Observer {
     number: usize,
     part: String,
@@ -28,7 +28,7 @@ pub(super) struct Observer {
     alerts: ModelAlerts,
     counts: Counts,
     met: Met,
-    /// The last rebalance dealt something out, even if it was nothing.
+    /// Whether the last rebalance assigned something, even if it was an empty list.
     has_gained: bool,
 }
 
@@ -49,12 +49,12 @@ impl Observer {
         }
     }
 
-    /// The worker cannot work before `why` is over.
+    /// The worker cannot work until `why` is over.
     pub(super) fn waits(&self, why: &str) {
         self.health.obstruct(&self.part, why);
     }
 
-    /// The worker begins anew: it counts from zero.
+    /// The worker starts again: its counts begin at zero.
     pub(super) fn begins(&mut self, met: Met) {
         self.counts = Counts::default();
         self.met = met;
@@ -62,14 +62,14 @@ impl Observer {
         self.waits("joining the consumer group");
     }
 
-    /// The worker has ended, and will say why it begins again if it does.
+    /// The worker has ended. If it starts again, it reports what it waits for.
     pub(super) fn ended(&self) {
         self.health.rest(self.number);
         self.health.clear(&self.records_part);
         self.metrics.drop_worker(self.number);
     }
 
-    /// Takes in what the worker tells.
+    /// Records an event of the worker.
     pub(super) fn observe(&mut self, event: Event<'_>) {
         match event {
             Event::Beat => self.health.beat(self.number),
@@ -92,7 +92,7 @@ impl Observer {
                 let left: i64 = tasks.iter().map(|task| task.left_to_restore()).sum();
                 self.gauge(Gauge::RecordsRestoring, usize::try_from(left).unwrap_or(0));
                 if tasks.is_empty() {
-                    // No record comes any more after which it would be counted.
+                    // No more records will come after which the customers would be counted.
                     self.gauge(Gauge::CustomersCached, 0);
                 }
                 if tasks.is_empty() && !self.has_gained {
@@ -150,7 +150,7 @@ impl Observer {
                 format!("partition {partition} waits for schema {schema}: {trouble}")
             }
             Cause::Customer => {
-                // After a restart that is usual; a database that is away has been warned about.
+                // This is usual after a restart; a database that is away is logged elsewhere.
                 tracing::debug!(partition, "records wait for customers that are stored");
                 format!(
                     "partition {partition} waits for stored customers: the database is slow or away"
@@ -231,7 +231,7 @@ mod tests {
         }
     }
 
-    /// An observer of a worker with this partition and so many customers.
+    /// An observer of a worker that has this partition and so many customers.
     fn working(shared: &Shared, number: usize, partition: i32, customers: usize) -> Observer {
         let model = ModelName { name: "m".to_owned(), version: "1".to_owned(), threshold: 0.5 };
         let mut observer = Observer::new(number, "t", &model, shared);
@@ -261,7 +261,7 @@ mod tests {
     fn a_worker_that_has_ended_shows_no_partition() {
         let shared = shared();
         let observer = working(&shared, 0, 3, 40);
-        // Its partition has gone to another worker before it says that it has ended.
+        // Its partition moves to another worker before it reports its end.
         working(&shared, 0, 5, 40);
         working(&shared, 1, 5, 2);
         observer.ended();

@@ -1,4 +1,4 @@
-//! What must be there before anything is read: brokers and topics.
+//! What must exist before anything is read: brokers and topics.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,33 +12,33 @@ use crate::edges::database;
 use crate::edges::kafka::{self, Connection, NewTopics};
 use crate::stream::health::{Check, Finding};
 
-/// The name under which the start says what it waits for.
+/// The name under which the start reports what it waits for.
 pub(super) const PART: &str = "start";
 
-/// How long one answer of the brokers is waited for.
+/// How long to wait for one answer of the brokers.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
 
-/// Between two looks at whether the process is to end.
+/// How often to check whether the process is to end.
 const SLICE: Duration = Duration::from_millis(50);
 
-/// Whose snapshots a service has.
+/// The stream whose snapshots a service owns.
 pub fn snapshot_stream(stream: &Stream) -> database::Stream {
     let (group_id, topic) = (stream.group_id.clone(), stream.topics.transactions.clone());
     database::Stream { group_id, topic }
 }
 
-/// The cluster that the settings name.
+/// A connection to the cluster of the settings.
 ///
 /// # Errors
-/// As for [`Connection::new`].
+/// The same as [`Connection::new`].
 pub fn connection(stream: &Stream) -> Result<Connection, kafka::Error> {
     let properties =
         stream.kafka.iter().map(|(key, value)| (key.clone(), value.expose().to_owned()));
     Connection::new(stream.brokers.join(","), properties.collect())
 }
 
-/// Waits for the brokers and makes sure that all topics are there. `false` if the process is to end
-/// before that.
+/// Waits for the brokers and makes sure that all topics exist. `false` if the process is told to
+/// end before that.
 pub(super) fn ensure_topics(
     stream: &Stream,
     shared: &Shared,
@@ -75,7 +75,7 @@ pub(super) fn ensure_topics(
     Ok(false)
 }
 
-/// Lets time pass until it is over or the process is to end.
+/// Waits for `duration`, or until the process is told to end.
 pub(super) fn rest(duration: Duration, stop: &AtomicBool, idle: &mut dyn FnMut()) {
     let mut left = duration;
     while !left.is_zero() && !stop.load(Ordering::Acquire) {

@@ -1,4 +1,4 @@
-//! Worker threads: their start, their restarts, their end.
+//! Worker threads: how they start, restart and end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,33 +22,33 @@ use crate::stream::health::{Check, Finding, Health};
 use crate::stream::labels::{self, Follower, Inbox};
 use crate::stream::worker::{self, Met, Schemas, Surroundings, Topics};
 
-/// How long the brokers' answer to one question is waited for.
+/// How long to wait for the brokers' answer to one question.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The share of the deadline in which workers wait for acknowledgements and save; the rest is for
-/// the last commit, for leaving the group, and for what the process has beside workers.
+/// The share of the shutdown deadline in which workers wait for acknowledgements and save. The rest
+/// is for the last commit, for leaving the group, and for the other parts of the process.
 const DRAIN_SHARE: f64 = 0.7;
 
-/// Between two looks at the workers.
+/// Time between two looks at the workers.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Between two looks at whether the brokers answer.
+/// Time between two probes of the brokers.
 const PROBE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How long that answer is waited for.
+/// How long to wait for a probe's answer.
 const PROBE_TIME: Duration = Duration::from_secs(3);
 
-/// Around how long a worker rests before it is started again.
+/// About how long a worker rests before it starts again: at first, and at most.
 const FIRST_REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(30);
 
-/// How far before the committed offset a partition is read again. A day more than customers are
-/// remembered: payments may be recorded up to a day before they happen.
+/// How far before the committed offset a partition is read again. That is a day more than customers
+/// are remembered, because a payment may be recorded up to a day before its event time.
 const MEMORY: Duration = Duration::from_millis((MEMORY_MS + DAY_MS) as u64);
 
-/// The threads that work.
+/// The worker threads.
 struct Crew {
-    /// Their numbers and threads.
+    /// Workers by number, with their threads.
     workers: Vec<(usize, JoinHandle<Result<(), Error>>)>,
     first_error: Option<Error>,
 }
@@ -84,7 +84,7 @@ pub(super) fn run(
         let thread = Builder::new().name(format!("worker-{number}"));
         crew.workers.push((number, thread.spawn(move || worker.live(&*make))?));
     }
-    // Now they say themselves what they wait for.
+    // From now on the workers report themselves what they wait for.
     shared.health.clear(start::PART);
     crew.watch(settings, shared, stop, idle);
     shared.health.obstruct("service", "shutting down");
@@ -183,7 +183,7 @@ fn snapshots(settings: &Settings, shared: &Shared, number: usize) -> worker::Sna
     }
 }
 
-/// The database lacks something, or answers.
+/// Reports a complaint of the database (`Some`), or that it answers (`None`).
 fn hear(health: &Health, metrics: &Metrics, said: Option<&str>) {
     let Some(said) = said else { return health.report(Check::Database, Finding::Ok) };
     metrics.error(ErrorKind::Database);
@@ -191,7 +191,7 @@ fn hear(health: &Health, metrics: &Metrics, said: Option<&str>) {
 }
 
 impl Crew {
-    /// Looks after the workers until the process is to end or one of them must not go on.
+    /// Watches the workers until the process is to end or one of them failed for good.
     fn watch(
         &mut self,
         settings: &Settings,
@@ -211,7 +211,7 @@ impl Crew {
         }
     }
 
-    /// Takes in the ends of threads that have ended; an error ends the others.
+    /// Collects threads that have ended; an error tells the others to end.
     fn collect(&mut self, stop: &AtomicBool) {
         let mut place = 0;
         while place < self.workers.len() {
@@ -232,7 +232,7 @@ impl Crew {
         }
     }
 
-    /// Waits for all to end, and no longer than they are allowed.
+    /// Waits until all workers have ended, at most until the deadline.
     fn end(mut self, deadline: Duration, stop: &AtomicBool) -> Result<(), Error> {
         let waited = Stopwatch::start();
         while !self.workers.is_empty() && waited.elapsed() < deadline {
@@ -247,7 +247,7 @@ impl Crew {
     }
 }
 
-/// Whether the brokers answer.
+/// Checks whether the brokers answer, and reports it.
 fn probe(settings: &Settings, shared: &Shared) {
     let topic = &settings.stream.topics.transactions;
     let finding = match kafka::partitions_of(&shared.connection, topic, PROBE_TIME) {
@@ -257,7 +257,7 @@ fn probe(settings: &Settings, shared: &Shared) {
     shared.health.report(Check::Kafka, finding);
 }
 
-/// A worker's thread.
+/// What a worker's thread owns.
 struct Worker {
     number: usize,
     settings: worker::Settings,
@@ -269,8 +269,8 @@ struct Worker {
 }
 
 impl Worker {
-    /// Works until the process is to end. What Kafka stops is started again, with the verdicts it
-    /// knows and without its customers.
+    /// Works until the process is to end. After a failure of Kafka it starts again, keeping the
+    /// verdicts but not the customers.
     fn live(
         mut self,
         make: &(dyn Fn() -> Result<Engine, crate::core::engine::EngineError> + Send + Sync),
@@ -300,7 +300,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Takes in every verdict that was there at the start: scoring without them would be wrong.
+    /// Learns all verdicts that existed at the start: scoring without them would be wrong.
     fn learn_all(&mut self, memory: &mut Memory) {
         self.observer.waits("reading the verdicts of analysts");
         while !self.inbox.is_caught_up() && !self.stop.load(Ordering::Acquire) {

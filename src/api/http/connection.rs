@@ -1,9 +1,9 @@
 //! Connections within bounds.
 //!
-//! A client that connects and says nothing costs a file descriptor, and a few thousand of them
-//! cost the worker its brokers' sockets. So there are only so many connections at a time, further
-//! ones are closed at once, and one that moves no byte for too long is closed as well, whether its
-//! client does not send or does not read.
+//! A client that connects and sends nothing costs a file descriptor, and a few thousand of them
+//! would take those of the worker's sockets to the brokers. So the number of connections is bounded
+//! and further ones are closed at once. A connection that moves no byte for too long is closed as
+//! well, whether its client does not send or does not read.
 
 use std::future::{Ready, ready};
 use std::io;
@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// Lets so many connections in.
+/// Accepts a bounded number of connections.
 #[derive(Debug, Clone)]
 pub(super) struct Bounded {
     free: Arc<Semaphore>,
@@ -26,7 +26,7 @@ pub(super) struct Bounded {
 }
 
 impl Bounded {
-    /// At most `connections` at a time, each silent for at most `idle`.
+    /// Accepts at most `connections` at a time, each silent for at most `idle`.
     pub(super) fn new(connections: usize, idle: Duration) -> Self {
         Self { free: Arc::new(Semaphore::new(connections)), idle }
     }
@@ -48,7 +48,7 @@ impl<S> Accept<TcpStream, S> for Bounded {
     }
 }
 
-/// A connection that ends when nothing moves on it.
+/// A connection that fails if no byte moves on it for too long.
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: TcpStream,
@@ -58,8 +58,8 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Passes on what the stream says of a read or a write: progress begins a new silence, and a
-    /// silence that is too long is an error.
+    /// Passes on the result of a read or write. Progress restarts the time of silence; too long a
+    /// silence is an error.
     fn watch<T>(
         &mut self,
         context: &mut Context<'_>,
@@ -124,7 +124,7 @@ mod tests {
 
     use super::*;
 
-    /// A client and the server's side of its connection.
+    /// A client, and the server's side of its connection.
     async fn pair(bounded: &Bounded) -> (TcpStream, io::Result<(Connection, ())>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();

@@ -1,8 +1,8 @@
-//! The sidecar: what operations ask this process over HTTP.
+//! The sidecar: the HTTP endpoints for operations.
 //!
-//! Probes are asked when things go badly, so what answers them must not share the fate of what it
-//! tells about: the server has a thread and a runtime of its own, binds before the work begins,
-//! reads boards that nobody waits for, and no client can keep it from answering others.
+//! Probes are needed most when things go badly, so the server must not fail together with what it
+//! reports about. It has a thread and a runtime of its own, listens before the work begins, and
+//! reads boards without waiting for workers; no client can keep it from answering others.
 //! Connections, headers, bodies, silence and time are all bounded ([`crate::base::limits`]).
 
 mod connection;
@@ -22,18 +22,18 @@ use crate::base::config::Http;
 use crate::edges::telemetry::Metrics;
 use crate::stream::health::Health;
 
-/// What the endpoints tell about.
+/// What the endpoints report.
 #[derive(Debug)]
 pub struct State {
-    /// The board of the process's parts.
+    /// The health of the process's parts.
     pub health: Arc<Health>,
-    /// All numbers.
+    /// All metrics.
     pub metrics: Arc<Metrics>,
     /// The model that scores.
     pub model: Model,
     /// The program's version.
     pub version: &'static str,
-    /// How long a worker may be silent before the process is to be restarted.
+    /// How long a worker may be silent before `/livez` asks for a restart of the process.
     pub liveness_limit: Duration,
 }
 
@@ -52,66 +52,66 @@ pub enum Error {
     /// The address cannot be listened on.
     #[error("cannot listen on {address} port {port}, check http.address and http.port")]
     Listen {
-        /// As configured.
+        /// The address, as configured.
         address: String,
-        /// As configured.
+        /// The port, as configured.
         port: u16,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A file for TLS cannot be read.
+    /// A TLS file cannot be read.
     #[error("cannot read {key} {}, check the path and its permissions", path.display())]
     TlsFile {
-        /// The key of the configuration.
+        /// The configuration key that names it.
         key: &'static str,
-        /// As configured.
+        /// The path, as configured.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A file for TLS is not what it should be.
+    /// A TLS file does not contain what it should.
     #[error("{key} {} has {found}, {wanted}", path.display())]
     TlsContent {
-        /// The key of the configuration.
+        /// The configuration key that names it.
         key: &'static str,
-        /// As configured.
+        /// The path, as configured.
         path: PathBuf,
-        /// What is in it.
+        /// What it contains.
         found: &'static str,
-        /// What should be in it.
+        /// What it should contain.
         wanted: &'static str,
     },
-    /// Certificate and key do not work, or not together.
+    /// Certificate and key cannot be used, or do not belong together.
     #[error(
         "http.tls.certificate {} and http.tls.key {} cannot be used, check that they belong together",
         certificate.display(), key.display()
     )]
     Tls {
-        /// As configured.
+        /// The certificate's path, as configured.
         certificate: PathBuf,
-        /// As configured.
+        /// The key's path, as configured.
         key: PathBuf,
-        /// What OpenSSL says.
+        /// OpenSSL's error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The system gives no thread or no event queue.
+    /// The system provides no thread or no event queue.
     #[error("the sidecar gets no thread from the system, check the limits of the process")]
     Thread {
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
 }
 
-/// Makes sure that the files for TLS can be used, if any are named; listens nowhere.
+/// Checks that the TLS files, if any are configured, can be used. Does not listen.
 ///
 /// # Errors
-/// As for [`Server::start`], but for the address.
+/// The same as [`Server::start`], except for the address.
 pub fn check(settings: &Http) -> Result<(), Error> {
     tls::configured(settings).map(drop)
 }
 
 impl Error {
-    /// Whether the configuration has to be changed, as opposed to the world.
+    /// Whether the configuration has to be changed, rather than the outside world.
     pub fn is_configuration(&self) -> bool {
         matches!(self, Self::TlsFile { .. } | Self::TlsContent { .. } | Self::Tls { .. })
     }

@@ -17,7 +17,7 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 type Shared = extract::State<Arc<State>>;
 
-/// 200 while every worker makes progress; 503: restart the process.
+/// 200 while every worker makes progress; 503 if the process should be restarted.
 pub(super) async fn alive(state: Shared) -> Response {
     let stuck = state.health.stuck(state.liveness_limit);
     if stuck.is_empty() {
@@ -32,7 +32,7 @@ fn worker(stuck: &Stuck) -> Value {
     json!({"worker": stuck.worker, "silent_seconds": stuck.silent_for.as_secs_f64()})
 }
 
-/// 200 if the process does its work; 503 with what stands in the way.
+/// 200 if the process does its work; 503 with the reasons if it does not.
 pub(super) async fn ready(state: Shared) -> Response {
     let obstacles = state.health.obstacles();
     if obstacles.is_empty() {
@@ -46,7 +46,7 @@ pub(super) async fn ready(state: Shared) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
 }
 
-/// Everything that was checked; 503 if work stands still.
+/// The result of every check; 503 if work stands still.
 pub(super) async fn health(state: Shared) -> Response {
     let overall = state.health.overall();
     let (status, word) = match overall {
@@ -78,7 +78,7 @@ fn finding(finding: Finding) -> Value {
     }
 }
 
-/// All metrics, as Prometheus reads them.
+/// All metrics in Prometheus' text format.
 pub(super) async fn metrics(state: Shared) -> Response {
     state.metrics.ready(state.health.obstacles().is_empty());
     let text = state.metrics.encode(now_millis());

@@ -1,11 +1,11 @@
-//! What is wrong with a request, as RFC 9457 wants it told.
+//! What is wrong with a request, in the form of RFC 9457.
 
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-/// A request that was not answered as asked.
+/// Why a request was not answered as asked.
 #[derive(Debug, Serialize)]
 pub(super) struct Problem {
     #[serde(rename = "type")]
@@ -16,7 +16,7 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    /// A problem that its status says most about.
+    /// A problem that the HTTP status describes well enough; `detail` adds the particulars.
     pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self {
             kind: "about:blank",

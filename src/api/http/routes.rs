@@ -1,4 +1,4 @@
-//! Which path is answered by whom, and what holds for all of them.
+//! Which handler answers which path, and what applies to all requests.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ async fn not_allowed(method: Method) -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
 }
 
-/// Answers in time or with a problem, and counts.
+/// Answers in time or with a problem, and counts the request.
 async fn observe(Shared(state): Shared<Arc<State>>, request: Request, next: Next) -> Response {
     let watch = Stopwatch::start();
     let method = request.method().clone();
@@ -68,7 +68,7 @@ async fn observe(Shared(state): Shared<Arc<State>>, request: Request, next: Next
     response
 }
 
-/// Whether a request announces a longer body than is read.
+/// Whether a request announces a body longer than the bound.
 fn is_too_large(headers: &http::HeaderMap) -> bool {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     let length = length.and_then(|length| length.parse::<u64>().ok());

@@ -17,10 +17,10 @@ use crate::base::config::Http;
 use crate::base::limits::{HTTP_HEADER_TIMEOUT, HTTP_IDLE_TIMEOUT, MAX_HTTP_CONNECTIONS};
 use crate::edges::telemetry::{ErrorKind, Metrics, Rarely};
 
-/// Most requests at a time on one connection of HTTP/2, which TLS clients may choose.
+/// How many requests may run at once on one HTTP/2 connection, which TLS clients may choose.
 const MAX_STREAMS: u32 = 32;
 
-/// A server without its address and acceptor.
+/// A server before its acceptor is set.
 type Bare = axum_server::Server<SocketAddr>;
 
 /// The sidecar, answering until it is stopped or dropped.
@@ -32,11 +32,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens as configured and answers from now on, on a thread of its own. Port 0 is any free
+    /// Listens as configured and answers from now on, on a thread of its own. Port 0 means any free
     /// port.
     ///
     /// # Errors
-    /// [`Error`] if the address cannot be had, or the files for TLS cannot be used.
+    /// [`Error`] if the address cannot be listened on, or the TLS files cannot be used.
     pub fn start(settings: &Http, state: Arc<State>) -> Result<Self, Error> {
         let tls = tls::configured(settings)?;
         let unheard = |source| Error::Listen {
@@ -68,7 +68,7 @@ impl Server {
         self.port
     }
 
-    /// Takes no more connections, finishes what was asked within `deadline` and ends.
+    /// Accepts no more connections, finishes open requests within `deadline`, and ends.
     pub fn stop(mut self, deadline: Duration) {
         self.handle.graceful_shutdown(Some(deadline));
         self.join();
@@ -93,7 +93,7 @@ fn runtime() -> io::Result<Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()
 }
 
-/// What the thread does.
+/// The work of the server's thread.
 fn run(
     runtime: Runtime,
     server: Bare,
@@ -117,7 +117,7 @@ fn run(
     runtime.shutdown_background();
 }
 
-/// The server with its time-outs, and with somebody to tell of connections that failed.
+/// Sets the server's time-outs, and counts and logs connections that fail.
 fn bounded(mut server: Bare, metrics: Arc<Metrics>) -> Bare {
     let builder = server.http_builder();
     builder.http1().header_read_timeout(HTTP_HEADER_TIMEOUT);

@@ -1,7 +1,8 @@
 //! Certificate and key from PEM files.
 //!
-//! OpenSSL says "no start line" for most mistakes and asks the terminal for the passphrase of an
-//! encrypted key, which nobody answers in a container. So the usual mistakes are looked for first.
+//! OpenSSL reports "no start line" for most mistakes, and asks on the terminal for the passphrase
+//! of an encrypted key, which nobody answers in a container. So the usual mistakes are checked
+//! first.
 
 use std::path::Path;
 
@@ -13,12 +14,12 @@ use crate::base::config::Http;
 const CERTIFICATE: &str = "http.tls.certificate";
 const KEY: &str = "http.tls.key";
 
-/// What the settings ask for; nothing for plain HTTP.
+/// The TLS configuration of the settings; `None` for plain HTTP.
 pub(super) fn configured(settings: &Http) -> Result<Option<OpenSSLConfig>, Error> {
     settings.tls.as_ref().map(|(certificate, key)| load(certificate, key)).transpose()
 }
 
-/// TLS (1.3) with this certificate chain and its key.
+/// TLS 1.3 with this certificate chain and its key.
 fn load(certificate: &Path, key: &Path) -> Result<OpenSSLConfig, Error> {
     let wanted = "give a PEM file with the certificate and its chain";
     has(certificate, CERTIFICATE, "-----BEGIN CERTIFICATE", wanted)?;
@@ -35,7 +36,7 @@ fn load(certificate: &Path, key: &Path) -> Result<OpenSSLConfig, Error> {
     })
 }
 
-/// The text of a file in which this must stand.
+/// The text of a file, which must contain `mark`.
 fn has(path: &Path, key: &'static str, mark: &str, wanted: &'static str) -> Result<String, Error> {
     let bytes = std::fs::read(path).map_err(|source| Error::TlsFile {
         key,

@@ -1,14 +1,14 @@
-//! What a demo remembers of its customers, for the next demo.
+//! What a demo keeps of its customers for the next demo.
 //!
-//! A demo's cluster is a new one at every start, and its offsets begin at 0: what is stored is
-//! carried over to it ([`SnapshotStore::begin_anew`]). The generator goes on in the same world,
-//! with the same customers and merchants, behind the newest payment that is remembered, so that
-//! nothing comes twice and nobody's clock goes back. Another seed, or another number of customers,
-//! is another world with an archive of its own.
+//! Every demo starts a new cluster, whose offsets begin at 0; what is stored is carried over to it
+//! ([`SnapshotStore::begin_anew`]). The generator goes on in the same world, with the same
+//! customers and merchants, after the newest remembered payment. So no transaction comes twice and
+//! no customer's time goes back. Another seed or another number of customers is another world, with
+//! an archive of its own.
 //!
-//! Customers are saved when a demo ends, and before that only if they have no room in memory. A
-//! demo that was killed while it saved leaves some customers who know of its payments and some who
-//! do not: that is seen at the next start, and everything is forgotten.
+//! Customers are saved when a demo ends, and before that only if memory is full. If a demo is
+//! killed while it saves, some stored customers know its payments and some do not. The next start
+//! notices that and deletes everything.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -22,13 +22,13 @@ use crate::stream::snapshots::Policy;
 use crate::stream::worker::{self, Budget};
 use crate::tools::generate;
 
-/// Customers that are read at once.
+/// How many customers are read at once.
 const PAGE: u32 = 4_096;
 
-/// Who claims partitions to look at them.
+/// The owner's name in claims.
 const OWNER: &str = "demo";
 
-/// What earlier demos of a world remember. Nobody else has it while this value lives.
+/// What earlier demos of a world left. While this value lives, no other demo can open it.
 #[derive(Debug, Clone)]
 pub struct Archive {
     location: Location,
@@ -38,45 +38,45 @@ pub struct Archive {
     _lock: Arc<File>,
 }
 
-/// What came before.
+/// What earlier demos left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Past {
-    /// Nothing, or what was to be forgotten.
+    /// Nothing, or the user asked for a fresh start.
     Nothing,
-    /// Demos that ended in order.
+    /// The customers of demos that ended in order.
     Kept {
-        /// Transactions, in all of them.
+        /// How many transactions they had in total.
         transactions: u64,
-        /// The newest one's time, in milliseconds since the epoch.
+        /// Event time of the newest one, in milliseconds since the epoch.
         until_ms: i64,
     },
-    /// A demo that did not end in order, or a world that has come to its end: it is forgotten.
+    /// Nothing: the last demo did not end in order, or the world has come to its end.
     Forgotten,
 }
 
-/// Why nothing is remembered. A demo does without.
+/// Why nothing can be kept. The demo runs without it.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
-    /// Another demo runs.
+    /// Another demo has the archive open.
     #[error("another demo has {}", .0.display())]
     Busy(PathBuf),
-    /// No file can be made.
+    /// A file cannot be written.
     #[error("cannot write {}", .file.display())]
     File {
-        /// Which.
+        /// The file's path.
         file: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The database.
+    /// The database fails.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Archive {
-    /// Opens the archive of a world in a SQLite file, which is made if it is missing, and makes it
-    /// that of a new cluster; `is_fresh` forgets what it has. In memory at once is what takes
-    /// `max_bytes`.
+    /// Opens the archive of a world in a SQLite file, which is created if missing, and moves it to
+    /// a new cluster. `is_fresh` deletes what it has. Workers keep at most `max_bytes` of customers
+    /// in memory.
     ///
     /// # Errors
     /// [`ArchiveError`].
@@ -101,12 +101,12 @@ impl Archive {
         Ok(Self { location, stream, budget: Budget::new(max_bytes), past, _lock: lock })
     }
 
-    /// What came before.
+    /// What earlier demos left.
     pub fn past(&self) -> Past {
         self.past
     }
 
-    /// How many transactions came before what is generated next.
+    /// How many transactions came before the next one generated.
     pub(super) fn transactions(&self) -> u64 {
         match self.past {
             Past::Kept { transactions, .. } => transactions,
@@ -114,7 +114,7 @@ impl Archive {
         }
     }
 
-    /// What is generated next.
+    /// The settings of the generator, which goes on where the last demo ended.
     pub(super) fn goes_on(&self, world: &generate::Settings) -> generate::Settings {
         match self.past {
             Past::Kept { until_ms, .. } => goes_on(world, until_ms),
@@ -122,12 +122,12 @@ impl Archive {
         }
     }
 
-    /// What a worker is told.
+    /// The snapshot settings of a worker.
     pub(super) fn of_worker(&self) -> worker::Snapshots {
         let (location, stream) = (self.location.clone(), self.stream.clone());
         worker::Snapshots {
             open: Arc::new(move || location.open(&stream)),
-            // The thread that has the database logs it.
+            // The thread that uses the database logs its complaints.
             complain: Arc::new(|_| ()),
             owner: OWNER.to_owned(),
             policy: Policy::default(),
@@ -139,7 +139,7 @@ impl Archive {
     }
 }
 
-/// Waits for nobody: two demos at once would claim each other's partitions.
+/// Fails instead of waiting: two demos at once would claim each other's partitions.
 fn lock(file: &Path) -> Result<Arc<File>, ArchiveError> {
     let name = file.with_extension("lock");
     let failed = |source| ArchiveError::File { file: name.clone(), source };
@@ -157,12 +157,12 @@ fn lock(file: &Path) -> Result<Arc<File>, ArchiveError> {
 /// What is stored.
 enum Found {
     Nothing,
-    /// Everybody as of the end of a demo, whose newest payment this was.
+    /// All customers as of the end of a demo, whose newest payment was at this time.
     Until(i64),
     Useless,
 }
 
-/// Why not everybody was looked at.
+/// Why the look at the customers stopped.
 enum Stopped {
     Unreadable,
     Store(StoreError),
@@ -194,12 +194,12 @@ fn look(store: &mut dyn SnapshotStore, world: &generate::Settings) -> Result<Fou
         }
     }
     let Some(until_ms) = newest else { return Ok(Found::Nothing) };
-    // A world ends some time, too.
+    // A world has an end as well.
     let goes_on = goes_on(world, until_ms).check().is_ok();
     Ok(if goes_on { Found::Until(until_ms) } else { Found::Useless })
 }
 
-/// Whether all partitions were let go, or nothing of the last demo was saved in any of them.
+/// Whether all partitions were released, or nothing was saved in any of them.
 fn ended_in_order(
     store: &mut dyn SnapshotStore,
     partitions: &[Progress],
@@ -216,7 +216,7 @@ fn ended_in_order(
     Ok(true)
 }
 
-/// The world's next days.
+/// The same world, from the millisecond after `until_ms`.
 fn goes_on(world: &generate::Settings, until_ms: i64) -> generate::Settings {
     generate::Settings { start_ms: until_ms.saturating_add(1), ..*world }
 }
@@ -261,7 +261,7 @@ mod tests {
         generate::Settings::default()
     }
 
-    /// Saves a customer in each of these partitions, who paid at `time`.
+    /// Saves in each of these partitions a customer who paid at `time`.
     fn save(store: &mut dyn SnapshotStore, partitions: &[i32], time: i64) -> Vec<Holder> {
         let incoming = Incoming {
             transaction: 1,

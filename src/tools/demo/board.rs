@@ -1,7 +1,8 @@
 //! What the demo's threads know of each other: numbers that only grow, and flags.
 //!
-//! The generator may be [`MAX_AHEAD`] records ahead of what has been handled *and* of what the
-//! subscriber has received, so that neither topic holds more unread bytes than the mock keeps.
+//! The generator may be [`MAX_AHEAD`] records ahead of what workers have handled *and* of the
+//! alerts that the subscriber has received, so that neither topic holds more unread bytes than the
+//! mock keeps.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -11,16 +12,16 @@ use crate::base::clock::{Stopwatch, pause};
 use crate::edges::kafka::MockCluster;
 use crate::stream::worker::Counts;
 
-/// Most transactions that are unhandled plus alerts that are unread.
+/// How many unhandled transactions and unread alerts there may be together.
 pub(super) const MAX_AHEAD: u64 = 8_192;
 
-/// How long a worker that is ready to leave waits for the others.
+/// How long a worker that is ready to leave the group waits for the others.
 const MAX_LEAVING: Duration = Duration::from_secs(2);
 
-/// Largest record that is generated, in bytes, with what Kafka adds.
+/// The size of the largest generated record in bytes, including Kafka's overhead.
 pub(super) const MAX_GENERATED_BYTES: usize = 512;
 
-// Even if all were in one partition.
+// This holds even if all records are in one partition.
 const _: () = assert!(MAX_AHEAD as usize * MAX_GENERATED_BYTES < MockCluster::RETAINED_BYTES);
 
 /// How far a demo has come.
@@ -28,11 +29,11 @@ const _: () = assert!(MAX_AHEAD as usize * MAX_GENERATED_BYTES < MockCluster::RE
 pub struct Progress {
     /// Transactions produced.
     pub generated: u64,
-    /// Transactions done with.
+    /// Transactions handled.
     pub handled: u64,
     /// Alerts published.
     pub alerts: u64,
-    /// Alerts that the subscriber received.
+    /// Alerts received by the subscriber.
     pub received: u64,
 }
 
@@ -47,7 +48,7 @@ impl std::fmt::Display for Progress {
     }
 }
 
-/// Shared by the threads of one demo.
+/// The state that the threads of one demo share.
 pub(super) struct Board {
     generated: AtomicU64,
     is_complete: AtomicBool,
@@ -80,7 +81,7 @@ impl Board {
     }
 
     pub(super) fn progress(&self) -> Progress {
-        // Handled before generated: what is read later is never smaller than what it bounds.
+        // Read handled before generated: a number read later is never smaller than what it bounds.
         let received = self.received.load(Ordering::Acquire);
         let (mut alerts, mut handled) = (0, 0);
         for worker in &self.workers {
@@ -98,7 +99,7 @@ impl Board {
         self.generated.store(generated, Ordering::Release);
     }
 
-    /// Nothing more will be generated, and the brokers have it all.
+    /// Nothing more will be generated, and the brokers have acknowledged everything.
     pub(super) fn complete(&self) {
         self.is_complete.store(true, Ordering::Release);
     }
@@ -111,7 +112,7 @@ impl Board {
         self.workers[worker].partitions.store(partitions, Ordering::Release);
     }
 
-    /// Whether every worker has partitions, and all of them are dealt out.
+    /// Whether every worker has partitions and all partitions are assigned.
     pub(super) fn is_dealt(&self, partitions: usize) -> bool {
         let have = |worker: &OfWorker| worker.partitions.load(Ordering::Acquire);
         self.workers.iter().all(|worker| have(worker) > 0)
@@ -119,12 +120,12 @@ impl Board {
     }
 
     pub(super) fn counted(&self, worker: usize, counts: &Counts) {
-        // Alerts first: whoever sees a transaction handled sees its alert.
+        // Alerts first: whoever sees a transaction handled then sees its alert as well.
         self.workers[worker].alerts.store(counts.alerts_total(), Ordering::Release);
         self.workers[worker].handled.store(counts.handled(), Ordering::Release);
     }
 
-    /// Waits until every worker is about to leave the group, but not for long: the first to leave
+    /// Waits until every worker is about to leave the group, but only briefly. The first to leave
     /// starts a rebalance, during which the mock refuses the others' last commits.
     pub(super) fn leave_together(&self, worker: usize) {
         self.workers[worker].is_leaving.store(true, Ordering::Release);
@@ -148,7 +149,7 @@ impl Board {
         is_set(&self.may_start)
     }
 
-    /// Nothing more is to be generated.
+    /// Tells the generator to stop.
     pub(super) fn stop_feed(&self) {
         self.stop_feed.store(true, Ordering::Release);
     }
@@ -161,7 +162,7 @@ impl Board {
         &self.stop_workers
     }
 
-    /// Everybody is to end.
+    /// Tells all threads to end.
     pub(super) fn end(&self) {
         self.stop_feed();
         self.stop_workers.store(true, Ordering::Release);
@@ -172,7 +173,7 @@ impl Board {
     }
 }
 
-/// Ends everybody when it goes out of scope.
+/// Tells all threads to end when it is dropped.
 pub(super) struct EndOnDrop<'a>(&'a Board);
 
 impl Drop for EndOnDrop<'_> {

@@ -11,15 +11,16 @@ use crate::edges::kafka::{Connection, Outgoing, Producer};
 use crate::stream::worker::Topics;
 use crate::tools::generate::{Generated, Generator};
 
-/// How long a record waits for company, and how long the feed pauses when it is too far ahead.
+/// How long a record waits for others to be sent with, and how long the feed pauses when it is too
+/// far ahead.
 const LINGER: Duration = Duration::from_millis(1);
 const PAUSE: Duration = Duration::from_micros(200);
 
-/// Records between two looks at how far ahead the feed is.
+/// How many records the feed sends between two looks at how far ahead it is.
 const STRIDE: u64 = 64;
 
-/// Generates until the settings' number or until told to stop, and waits for the brokers to have
-/// it.
+/// Generates as many transactions as configured, or until told to stop, and waits until the brokers
+/// have acknowledged them.
 pub(super) fn run(
     settings: &Settings,
     connection: &Connection,
@@ -65,11 +66,12 @@ struct Feed<'a> {
 }
 
 impl Feed<'_> {
-    /// Waits until the next record is due; whether the feed has been told to stop.
+    /// Waits until the next record is due. Returns whether the feed was told to stop.
     fn is_stopped_while_waiting(&mut self, started: Stopwatch) -> Result<bool, Error> {
         if let Some(rate) = self.settings.rate {
             let due = Duration::from_secs_f64(self.generated as f64 / rate);
-            // Nobody else wakes the feed, so it naps; a slow rate must not make it deaf.
+            // Nothing wakes the feed, so it sleeps in short slices and can stop even at a slow
+            // rate.
             while let Some(left) = due.checked_sub(started.elapsed()) {
                 self.announce()?;
                 if self.board.is_feed_stopped() {
@@ -111,7 +113,8 @@ impl Feed<'_> {
         Ok(())
     }
 
-    /// Tells the others how far the feed is, and takes reports so that the queue does not fill.
+    /// Reports how far the feed is, and takes acknowledgements so that their queue does not fill
+    /// up.
     fn announce(&mut self) -> Result<(), Error> {
         self.board.set_generated(self.generated);
         self.producer.acknowledged(&mut self.acknowledged)?;

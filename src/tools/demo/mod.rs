@@ -1,11 +1,11 @@
 //! The whole stream in one process: a generator, Kafka, workers, a subscriber.
 //!
-//! Nothing is shortened: transactions are encoded as Avro and produced to a topic, workers are
-//! members of a group, alerts are read back by a subscriber of their topic. Only the cluster is
-//! librdkafka's mock, which silently drops what is read too late. So the generator runs ahead of
-//! the workers by a bounded number of records (`board`), and the summary counts what is missing
-//! instead of assuming that nothing is. Every wait has a deadline: a stuck demo says where it
-//! stands and fails.
+//! Nothing is left out: transactions are encoded as Avro and produced to a topic, workers are
+//! members of a group, and a subscriber reads the alerts back from their topic. Only the cluster is
+//! librdkafka's mock, which silently drops records that are read too late. So the generator runs
+//! ahead of the workers by a bounded number of records (`board`), and the summary counts what is
+//! missing instead of assuming that nothing is. Every wait has a deadline: a stuck demo fails and
+//! says where.
 
 mod archive;
 mod board;
@@ -41,35 +41,35 @@ const TRANSACTION_SCHEMA_ID: u32 = 1;
 /// The static table's id of `schemas/alert.avsc`.
 const ALERT_SCHEMA_ID: u32 = 2;
 
-/// How much longer a worker that saves its customers may take to end.
+/// By how much the deadline for ending is longer for workers that save their customers: a factor.
 const SAVING_SHARE: u32 = 5;
 
-/// What to demonstrate.
+/// What a demo runs with.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// What is generated.
     pub generate: generate::Settings,
-    /// Transactions a second, more than 0; `None`: as fast as it goes.
+    /// Transactions per second, more than 0; `None`: as fast as possible.
     pub rate: Option<f64>,
     /// Workers, 1 to `partitions`.
     pub workers: usize,
     /// Partitions of the topics, at least 1.
     pub partitions: usize,
-    /// Most records scored as one batch, at least 1.
+    /// How many records are scored as one batch at most, at least 1.
     pub batch_records: usize,
-    /// The model behind the scores, as alerts name it.
+    /// The name of the model behind the scores, as alerts show it.
     pub model: ModelName,
     /// Bounds of each customer's state.
     pub bounds: Bounds,
-    /// What earlier demos remember and this one goes on from; `None`: nothing, and this one leaves
-    /// nothing behind.
+    /// What earlier demos left for this one to go on from; `None`: this demo starts from nothing
+    /// and leaves nothing.
     pub archive: Option<Archive>,
-    /// How long nothing may move before the demo fails.
+    /// How long nothing may change before the demo fails.
     pub patience: Duration,
 }
 
 impl Settings {
-    /// Two workers on four partitions, as fast as it goes.
+    /// Two workers on four partitions, as fast as possible.
     pub fn new(generate: generate::Settings, model: ModelName) -> Self {
         Self {
             generate,
@@ -86,7 +86,8 @@ impl Settings {
 }
 
 impl Settings {
-    /// With a patience that a slow rate does not exhaust, and behind what came before.
+    /// These settings with a patience that a slow rate does not exhaust, going on where the last
+    /// demo ended.
     fn settled(&self) -> Self {
         let gap_seconds = self.rate.map_or(0.0, |rate| (2.0 / rate).clamp(0.0, 1e6));
         let patience = self.patience + Duration::from_secs_f64(gap_seconds);
@@ -99,31 +100,31 @@ impl Settings {
 /// Why a demo failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is nothing to generate from these settings.
+    /// The settings of the generator are not valid.
     #[error("nothing can be generated")]
     Generate(#[from] SettingsError),
-    /// No engine can be made.
+    /// No engine can be built.
     #[error("no engine can be made")]
     Engine(#[from] EngineError),
-    /// Kafka cannot be worked with.
+    /// Kafka fails.
     #[error("kafka failed")]
     Kafka(#[from] KafkaError),
-    /// A worker stopped by itself.
+    /// A worker failed.
     #[error("a worker failed")]
     Worker(#[from] worker::Error),
     /// A published alert cannot be read.
     #[error("a published alert cannot be read: {0}")]
     Alert(Rejected),
-    /// Nothing moved for too long.
+    /// Nothing changed for too long.
     #[error(
         "nothing has moved for {seconds} s while {stage}: {progress}; is the machine overloaded?"
     )]
     Stalled {
-        /// The deadline.
+        /// How long, in seconds.
         seconds: u64,
-        /// What was waited for.
+        /// What was being waited for.
         stage: &'static str,
-        /// How far it came.
+        /// How far the demo had come.
         progress: Progress,
     },
     /// A thread panicked; its message is on stderr.
@@ -131,10 +132,10 @@ pub enum Error {
     Panicked(&'static str),
 }
 
-/// Runs a demo to its end, or until `stop` is set: then what was generated is finished, and the
-/// summary is about that. `make` makes an engine for each worker, in the worker's thread. Alerts
-/// come to `on_alert` as a subscriber receives them, each once; `on_progress` is called at least
-/// ten times a second.
+/// Runs a demo to its end, or until `stop` is set: then it finishes what was generated, and the
+/// summary covers that. `make` builds an engine for each worker, in the worker's thread. `on_alert`
+/// gets each alert once, as the subscriber receives it. `on_progress` is called at least ten times
+/// a second while transactions are scored.
 ///
 /// # Errors
 /// [`Error`]; all threads have ended by then.
@@ -168,7 +169,7 @@ pub fn run<S: Score>(
             );
         }
         let feed = scope.spawn(|| feed::run(settings, &connection, &board, &truth));
-        // Workers end when they are told to, and the generator when it is complete.
+        // Workers end only when told to, and the generator when it is complete.
         let finished = || {
             (feed.is_finished() && !board.is_complete())
                 || workers.iter().any(ScopedJoinHandle::is_finished)
@@ -177,7 +178,7 @@ pub fn run<S: Score>(
         board.end();
         let fed = feed.join().unwrap_or(Err(Error::Panicked("generator")));
         let counts = join(workers);
-        // The first cause, not what follows from it.
+        // Report the first cause, not what follows from it.
         let (seconds, counts, ()) = match (counts, fed, seconds) {
             (Err(error), _, _) | (_, Err(error), _) | (_, _, Err(error)) => return Err(error),
             (Ok(counts), Ok(()), Ok(seconds)) => (seconds, counts, ()),
@@ -187,9 +188,10 @@ pub fn run<S: Score>(
     })
 }
 
-/// The mock answers a fetch without records only when its wait is over, whatever arrives meanwhile.
-/// And where a member is slow to take its first assignment, the mock deals anew, and only after a
-/// second less than a session: so sessions are short.
+/// A connection to the mock, with two peculiarities of it in mind. It answers a fetch without
+/// records only when the fetch's wait is over, whatever arrives meanwhile. And if a member is slow
+/// to take its first assignment, the mock assigns anew only a second before the session would end,
+/// so sessions are short.
 fn connection(cluster: &MockCluster) -> Result<Connection, Error> {
     let properties = [
         ("fetch.wait.max.ms", "2"),
@@ -224,7 +226,7 @@ fn worker_settings(
         memory: Duration::from_millis(MEMORY_MS.unsigned_abs()),
         patience: settings.patience,
         shutdown_deadline: match settings.archive {
-            // A share of it is for saving everybody.
+            // A share of it is for saving all customers.
             Some(_) => settings.patience * SAVING_SHARE,
             None => settings.patience,
         },
@@ -268,7 +270,7 @@ fn join(workers: Vec<ScopedJoinHandle<'_, Result<Counts, Error>>>) -> Result<Cou
     outcome.map(|()| total)
 }
 
-/// The system's clock in microseconds, and never backwards.
+/// The system's clock in microseconds; it never goes backwards.
 #[derive(Debug, Clone, Copy)]
 struct Clock {
     start_micros: i64,
@@ -276,7 +278,7 @@ struct Clock {
 }
 
 impl Clock {
-    /// Starts at the beginning of a millisecond, so that nothing is lost by the clock's resolution.
+    /// Starts at the beginning of a millisecond, so that the clock's resolution costs no precision.
     fn start() -> Self {
         let before = now_millis();
         let mut now = before;

@@ -1,37 +1,37 @@
-//! What a demo came to.
+//! The result of a demo.
 
 use super::truth::Tally;
 use crate::stream::worker::{Counts, Histogram};
 
-/// Numbers of a finished demo.
+/// The numbers of a finished demo.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Summary {
-    /// Generated and acknowledged by the brokers.
+    /// Transactions generated and acknowledged by the brokers.
     pub transactions: u64,
-    /// Scored.
+    /// Transactions scored.
     pub scored: u64,
     /// Distinct alerts that the subscriber received.
     pub alerts: u64,
-    /// Transactions that were seen before.
+    /// Transactions whose id had been seen before.
     pub duplicates: u64,
-    /// Records that went to the dead letters.
+    /// Records that became dead letters.
     pub dead_letters: u64,
-    /// Generated and neither scored, nor seen before, nor among the dead letters.
+    /// Transactions generated that were neither scored, nor duplicates, nor dead letters.
     pub lost: u64,
-    /// Share of the alerts that are planted fraud, 0 to 1; `None` without alerts.
+    /// Share of the alerts that are planted fraud, 0 to 1; `None` if there are no alerts.
     pub precision: Option<f64>,
-    /// Share of the planted fraud that was alerted, 0 to 1; `None` without fraud.
+    /// Share of the planted fraud that was alerted, 0 to 1; `None` if there is no fraud.
     pub recall: Option<f64>,
-    /// Handled a second, from the first transaction to the last.
+    /// Transactions handled per second, from the first to the last.
     pub transactions_per_second: f64,
-    /// From a transaction's Kafka timestamp to the acknowledgement of its alert.
+    /// Time from a transaction's Kafka timestamp to the acknowledgement of its alert.
     pub alert_latency_ms: LatencyMs,
-    /// From a transaction's Kafka timestamp to its score, of all transactions.
+    /// Time from a transaction's Kafka timestamp to its score, over all transactions.
     pub score_latency_ms: LatencyMs,
 }
 
-/// Percentiles in milliseconds, at most 3 % too high; 0 where nothing was measured. Kafka's
-/// timestamps are whole milliseconds rounded down, which adds half of one on average.
+/// Percentiles in milliseconds, at most 3 % too high; 0 if nothing was measured. Kafka's timestamps
+/// are whole milliseconds rounded down, which adds half a millisecond on average.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LatencyMs {
     /// Half are at most this.

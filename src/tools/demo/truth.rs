@@ -1,18 +1,18 @@
 //! Which transactions are fraud, and which alerts were right.
 //!
-//! Truth stays with the generator: it is not in the records, so no model can look at it. What is
-//! kept is bounded; a demo so long that old frauds are forgotten counts their late alerts as wrong,
-//! which takes a million frauds between a transaction and its alert.
+//! The truth stays with the generator: it is not in the records, so no model can use it. The number
+//! of ids kept is bounded. If old frauds are forgotten, their late alerts count as wrong, but that
+//! takes a million frauds between a transaction and its alert.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use crate::core::state::hash::hash64;
 
-/// Most ids that are kept.
+/// How many ids are kept.
 const MAX_KEPT: usize = 1 << 20;
 
-/// The newest ids, by hash.
+/// The newest ids, as hashes.
 #[derive(Default)]
 struct Recent {
     known: HashSet<u64>,
@@ -20,7 +20,7 @@ struct Recent {
 }
 
 impl Recent {
-    /// Takes an id in; whether it is new.
+    /// Adds an id; returns whether it is new.
     fn insert(&mut self, id: &str) -> bool {
         let hash = hash64(id);
         if !self.known.insert(hash) {
@@ -40,7 +40,7 @@ impl Recent {
     }
 }
 
-/// The planted fraud; shared by the generator and the subscriber.
+/// The planted fraud, shared by the generator and the subscriber.
 #[derive(Default)]
 pub(super) struct Truth(Mutex<Planted>);
 
@@ -51,7 +51,7 @@ struct Planted {
 }
 
 impl Truth {
-    /// This transaction is fraud. To be called before it is produced.
+    /// Notes that this transaction is fraud. Call it before the transaction is produced.
     pub(super) fn plant(&self, transaction_id: &str) {
         let mut planted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         planted.count += u64::from(planted.frauds.insert(transaction_id));
@@ -66,7 +66,7 @@ impl Truth {
     }
 }
 
-/// The alerts that the subscriber received, held against the truth.
+/// The alerts that the subscriber received, compared with the truth.
 #[derive(Default)]
 pub(super) struct Verdicts {
     seen: Recent,
@@ -78,7 +78,7 @@ pub(super) struct Verdicts {
     repeated: u64,
 }
 
-/// Numbers of a finished demo.
+/// The alert numbers of a finished demo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) alerts: u64,
@@ -87,7 +87,7 @@ pub(super) struct Tally {
 }
 
 impl Verdicts {
-    /// Takes an alert in; whether it is new.
+    /// Takes an alert in; returns whether it is new.
     pub(super) fn receive(&mut self, alert_id: &str, transaction_id: &str, truth: &Truth) -> bool {
         if !self.seen.insert(alert_id) {
             self.repeated += 1;
@@ -98,7 +98,7 @@ impl Verdicts {
         true
     }
 
-    /// Alerts received, with repetitions.
+    /// How many alerts were received, including repeated ones.
     pub(super) fn received(&self) -> u64 {
         self.alerts + self.repeated
     }

@@ -1,4 +1,4 @@
-//! The demo's subscriber: reads the alerts, and from what everybody reports knows how far it all
+//! The demo's subscriber: it reads the alerts, and knows from everyone's reports how far the demo
 //! is.
 
 use std::sync::atomic::AtomicBool;
@@ -11,10 +11,10 @@ use crate::base::clock::Stopwatch;
 use crate::core::codec::{AlertView, read_alert};
 use crate::edges::kafka::{Assignment, Connection, Consumer, Rebalance};
 
-/// How long to wait for an alert before looking around.
+/// How long to wait for an alert before looking at the rest.
 const WAIT: Duration = Duration::from_millis(2);
 
-/// Alerts read at once.
+/// How many alerts are read at once.
 const BATCH: usize = 1_024;
 
 /// Reads alerts and waits for the end.
@@ -52,9 +52,9 @@ impl<'a> Watch<'a> {
         })
     }
 
-    /// Lets the feed start once everybody has partitions, and returns when all that was generated
-    /// is handled: the seconds that took. Returns early if `finished` tells that a thread ended
-    /// before its time; the caller knows why.
+    /// Lets the feed start once everybody has partitions, and waits until everything generated is
+    /// handled. Returns how many seconds that took. Returns early if `finished` says that a thread
+    /// ended too soon; the caller knows why.
     pub(super) fn run(
         &mut self,
         stop: &AtomicBool,
@@ -85,7 +85,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Reads on until `alerts` are received.
+    /// Goes on reading until `alerts` alerts are received.
     pub(super) fn finish(
         &mut self,
         alerts: u64,
