@@ -6,10 +6,10 @@ use jiff::tz::TimeZone;
 use crate::core::codec::AlertView;
 use crate::core::decision::Severity;
 
-/// Reasons that a line has room for; alerts carry up to five.
+/// How many reasons fit a line; alerts carry up to five.
 const REASONS: usize = 3;
 
-/// How alerts are written: local times, colours where a terminal shows them.
+/// How alerts are written: with local times, and with colours on a terminal.
 #[derive(Debug)]
 pub(super) struct AlertLine {
     zone: TimeZone,
@@ -17,7 +17,7 @@ pub(super) struct AlertLine {
 }
 
 impl AlertLine {
-    /// Lines with times of an IANA zone; UTC if there is none of that name.
+    /// Writes times in this IANA zone, or in UTC if there is no such zone.
     pub(super) fn new(zone: &str, has_colours: bool) -> Self {
         Self { zone: TimeZone::get(zone).unwrap_or(TimeZone::UTC), has_colours }
     }

@@ -1,7 +1,7 @@
 //! `config`: is the configuration valid, and what is in effect?
 //!
-//! Reading and checking keys happens before any command runs, so a check that gets here has passed
-//! that. What is left is what `run` finds out before it talks to anybody: files and properties.
+//! Keys are read and checked before any command runs, so the check has passed that when it gets
+//! here. The rest is what `run` finds out before it contacts a server: files and properties.
 
 use clap::Subcommand;
 

@@ -1,4 +1,4 @@
-//! `customers`: what is remembered of somebody, and forgetting it.
+//! `customers`: shows what is remembered of a customer, and erases it.
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
@@ -97,8 +97,8 @@ fn show(arguments: &Show, settings: &Settings) -> anyhow::Result<()> {
     output::summary(&text, &shown, arguments.json, false)
 }
 
-/// What is stored of a customer, and what is handed over, which takes its place when the partition
-/// is claimed.
+/// The stored rows of a customer (`false`), and the handed-over ones (`true`), which replace them
+/// when the partition is claimed.
 fn rows(
     store: &mut dyn SnapshotStore,
     progress: &Progress,

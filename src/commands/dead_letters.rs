@@ -1,4 +1,4 @@
-//! `dead-letters`: records that could not be scored, and their way back.
+//! `dead-letters`: lists records that could not be scored, and replays them.
 
 use std::path::PathBuf;
 
@@ -138,7 +138,7 @@ impl Filter {
     }
 }
 
-/// A time, or how long ago one was.
+/// A time, given as such or as how long ago it was.
 fn since(text: &str, now: i64) -> Result<i64, UsageError> {
     let ago = || {
         let ago = i64::try_from(parse_duration(text)?.as_millis()).ok()?;

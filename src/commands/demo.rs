@@ -23,7 +23,7 @@ use crate::stream::worker::ModelName;
 use crate::tools::demo::{self, Archive, Past};
 use crate::tools::generate;
 
-/// The file that remembers.
+/// The name of the file that keeps the customers.
 const FILE: &str = "demo.db";
 
 /// Arguments of `demo`.
@@ -58,24 +58,24 @@ pub struct Arguments {
     pub json: bool,
 }
 
-/// What a demo run came to.
+/// The result of a demo.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
-    /// Generated.
+    /// Transactions generated.
     pub transactions: u64,
-    /// Scored.
+    /// Transactions scored.
     pub scored: u64,
-    /// Published as alerts.
+    /// Alerts that the subscriber received.
     pub alerts: u64,
-    /// Generated and neither scored nor rejected.
+    /// Transactions that were neither scored, nor duplicates, nor dead letters.
     pub lost: u64,
-    /// Share of the alerts that are planted fraud, 0 to 1; `None` without alerts.
+    /// Share of the alerts that are planted fraud, 0 to 1; `None` if there are no alerts.
     pub precision: Option<f64>,
-    /// Share of the planted fraud that was alerted, 0 to 1; `None` without fraud.
+    /// Share of the planted fraud that was alerted, 0 to 1; `None` if there is no fraud.
     pub recall: Option<f64>,
-    /// Scored a second of wall time.
+    /// Transactions handled per second of wall time.
     pub transactions_per_second: f64,
-    /// From a transaction's Kafka timestamp to its acknowledged alert.
+    /// Time from a transaction's Kafka timestamp to the acknowledgement of its alert.
     pub latency_ms: Latency,
 }
 
@@ -165,7 +165,7 @@ fn stream(
     summary.map(Summary::from).context("the demo failed")
 }
 
-/// What earlier demos remember. Where nothing can be kept the demo goes on without.
+/// The archive of earlier demos. If nothing can be kept, the demo runs without one.
 fn archive(
     arguments: &Arguments,
     settings: &Settings,
@@ -213,7 +213,7 @@ fn demo_settings(
     };
     let Arguments { transactions, seed, rate, .. } = *arguments;
     let defaults = generate::Settings::default();
-    // About fifty payments for each customer, as the bundled model has seen in its training.
+    // About fifty payments per customer, as in the bundled model's training data.
     let customers = (transactions / 50).clamp(50, 1_000_000) as u32;
     let generate = generate::Settings { transactions, seed, customers, ..defaults };
     demo::Settings { rate, ..demo::Settings::new(generate, name) }

@@ -1,4 +1,4 @@
-//! `drill`: failures against real servers, and what they did to alerts.
+//! `drill`: failures on real servers, and what they do to alerts.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::stream::worker::ModelName;
 use crate::tools::drill::{self, Address, Failure, Names, Report, Service, evolved_schema};
 use crate::tools::generate;
 
-/// Ports of servers whose address names none.
+/// The ports of servers whose address names none.
 const POSTGRES_PORT: u16 = 5_432;
 const HTTP_PORT: u16 = 80;
 
@@ -224,17 +224,17 @@ fn duration(flag: &str, text: &str) -> Result<Duration, UsageError> {
     })
 }
 
-/// Payments of a customer a day: enough for habits within a drill's first seconds.
+/// Payments per customer and day: enough to form habits in the first seconds of a drill.
 const DAILY: u64 = 2;
 
-/// The longest time that they are spread over.
+/// The longest time over which payments are spread.
 const LONGEST_DAYS: u32 = 3_660;
 
-/// The share of fraud: a few alerts in every tenth of a second tell when they are late.
+/// The share of fraud: a few alerts in every tenth of a second show when they are late.
 const FRAUD_RATE: f64 = 0.05;
 
-/// More than is needed, if every failure takes as long as it may. All of it is in the past, as
-/// nothing else is believed.
+/// The generator's settings: more transactions than needed even if every failure takes as long as
+/// it may. All of them lie in the past, because later event times are rejected.
 fn generated(
     arguments: &Arguments,
     failures: usize,
@@ -258,8 +258,8 @@ fn generated(
     Ok(settings)
 }
 
-/// The cluster for clients that look again soon after a broker has been away, unless the
-/// configuration says how soon: else the drill would measure its own pauses.
+/// A connection whose clients reconnect soon after a broker was away, unless the configuration says
+/// otherwise. Else the drill would measure its own pauses.
 fn prompt(stream: &Stream) -> Result<Connection, kafka::Error> {
     let mut stream = stream.clone();
     let key = "reconnect.backoff.max.ms".to_owned();
@@ -267,8 +267,8 @@ fn prompt(stream: &Stream) -> Result<Connection, kafka::Error> {
     connection(&stream)
 }
 
-/// What stands before a transaction, the id of the evolved schema if a registry gives one, and what
-/// stands before an alert.
+/// The header of transactions, the id of the evolved schema if there is a registry, and the header
+/// of alerts.
 fn schemas(
     settings: &Settings,
     names: &Names,

@@ -1,5 +1,5 @@
-//! From settings to engines: tables and models are read once and shared, engines are made per
-//! shard.
+//! From settings to engines: tables and models are read once and shared, and every shard gets an
+//! engine.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,19 +16,19 @@ use crate::core::features::feature::Feature;
 use crate::core::model::Model;
 use crate::core::state::Bounds;
 
-/// The table of holidays where the configuration names no other.
+/// The table of holidays, unless the configuration names another.
 const HOLIDAYS: &str = include_str!("../../config/holidays.csv");
 
-/// The table of cities where the configuration names no other.
+/// The table of cities, unless the configuration names another.
 const CITIES: &str = include_str!("../../config/cities.csv");
 
-/// The model that scores where the configuration names no other.
+/// The model that scores, unless the configuration names another.
 const DETECTOR: &[u8] = include_bytes!("../../models/fraud-detector.onnx");
 
-/// The isolation forest where the configuration names no other.
+/// The isolation forest, unless the configuration names another.
 const FOREST: &[u8] = include_bytes!("../../models/isolation-forest.onnx");
 
-/// What all engines of a run share, as the settings say.
+/// The tables that all engines of a run share.
 pub(super) fn context(settings: &Settings) -> anyhow::Result<Arc<Context>> {
     let features = &settings.features;
     let holidays = table("features.holidays", features.holidays.as_deref(), HOLIDAYS)?;
@@ -40,7 +40,7 @@ pub(super) fn context(settings: &Settings) -> anyhow::Result<Arc<Context>> {
     Ok(Arc::new(Context { calendar, cities }))
 }
 
-/// The bounds of each customer's state, as the settings say.
+/// The configured bounds of each customer's state.
 pub(super) fn bounds(state: &State) -> Bounds {
     let max_transactions = u16::try_from(state.max_transactions_per_customer)
         .unwrap_or(Bounds::MAX_TRANSACTIONS)
@@ -49,8 +49,7 @@ pub(super) fn bounds(state: &State) -> Bounds {
     Bounds { max_transactions, dedup_horizon_ms }
 }
 
-/// The model that scores: the file that `--model` names, else the configured one, else the bundled
-/// one.
+/// The model that scores: the file of `--model`, else the configured one, else the bundled one.
 pub(super) fn model(flag: Option<&Path>, models: &Models) -> anyhow::Result<Arc<Model>> {
     match (flag, &models.active) {
         (Some(path), _) => load("--model", path),
@@ -86,7 +85,7 @@ fn load(asked_by: &str, path: &Path) -> anyhow::Result<Arc<Model>> {
         let message = format!("{asked_by}: there is no model file {}", path.display());
         return Err(UsageError(message).into());
     }
-    // Which file to load is part of the question, so a refusal is wrong usage.
+    // The user names the file to load, so a refused file is wrong usage.
     open(path).map(Arc::new).map_err(|error| UsageError(format!("{asked_by}: {error:#}")).into())
 }
 

@@ -1,4 +1,4 @@
-//! Errors on their way out: what is printed and the exit code.
+//! Errors at the end of a command: what is printed, and the exit code.
 
 use std::io::ErrorKind;
 use std::process::ExitCode;
@@ -9,19 +9,19 @@ use crate::base::config::ConfigError;
 use crate::edges::{kafka, registry, telemetry};
 use crate::files;
 
-/// Something was asked for that cannot be; the text names the flag and what is allowed.
+/// The user asked for something impossible; the text names the flag and what is allowed.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct UsageError(pub String);
 
-/// Exit code of a run that failed.
+/// Exit code of a command that failed while running.
 const FAILED: u8 = 1;
 
-/// Exit code of a question that was wrong.
+/// Exit code of wrong usage or configuration.
 const WRONG_USAGE: u8 = 2;
 
-/// Prints the error with its causes and says how the process ends. A reader of stdout that has gone
-/// away has had enough: that is no failure and nothing is printed.
+/// Prints the error with its causes and returns the exit code. If the reader of stdout has gone
+/// away, it wanted no more: that is not a failure, and nothing is printed.
 pub(super) fn report(error: &anyhow::Error) -> ExitCode {
     if is_closed_pipe(error) {
         return ExitCode::SUCCESS;
@@ -55,7 +55,7 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| io(cause) == Some(ErrorKind::BrokenPipe) || is_cut_short(cause))
 }
 
-/// The same through a file writer, which keeps the text of an I/O error and not its kind.
+/// The same for a file writer, which keeps an I/O error's text but not its kind.
 fn is_cut_short(cause: &(dyn std::error::Error + 'static)) -> bool {
     match cause.downcast_ref::<files::Error>() {
         Some(files::Error::Write { name, source }) => {

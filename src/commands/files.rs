@@ -1,4 +1,4 @@
-//! What `score` and `features` have in common: files in and out, rejected rows, the summary.
+//! What `score` and `features` share: files in and out, rejected rows, the summary.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use super::progress::Progress;
 use crate::base::clock;
 use crate::files::{ColumnMap, Error, Format, Job, Source, Summary, Target};
 
-/// What names the output's format where its extension does not.
+/// The option that names the output's format if its extension does not.
 const OUTPUT_FORMAT: &str = "--output-format";
 
 /// Arguments of every command that turns a file into another.
@@ -41,7 +41,7 @@ pub(super) struct FileArguments {
     json: bool,
 }
 
-/// Source, target and rejected rows' target of a run, with what they were named by.
+/// The source and targets of a run, with what was configured for them.
 pub(super) struct Files {
     source: Source,
     target: Target,
@@ -51,7 +51,7 @@ pub(super) struct Files {
 }
 
 impl FileArguments {
-    /// Settles formats and column names, before anything is opened.
+    /// Determines formats and column names, before anything is opened.
     pub(super) fn settle(&self, input: &Path, output: &Path) -> anyhow::Result<Files> {
         let stdout_is_taken = output == Path::new("-");
         let fallback = if stdout_is_taken { self.format } else { None };
@@ -72,14 +72,14 @@ impl FileArguments {
         })
     }
 
-    /// `--output-format` is about the results: rejected rows take it only where their file's own
-    /// name says nothing.
+    /// The target of rejected rows. `--output-format` is meant for the results: rejected rows take
+    /// it only if the extension of their own file says nothing.
     fn rejected_target(&self, path: &Path) -> Result<Target, Error> {
         let own = Target::from_argument(path, None);
         own.or_else(|_| Target::from_option(path, self.output_format, OUTPUT_FORMAT))
     }
 
-    /// Runs `work` over the files and prints its summary; `what` is what became of a good row.
+    /// Runs `work` over the files and prints its summary; `what` says what became of a good row.
     pub(super) fn run(
         &self,
         files: Files,
@@ -105,7 +105,7 @@ impl FileArguments {
         output::summary(&text, &summary.json(), self.json, files.stdout_is_taken)
     }
 
-    /// Whether the summary is wanted as JSON.
+    /// Whether the user wants the summary as JSON.
     pub(super) fn wants_json(&self) -> bool {
         self.json
     }

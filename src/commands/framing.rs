@@ -1,16 +1,16 @@
-//! Which schema a record that a command sends is said to be written with.
+//! The header of records that a command sends: which schema they are written with.
 
 use anyhow::Context as _;
 
 use crate::base::config::SchemaRegistry;
 use crate::core::codec::{Framing, fingerprint};
 
-/// Registers a schema under a subject and tells its id.
+/// Registers a schema under a subject and returns its id.
 pub(super) type Register<'a> = &'a dyn Fn(&str, &str) -> anyhow::Result<u32>;
 
-/// The header for data of our own schema `json`: with the id that was `given`, else the one that
-/// the registry has under `subject`, else the one that the static table has, else, where nobody
-/// gives ids, the schema's fingerprint.
+/// The header for data of our own schema `json`. Its id is the `given` one, else the registry's
+/// under `subject`, else the static table's. If none of these gives an id, the header contains the
+/// schema's fingerprint.
 pub(super) fn choose(
     given: Option<u32>,
     registry: &SchemaRegistry,

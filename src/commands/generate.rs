@@ -13,7 +13,7 @@ use super::progress::Progress;
 use crate::files::{Format, Target, TransactionWriter, parse_time};
 use crate::tools::generate::{Generator, Settings};
 
-/// Transactions between two looks at the signals.
+/// How many transactions are generated between two checks for a signal.
 const STEP: u64 = 1_024;
 
 /// Arguments of `generate`.

@@ -1,8 +1,8 @@
-//! SIGINT and SIGTERM as a flag that loops look at.
+//! SIGINT and SIGTERM as a flag that loops check.
 //!
-//! Ending at once would leave half a file or uncommitted offsets; so a signal only raises a flag,
-//! and whoever runs a loop ends it at the next clean place. A second signal ends the process at
-//! once, for someone who does not want to wait.
+//! Ending at once would leave half a file or uncommitted offsets. So the first signal only sets a
+//! flag, and a loop ends at its next clean point. A second signal ends the process at once, for a
+//! user who does not want to wait.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use anyhow::Context;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
-/// Exit code after a second signal.
+/// The exit code after a second signal.
 const INTERRUPTED: i32 = 130;
 
 /// Whether the process was asked to end.
@@ -27,11 +27,11 @@ impl Interrupt {
     /// Listens to SIGINT and SIGTERM from now on.
     pub(super) fn listen() -> anyhow::Result<Self> {
         let raised = Arc::new(AtomicBool::new(false));
-        // A flag of its own: the library raises the other one too, and then a first signal is still
-        // a first signal.
+        // A flag of its own: other code also sets the first one, and a first signal after that must
+        // still count as the first.
         let is_second = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
-            // In this order a first signal raises the flag and a second one finds it raised.
+            // In this order a first signal sets the flag, and a second one finds it set.
             flag::register_conditional_shutdown(signal, INTERRUPTED, Arc::clone(&is_second))
                 .and_then(|_| flag::register(signal, Arc::clone(&is_second)))
                 .and_then(|_| flag::register(signal, Arc::clone(&raised)))
@@ -40,28 +40,28 @@ impl Interrupt {
         Ok(Self(raised))
     }
 
-    /// The flag itself, for the library.
+    /// The flag itself, for the library's functions.
     pub(super) fn flag(&self) -> &AtomicBool {
         &self.0
     }
 
-    /// The same for threads that outlive the caller.
+    /// The flag for threads that outlive the caller.
     pub(super) fn shared(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.0)
     }
 
-    /// `Err` once the process was asked to end; for `?` in a loop.
+    /// `Err` once the process was asked to end; to be used with `?` in a loop.
     pub(super) fn check(&self) -> Result<(), Interrupted> {
         if self.0.load(Ordering::Relaxed) { Err(Interrupted) } else { Ok(()) }
     }
 }
 
-/// Whether the process was told to look at its configuration again: SIGHUP.
+/// SIGHUP: whether the process was told to read its configuration again.
 #[derive(Debug)]
 pub(super) struct Hangup(Arc<AtomicBool>);
 
 impl Hangup {
-    /// Listens from now on.
+    /// Listens to SIGHUP from now on.
     pub(super) fn listen() -> anyhow::Result<Self> {
         let raised = Arc::new(AtomicBool::new(false));
         flag::register(SIGHUP, Arc::clone(&raised)).context("listening to SIGHUP")?;

@@ -1,4 +1,4 @@
-//! What commands that talk to a cluster have in common.
+//! What commands that talk to a cluster share.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::edges::kafka::NewTopics;
 /// How long a command waits for the brokers before it gives up.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How missing topics are created, if they are.
+/// How missing topics are created; `None` if they are not.
 pub(super) fn new_topics(stream: &Stream) -> Option<NewTopics> {
     stream.create_topics.then_some(NewTopics { partitions: stream.topic_partitions })
 }

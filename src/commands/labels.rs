@@ -1,4 +1,4 @@
-//! `labels`: analysts' verdicts from a file to the topic that every worker follows.
+//! `labels`: sends analysts' verdicts from a file to the topic that every worker follows.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,10 +22,10 @@ use crate::edges::registry::Schemas;
 use crate::files::{Format, Source, Summary, Target, read_labels};
 use crate::service::connection;
 
-/// How long a record waits for company: nobody waits for a single verdict.
+/// How long a verdict waits for others to be sent with: nobody waits for a single one.
 const LINGER: Duration = Duration::from_millis(5);
 
-/// Verdicts between two looks at what was acknowledged.
+/// How many verdicts are sent between two looks at acknowledgements.
 const STEP: u64 = 1_024;
 
 #[derive(Debug, Subcommand)]
@@ -63,7 +63,7 @@ pub(super) struct Send {
     json: bool,
 }
 
-/// What became of the rows.
+/// The numbers of a finished command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 struct Sent {
     rows: u64,
@@ -110,7 +110,7 @@ fn register(registry: &SchemaRegistry, subject: &str, json: &str) -> anyhow::Res
     registered.context("the verdicts' schema has no id; --schema-id names one without asking")
 }
 
-/// Encodes and produces.
+/// Encodes verdicts and produces them.
 struct Sender<'a> {
     producer: Producer,
     topic: &'a str,
@@ -143,7 +143,7 @@ impl Sender<'_> {
         Ok(())
     }
 
-    /// Waits until the brokers have everything; how many verdicts that are.
+    /// Waits until the brokers have acknowledged all verdicts; returns how many there are.
     fn finish(mut self) -> anyhow::Result<u64> {
         self.producer.flush(PATIENCE)?;
         self.settle()?;

@@ -6,10 +6,10 @@ use crate::edges::kafka::RawHeader;
 use crate::files::format_time;
 use crate::stream::dead_letters::{Letter, printable};
 
-/// Most bytes of a value that are shown.
+/// How many bytes of a value are shown.
 const MAX_SHOWN_BYTES: usize = 4_096;
 
-/// Bytes in a line of a dump.
+/// How many bytes a line of a dump shows.
 const LINE_BYTES: usize = 16;
 
 /// A letter on one line.
@@ -21,7 +21,7 @@ pub(super) fn letter_line(letter: &Letter) -> String {
     format!("{place:<10} {at}  {:<15} {source}  key {key}  {size}  {message}", safe(reason))
 }
 
-/// All of a letter, with as much of its value as is shown.
+/// A whole letter, with the beginning of its value.
 pub(super) fn letter_text(letter: &Letter, value: Option<&[u8]>) -> String {
     let size = letter.size.map_or("none".to_owned(), |size| format!("{size} bytes"));
     let produced = letter.timestamp_ms.map_or("-".to_owned(), format_time);
@@ -43,7 +43,7 @@ pub(super) fn letter_text(letter: &Letter, value: Option<&[u8]>) -> String {
     lines.join("\n")
 }
 
-/// A letter without headers and value.
+/// A letter as JSON, without headers and value.
 pub(super) fn letter_json(letter: &Letter) -> Value {
     let source = letter.source();
     json!({
@@ -62,7 +62,7 @@ pub(super) fn letter_json(letter: &Letter) -> Value {
     })
 }
 
-/// All of a letter, with as much of its value as is shown.
+/// A whole letter as JSON, with the beginning of its value.
 pub(super) fn shown_value_json(letter: &Letter, value: Option<&[u8]>) -> Value {
     let header = |(name, value): &RawHeader| {
         let (name, value) = (printable(name), value.as_deref().map(printable));
@@ -92,7 +92,7 @@ fn key(letter: &Letter) -> String {
     letter.key.as_deref().map_or("(none)".to_owned(), printable)
 }
 
-/// A text that does nothing to a terminal.
+/// The text without characters that control a terminal.
 fn safe(text: &str) -> String {
     printable(text.as_bytes())
 }
@@ -106,7 +106,7 @@ fn hex(bytes: &[u8], between: &str) -> String {
     digits.join(between)
 }
 
-/// Offset, bytes, and the bytes that are ASCII, line by line.
+/// Lines of offset, bytes in hexadecimal, and bytes as ASCII.
 fn dump(value: &[u8]) -> Vec<String> {
     let ascii = |byte: &u8| if (0x20..0x7f).contains(byte) { char::from(*byte) } else { '.' };
     let line = |(index, bytes): (usize, &[u8])| {

@@ -1,9 +1,9 @@
-//! The command line: one file a command, each a thin shell around the library.
+//! The command line: one file per command, each a thin shell around the library.
 //!
-//! A shell reads its arguments, asks the library, and prints. What a run found goes to stdout, and
-//! only that, so that it can be piped; progress and logs go to stderr. The exit code says whose
-//! move it is: 0 done, 1 the world failed while running, 2 the question was wrong (arguments or
-//! configuration) and the message says what to ask instead.
+//! A shell reads its arguments, calls the library and prints. Results go to stdout, and nothing
+//! else does, so that they can be piped; progress and logs go to stderr. The exit code says who has
+//! to act: 0 done; 1 something failed while running; 2 wrong usage (arguments or configuration),
+//! and the message says what to write instead.
 
 mod alert_line;
 mod config;
@@ -102,8 +102,8 @@ enum Command {
     Config(config::Arguments),
 }
 
-/// Runs the command of this process's arguments. Usage errors end the process with 2 at once, as
-/// `--help` and `--version` do with 0.
+/// Runs the command that this process's arguments name. Usage errors end the process at once with
+/// 2, `--help` and `--version` with 0.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(cli) {

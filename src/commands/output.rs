@@ -1,7 +1,7 @@
-//! Results to stdout, remarks to stderr.
+//! Writes results to stdout and remarks to stderr.
 //!
-//! `println!` panics when the reader has gone away (`synfinance ... | head`). Here that is an error
-//! like any other, which [`failure`](super::failure) takes for a quiet end.
+//! `println!` panics when the reader has gone away (`synfinance ... | head`). Here that is an
+//! ordinary error, which [`failure`](super::failure) treats as a quiet end.
 
 use std::io::Write;
 
@@ -21,14 +21,14 @@ pub(super) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     print(&serde_json::to_string(value).context("writing JSON")?)
 }
 
-/// Prints a text and a line break to stderr. Where stderr is gone there is nobody left to tell.
+/// Prints a text and a line break to stderr. If stderr is closed, there is nobody left to tell.
 pub(super) fn note(text: &str) {
     let mut stderr = std::io::stderr().lock();
     let _ = writeln!(stderr, "{text}");
 }
 
-/// Prints a run's summary: as one JSON object or as text, to stdout, or to stderr where stdout
-/// carries the data.
+/// Prints a run's summary as text or as one JSON object: to stdout, or to stderr if stdout carries
+/// the data.
 pub(super) fn summary(
     text: &str,
     json: &impl Serialize,
@@ -48,7 +48,7 @@ pub(super) fn summary(
     }
 }
 
-/// A count with its thousands apart: 1234567 is `1,234,567`.
+/// A count with thousands separators: 1234567 is `1,234,567`.
 pub(super) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);

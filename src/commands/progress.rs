@@ -1,4 +1,4 @@
-//! How far a run is: a bar on a terminal, a log line every few seconds elsewhere.
+//! Shows how far a run is: as a bar on a terminal, else as a log line every few seconds.
 
 use std::cell::Cell;
 use std::io::IsTerminal;
@@ -22,13 +22,13 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Starts at 0. `total` is where it will end, if that is known.
+    /// Starts at 0. `total` is where it will end, if known.
     pub(super) fn start(what: &'static str, total: Option<u64>) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| bar(what, total));
         Self { what, total, bar, watch: Stopwatch::start(), last: Cell::new(Duration::ZERO) }
     }
 
-    /// So many are done.
+    /// Sets how many are done.
     pub(super) fn set(&self, done: u64) {
         if let Some(bar) = &self.bar {
             bar.set_position(done);
@@ -41,7 +41,7 @@ impl Progress {
         }
     }
 
-    /// Prints something in the bar's place; the bar goes on below.
+    /// Runs `print` with the bar removed; the bar reappears below its output.
     pub(super) fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
         match &self.bar {
             Some(bar) => bar.suspend(print),
@@ -54,7 +54,7 @@ impl Progress {
         self.watch.elapsed()
     }
 
-    /// Clears the bar, so that a summary has the terminal to itself.
+    /// Removes the bar to make room for a summary.
     pub(super) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

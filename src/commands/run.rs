@@ -29,7 +29,7 @@ use crate::stream::worker::ModelName;
     again and takes telemetry.level over.")]
 pub struct Arguments {}
 
-/// Reads the configuration anew, for the level of the log lines.
+/// Reads the configuration again, for the level of log lines.
 pub(super) type Reread<'a> = &'a dyn Fn() -> anyhow::Result<Settings>;
 
 pub(super) fn run(
@@ -49,7 +49,7 @@ pub(super) fn run(
     service::run(&service, &make, &interrupt.shared(), &mut idle).context("the service failed")
 }
 
-/// What the service is told, with all files read that it needs.
+/// The settings of the service, and how to build engines; reads all files that they need.
 pub(super) fn prepare(settings: &Settings) -> anyhow::Result<(service::Settings, service::Make)> {
     let context = engines::context(settings)?;
     let model = engines::model(None, &settings.models)?;
@@ -80,7 +80,7 @@ pub(super) fn prepare(settings: &Settings) -> anyhow::Result<(service::Settings,
     Ok((service, make))
 }
 
-/// The copy of the database that is read from.
+/// The replica of the database that customers are read from, if one is configured.
 fn replica(settings: &Settings) -> Result<Option<Replica>, UsageError> {
     let Some(url) = &settings.state.read_url else { return Ok(None) };
     if matches!(location(settings)?, Location::Sqlite(_)) {
@@ -100,7 +100,7 @@ fn cores() -> usize {
     available_parallelism().map_or(1, usize::from)
 }
 
-/// A name that no other process has, at any time.
+/// A name that no other process has, now or later.
 fn process_name() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = host.trim();
@@ -108,7 +108,7 @@ fn process_name() -> String {
     format!("{host}-{}-{}", std::process::id(), now_millis())
 }
 
-/// A configuration that cannot be read leaves everything as it is.
+/// Takes over the log level of a configuration read again. If it cannot be read, nothing changes.
 fn take_level_over(logging: &Logging, reread: Reread<'_>) {
     let changed = reread().and_then(|settings| {
         let level = settings.telemetry.level;

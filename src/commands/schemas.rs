@@ -1,4 +1,4 @@
-//! `schemas`: would a producer's schema be read, and registering schemas.
+//! `schemas`: checks producers' schemas, and registers schemas.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -99,7 +99,7 @@ fn check(arguments: &CheckArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The report for a kind, or for the kind that the schema can be read as.
+/// The report for this kind, or else for the kind that the schema can be read as.
 fn report(kind: Option<Kind>, json: &str) -> Result<Report, crate::core::codec::SchemaError> {
     let of = |target| schema_report_for(target, json);
     match kind {
@@ -165,7 +165,7 @@ fn register(arguments: &RegisterArguments, settings: &Settings) -> anyhow::Resul
     Ok(())
 }
 
-/// The program's own schemas and the subjects of the topics they are for.
+/// The program's own schemas, with the subjects of their topics.
 fn own(topics: &Topics) -> Vec<(String, String)> {
     let own = [
         (&topics.transactions, TRANSACTION_SCHEMA),

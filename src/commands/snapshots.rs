@@ -1,4 +1,4 @@
-//! `snapshots`: what is stored of customers, looked at and moved.
+//! `snapshots`: lists, moves and verifies what is stored of customers.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
@@ -129,7 +129,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<
     }
 }
 
-/// The configured database, and the stream whose snapshots it has.
+/// Opens the configured database for the configured stream.
 pub(super) fn open(
     settings: &Settings,
 ) -> anyhow::Result<(Box<dyn SnapshotStore>, Stream, Location)> {
@@ -147,14 +147,14 @@ pub(super) fn open(
     Ok((store, stream, location))
 }
 
-/// Where customers are saved.
+/// The database where customers are saved.
 pub(super) fn location(settings: &Settings) -> Result<Location, UsageError> {
     let what = "state.database_url is none of postgres://user:password@host:5432/database and \
                 sqlite:FILE";
     Location::parse(settings.state.database_url.expose()).ok_or_else(|| UsageError(what.to_owned()))
 }
 
-/// Partitions, each with how many customers it has.
+/// Prints the partitions, each with the number of its customers.
 fn list(
     partitions: &[(Progress, u64)],
     stream: &Stream,
@@ -224,8 +224,8 @@ fn is_stdout(file: &Path) -> bool {
     file == Path::new("-")
 }
 
-/// Writes a file that has its name when it is complete, and is gone otherwise. What is no file,
-/// such as a pipe, is written as it is.
+/// Writes a file that appears under its name only when complete, and not at all if writing fails.
+/// What is not a regular file, such as a pipe, is written directly.
 fn write_whole<T>(
     file: &Path,
     write: &mut dyn FnMut(&mut dyn Write) -> anyhow::Result<T>,
@@ -236,7 +236,7 @@ fn write_whole<T>(
     if file.metadata().is_ok_and(|found| !found.is_file()) {
         return write(&mut BufWriter::new(File::create(file)?));
     }
-    // The file behind a link is what is replaced, not the link.
+    // If the path is a link, replace the file that it leads to, not the link.
     let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
     let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty());
     let directory = directory.unwrap_or(Path::new("."));

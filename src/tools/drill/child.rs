@@ -1,8 +1,8 @@
 //! The service under test: this program's own `run`, as a process.
 //!
-//! A child must not outlive the drill, however that ends, and must not take the terminal's Ctrl-C
-//! for its own. So it lives in a process group of its own, and a shell that reads from a pipe of
-//! this process kills it when the pipe closes.
+//! A child must not outlive the drill, however the drill ends, and must not react to the terminal's
+//! Ctrl-C. So it lives in a process group of its own, and a shell that reads from a pipe of this
+//! process kills it when the pipe closes.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -16,28 +16,28 @@ use std::time::Duration;
 use super::relay::connect;
 use crate::base::clock::{Stopwatch, pause};
 
-/// Kills `$1` when stdin ends.
+/// Kills process `$1` when stdin ends.
 const GUARD: &str = "read -r _; kill -KILL \"$1\"";
 
-/// How much of a log is shown.
+/// How many lines of a log are shown.
 const SHOWN_LINES: usize = 15;
 
-/// How long an answer over HTTP may take.
+/// How long to wait for an answer over HTTP.
 const ANSWER_TIME: Duration = Duration::from_secs(2);
 
-/// Between two looks at whether a child has ended.
+/// Time between two checks whether a child has ended.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How to start a service.
+/// How to start the service.
 #[derive(Debug, Clone)]
 pub struct Service {
     /// The program.
     pub program: PathBuf,
-    /// What stands before `run`: where its configuration is.
+    /// The arguments before `run`, which name its configuration.
     pub arguments: Vec<OsString>,
 }
 
-/// A running service and its guard. Dropped, it is killed.
+/// A running service and its guard. Dropping it kills the service.
 pub(super) struct Child {
     process: Process,
     guard: Process,
@@ -46,8 +46,8 @@ pub(super) struct Child {
 }
 
 impl Child {
-    /// Starts a service with `variables` over what it finds in the environment, its sidecar on a
-    /// free port, its log in `directory`.
+    /// Starts a service whose environment has `variables` in addition to this process's. Its
+    /// sidecar listens on a free port, and its log is in `directory`.
     pub(super) fn start(
         service: &Service,
         variables: &[(&'static str, String)],
@@ -82,7 +82,7 @@ impl Child {
         }
     }
 
-    /// How many partitions it says it has; 0 before it answers.
+    /// How many partitions the service says it has; 0 if it does not answer.
     pub(super) fn partitions(&self) -> u32 {
         const NAME: &str = "synfinance_partitions_assigned";
         let Ok((200, text)) = call(&format!("127.0.0.1:{}", self.port), "GET", "/metrics", "")
@@ -94,7 +94,7 @@ impl Child {
         values.sum::<f64>() as u32
     }
 
-    /// Why it has ended by itself, with the end of its log; `None` while it runs.
+    /// How the service ended, with the end of its log; `None` while it runs.
     pub(super) fn ended(&mut self) -> Option<String> {
         let status = self.process.try_wait().ok()??;
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();
@@ -103,13 +103,14 @@ impl Child {
         Some(format!("{status}; the end of its log:\n{}", tail.join("\n")))
     }
 
-    /// Ends it at once, as a crash does.
+    /// Ends the service at once, like a crash.
     pub(super) fn kill(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 
-    /// Asks it to end and waits until it has; killed after `limit`, which is `false`.
+    /// Sends SIGTERM and waits for the end. `false` if the service fails or has to be killed after
+    /// `limit`.
     pub(super) fn terminate(&mut self, limit: Duration) -> bool {
         let asked = Stopwatch::start();
         let pid = self.process.id().to_string();
@@ -127,14 +128,15 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // The guard first: after the child is gone its number may be another's.
+        // Stop the guard first: once the child is gone, another process may get its number.
         let _ = self.guard.kill();
         let _ = self.guard.wait();
         self.kill();
     }
 }
 
-/// Asks a server over plain HTTP; status and text. `headers` end with a line break each.
+/// Sends a request over plain HTTP; returns the status and the whole answer. Each header in
+/// `headers` ends with a line break.
 pub(super) fn call(
     target: &str,
     method: &str,

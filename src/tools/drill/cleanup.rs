@@ -1,6 +1,6 @@
-//! What a drill made, deleted: topics, group, subjects, rows.
+//! Deletes what a drill made: topics, group, subjects, rows.
 //!
-//! Nothing here fails a drill: what cannot be deleted is said, with its name.
+//! No failure here fails the drill: what cannot be deleted is logged by name.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ use crate::edges::database::{Location, StoreError, Stream};
 use crate::edges::kafka;
 use crate::edges::registry::subject_of;
 
-/// How long the brokers may take.
+/// How long to wait for the brokers.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Who claims partitions to empty them, for people who look into the database.
+/// The owner that claims partitions to empty them, for people who look into the database.
 const OWNER: &str = "the end of a drill";
 
-/// Deletes all that there is.
+/// Deletes everything that the drill made.
 pub(super) fn run(settings: &Settings) {
     let names = &settings.names;
     if let Err(error) = kafka::delete(&settings.connection, &names.topics(), &names.group, PATIENCE)
@@ -37,7 +37,7 @@ pub(super) fn run(settings: &Settings) {
     }
 }
 
-/// Deletes a subject, first softly, as the registry wants it, then for good.
+/// Deletes a subject: first softly, as the registry requires, then for good.
 fn forget(settings: &Settings, subject: &str) {
     if !settings.has_registry {
         return;
@@ -64,8 +64,8 @@ fn forget(settings: &Settings, subject: &str) {
     }
 }
 
-/// Deletes the customers of the drill's stream. Its name and four empty partitions stay, which is
-/// how the store tells claims apart.
+/// Deletes the customers of the drill's stream. Its name and four empty partitions stay, because
+/// the store needs them to tell claims apart.
 fn empty(settings: &Settings) -> Result<(), StoreError> {
     let Location::Postgres(_) = &settings.location else { return Ok(()) };
     let group_id = settings.names.group.clone();

@@ -1,10 +1,10 @@
 //! One failure after the other.
 //!
-//! Each failure has the same frame: the load begins, the service keeps up with it, the failure
-//! strikes, the load goes on until the service keeps up again, the load rests, and everything that
-//! was produced is committed. Only then comes the next one: so every record belongs to one failure.
-//! That the service keeps up is taken from the group's committed offsets, and only decides how long
-//! the load goes on; what is measured is measured by alerts that came.
+//! Every failure has the same frame: the load begins, the service keeps up with it, the failure
+//! strikes, the load goes on until the service keeps up again, the load rests, and everything
+//! produced is committed. Only then does the next one begin, so every record belongs to one
+//! failure. Whether the service keeps up is taken from the group's committed offsets, and only
+//! decides how long the load goes on; the measures come from the alerts received.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -23,23 +23,23 @@ use crate::base::clock::{Stopwatch, millis, now_millis, pause};
 use crate::edges::database::Location;
 use crate::edges::kafka::committed_offsets;
 
-/// Between two looks at everything.
+/// Time between two looks at everything.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Between two looks at the committed offsets, and how long their answer may take.
+/// Time between two looks at the committed offsets, and how long to wait for their answer.
 const COMMITTED: Duration = Duration::from_millis(250);
 const ANSWER_TIME: Duration = Duration::from_secs(5);
 
-/// An alert is on time within this.
+/// An alert within this time of its record is on time.
 const ON_TIME: Duration = Duration::from_secs(1);
 
-/// How far behind the service may be and keep up, beside its commit interval.
+/// How far behind the service may be and still keep up, in addition to its commit interval.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// How long the service has to keep up before that is believed.
+/// How long the service must have kept up before that counts.
 const STEADY: Duration = Duration::from_secs(1);
 
-/// How long a delivery too many is waited for when all is in order.
+/// How long to wait for surplus deliveries after everything has arrived.
 const QUIET: Duration = Duration::from_secs(1);
 
 /// How many wrong alerts are explained.
@@ -51,14 +51,14 @@ const END: Duration = Duration::from_secs(60);
 /// A failure that has struck.
 struct Phase {
     began_ms: i64,
-    /// From when recovery is counted.
+    /// The times from which recovery is counted.
     moments: Vec<i64>,
     transactions: u64,
-    /// Everything was committed and all alerts came.
+    /// Whether everything was committed and all alerts arrived.
     is_settled: bool,
 }
 
-/// What was acknowledged when, to tell how far behind the committed offsets are.
+/// How much was acknowledged at which time, to tell how far behind the committed offsets are.
 #[derive(Default)]
 struct Pulse {
     acknowledged: VecDeque<(i64, u64)>,
@@ -66,7 +66,7 @@ struct Pulse {
     looked: Option<Stopwatch>,
 }
 
-/// A drill at work.
+/// A drill in progress.
 pub(super) struct Course<'a> {
     settings: &'a Settings,
     directory: &'a Path,
@@ -78,11 +78,11 @@ pub(super) struct Course<'a> {
     registry: Option<Relay>,
     children: Vec<Child>,
     pulse: Pulse,
-    /// Since when a failure is at work whose alerts the oracle does not know yet.
+    /// When the current failure's load began, while the oracle does not know its alerts yet.
     open_since: Option<i64>,
 }
 
-/// Whether to go on: told from outside, and by the threads beside.
+/// The signals to end: from outside, and from the drill's other threads.
 #[derive(Clone, Copy)]
 struct Signals<'a> {
     stop: &'a AtomicBool,
@@ -90,7 +90,7 @@ struct Signals<'a> {
 }
 
 impl<'a> Course<'a> {
-    /// A course whose relays stand and whose service is not started yet.
+    /// A course with running relays; the service is not started yet.
     pub(super) fn new(
         settings: &'a Settings,
         directory: &'a Path,
@@ -113,7 +113,7 @@ impl<'a> Course<'a> {
         })
     }
 
-    /// Runs all failures, and reports on those that have struck, whatever ended the course.
+    /// Runs all failures and reports on those that have struck, however the course ended.
     pub(super) fn run(
         mut self,
         stop: &AtomicBool,
@@ -171,7 +171,7 @@ impl<'a> Course<'a> {
         Ok(())
     }
 
-    /// Why a failure cannot strike here.
+    /// Why a failure cannot be made here; `None` if it can.
     fn hindrance(&self, failure: Failure) -> Option<&'static str> {
         match failure {
             Failure::Kill | Failure::Move => None,
@@ -220,7 +220,7 @@ impl<'a> Course<'a> {
         Ok(Phase { began_ms, moments, transactions: all - before, is_settled })
     }
 
-    /// Lets a failure happen; from when recovery is counted.
+    /// Makes a failure happen; returns the times from which recovery is counted.
     fn strike(&mut self, failure: Failure, signals: Signals<'_>) -> Result<Vec<i64>, Error> {
         tracing::info!(failure = failure.title(), "it strikes");
         match failure {
@@ -257,7 +257,7 @@ impl<'a> Course<'a> {
         Ok(vec![joins, leaves])
     }
 
-    /// What is behind a relay hangs first and is gone then.
+    /// Makes the server behind a relay hang at first, and then disappear.
     fn strike_relay(
         &mut self,
         signals: Signals<'_>,
@@ -312,7 +312,7 @@ impl<'a> Course<'a> {
             ("SYNFINANCE__STREAM__TOPICS__SCORED", String::new()),
             ("SYNFINANCE__STREAM__DELIVERY", text(settings.delivery)),
             ("SYNFINANCE__STREAM__WORKERS", text("2")),
-            // Often enough that an outage meets a save.
+            // Often enough that a save falls into an outage.
             ("SYNFINANCE__STATE__SAVE", text("[[1, 1]]")),
             ("SYNFINANCE__HTTP__ADDRESS", text("127.0.0.1")),
             ("SYNFINANCE__HTTP__TLS__CERTIFICATE", String::new()),
@@ -338,7 +338,7 @@ impl<'a> Course<'a> {
         Ok(Child::start(&settings.service, &variables, self.directory)?)
     }
 
-    /// What the group has committed, offsets added up; `None` if the brokers do not say.
+    /// The sum of the group's committed offsets; `None` if the brokers do not answer.
     fn committed(&self) -> Option<u64> {
         let Settings { connection, names, .. } = self.settings;
         let partitions: Vec<i32> = (0..PARTITIONS).collect();
@@ -357,7 +357,7 @@ impl<'a> Course<'a> {
         is_due
     }
 
-    /// Whether everything that was produced up to a moment ago has been committed for a while.
+    /// Whether everything produced up to a moment ago has been committed, and has been for a while.
     fn keeps_up(&mut self) -> bool {
         let now = now_millis();
         if !self.is_due() {
@@ -381,12 +381,12 @@ impl<'a> Course<'a> {
         now.saturating_sub(since) >= millis(STEADY)
     }
 
-    /// Lets time pass.
+    /// Waits for `duration`.
     fn rest(&mut self, signals: Signals<'_>, duration: Duration) -> Result<(), Error> {
         self.wait(signals, duration, |_| false).map(drop)
     }
 
-    /// Waits for what must happen before the drill can go on.
+    /// Waits for something without which the drill cannot go on.
     fn expect(
         &mut self,
         signals: Signals<'_>,
@@ -401,7 +401,7 @@ impl<'a> Course<'a> {
         Err(Error::Stuck { what, seconds: patience.as_secs(), hint })
     }
 
-    /// Waits until something is done; `false` once the limit is over.
+    /// Waits until `is_done` holds; `false` if it does not within `limit`.
     fn wait(
         &mut self,
         signals: Signals<'_>,
@@ -456,7 +456,7 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// Says what is wrong with a few of the alerts that came in time to be judged.
+    /// Logs what is wrong with a few of the alerts, of those that the oracle knows about.
     fn explain(&self, known_until: i64) {
         let all = self.ledger.received.iter();
         let all = all.flat_map(|(id, came)| came.iter().map(move |(at, value)| (id, *at, value)));
@@ -465,7 +465,7 @@ impl<'a> Course<'a> {
         wrong.take(EXPLAINED).for_each(|why| tracing::error!(why, "an alert is wrong"));
     }
 
-    /// How many records were set aside as unreadable.
+    /// How many records became dead letters.
     fn dead_letters(&self) -> Result<u64, Error> {
         let Settings { connection, names, patience, .. } = self.settings;
         let connection = connection.reading_committed();

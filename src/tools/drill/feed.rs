@@ -1,7 +1,7 @@
 //! The load: generated transactions at a fixed rate, from a thread of its own.
 //!
-//! The feed asks nobody whether the service keeps up: payments go on while a server is away, and
-//! what has piled up then is what a drill is about. It rests only where the drill says so.
+//! The feed does not ask whether the service keeps up: payments go on while a server is away, and a
+//! drill is about what piles up then. It rests only when the drill says so.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -14,15 +14,15 @@ use crate::core::codec::{Framing, TRANSACTION_SCHEMA, encode_transaction};
 use crate::edges::kafka::{Outgoing, Producer};
 use crate::tools::generate::{Generated, Generator};
 
-/// How long a record waits for company, and how long the feed naps.
+/// How long a record waits for others to be sent with, and how long the feed sleeps between looks.
 const LINGER: Duration = Duration::from_millis(2);
 const NAP: Duration = Duration::from_millis(2);
 
-/// Avro's `null` in the field that [`evolved_schema`] has more.
+/// Avro's `null`, the value of the additional field of [`evolved_schema`].
 const NULL: u8 = 0;
 
-/// The transactions' schema with one field more, as a producer would evolve it: under a new id that
-/// nobody has asked the registry for yet.
+/// The transactions' schema with one more field, as a producer might evolve it. It gets a new id,
+/// for which nobody has asked the registry yet.
 pub fn evolved_schema() -> String {
     let mut schema: Value =
         serde_json::from_str(TRANSACTION_SCHEMA).expect("invariant: the schema is JSON");
@@ -33,7 +33,7 @@ pub fn evolved_schema() -> String {
     schema.to_string()
 }
 
-/// What the drill and its feed share.
+/// The state shared by the drill and its feed.
 #[derive(Debug, Default)]
 pub(super) struct Feed {
     is_on: AtomicBool,
@@ -44,33 +44,33 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    /// Lets it produce or rest.
+    /// Makes the feed produce or rest.
     pub(super) fn set(&self, is_on: bool) {
         self.is_resting.store(false, Ordering::Release);
         self.is_on.store(is_on, Ordering::Release);
     }
 
-    /// Whether it rests and the brokers have all that it produced.
+    /// Whether the feed rests and the brokers have acknowledged all that it produced.
     pub(super) fn is_resting(&self) -> bool {
         self.is_resting.load(Ordering::Acquire)
     }
 
-    /// From now on transactions are written with [`evolved_schema`].
+    /// Transactions are written with [`evolved_schema`] from now on.
     pub(super) fn evolve(&self) {
         self.is_evolved.store(true, Ordering::Release);
     }
 
-    /// No more is produced, ever.
+    /// Ends the feed for good.
     pub(super) fn end(&self) {
         self.is_over.store(true, Ordering::Release);
     }
 
-    /// Transactions that the brokers have.
+    /// How many transactions the brokers have acknowledged.
     pub(super) fn acknowledged(&self) -> u64 {
         self.acknowledged.load(Ordering::Acquire)
     }
 
-    /// Produces until told to end.
+    /// Produces until it is told to end.
     pub(super) fn run(&self, settings: &Settings, patience: Duration) -> Result<(), Error> {
         let mut feeder = Feeder {
             generator: Generator::new(&settings.generate)?,
@@ -107,7 +107,7 @@ struct Feeder {
 }
 
 impl Feeder {
-    /// Hands the next transaction to the producer; `false` once there are no more.
+    /// Passes the next transaction to the producer; `false` if there are no more.
     fn send(
         &mut self,
         settings: &Settings,

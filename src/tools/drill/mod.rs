@@ -1,19 +1,18 @@
-//! A drill: failures on real servers, and what they did to alerts.
+//! A drill: failures on real servers, and what they do to alerts.
 //!
-//! That no alert is lost is easily said. Here it is tried, on the servers that the configuration
-//! names: the service runs as it always does, as a process, under a load of generated payments; one
-//! failure after the other strikes it; and what a subscriber received is held to what an
-//! undisturbed engine makes of the very same records. Nothing that the service says of itself is
-//! believed.
+//! Saying that no alert is lost is easy. A drill tests it on the servers that the configuration
+//! names. The service runs as usual, as a process, under a load of generated payments. One failure
+//! after the other strikes it. What a subscriber received is compared with what an undisturbed
+//! engine makes of the very same records. Nothing that the service says about itself is believed.
 //!
-//! The stage is the drill's own: topics, a group, subjects in the registry and rows in the database
-//! carry its name and are deleted at its end. A database or registry that others use is not
-//! stopped: the service reaches it through a relay, which is. All failures strike one service with
-//! one history, so each meets customers who are remembered and saved.
+//! Everything the drill uses is its own: topics, a group, subjects in the registry and rows in the
+//! database carry its name and are deleted at its end. A database or registry that others use is
+//! not stopped: the service reaches it through a relay, and only the relay goes away. All failures
+//! strike one service with one history, so each meets customers who are remembered and saved.
 //!
 //! In reading order: `course` (one failure after the other), `feed` (the load), `child` (the
-//! service), `relay` (what goes away), `watch` (what came), `oracle` (what had to come), `verdict`
-//! (the measures and the table), `cleanup`.
+//! service), `relay` (what goes away), `watch` (the alerts received), `oracle` (the alerts
+//! expected), `verdict` (the measures and the table), `cleanup`.
 
 mod child;
 mod cleanup;
@@ -47,7 +46,7 @@ use feed::Feed;
 use oracle::Oracle;
 use watch::Watch;
 
-/// Partitions of the drill's topics: with two workers a process, a second process gets some.
+/// Partitions of the drill's topics: enough for a second process beside one with two workers.
 const PARTITIONS: i32 = 4;
 
 /// What can fail.
@@ -55,50 +54,50 @@ const PARTITIONS: i32 = 4;
 pub enum Failure {
     /// The process gets SIGKILL and is started again at once.
     Kill,
-    /// A second process joins the group, and leaves it with SIGTERM.
+    /// A second process joins the group, and leaves it after SIGTERM.
     Move,
     /// The snapshot database does not answer.
     Database,
-    /// The schema registry does not answer, while records of a new schema come.
+    /// The schema registry does not answer while records with a new schema arrive.
     Registry,
     /// A broker is restarted.
     Broker,
 }
 
 impl Failure {
-    /// All of them, in the order in which they strike.
+    /// All failures, in the order in which they strike.
     pub const ALL: [Self; 5] =
         [Self::Kill, Self::Move, Self::Database, Self::Registry, Self::Broker];
 
-    /// The word for arguments and JSON.
+    /// The failure's word in arguments and JSON.
     pub fn word(self) -> &'static str {
         ["kill", "move", "database", "registry", "broker"][self as usize]
     }
 
-    /// The words for people.
+    /// The failure's name for people.
     pub fn title(self) -> &'static str {
         ["worker killed", "partition moved", "database away", "registry away", "broker restarted"]
             [self as usize]
     }
 }
 
-/// The drill's own names in servers that it shares with others.
+/// The drill's own names on servers that it shares with others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Names {
     /// Topic of transactions.
     pub transactions: String,
     /// Topic of alerts.
     pub alerts: String,
-    /// Topic of verdicts; none come.
+    /// Topic of verdicts, which stays empty.
     pub labels: String,
-    /// Topic of what cannot be scored; nothing comes.
+    /// Topic of dead letters, which should stay empty.
     pub dead_letters: String,
-    /// The group.
+    /// The consumer group.
     pub group: String,
 }
 
 impl Names {
-    /// The names of the drill `id`, which no other has.
+    /// The names of the drill with this `id`, which must be unique.
     pub fn new(id: &str) -> Self {
         let name = |of: &str| format!("synfinance-drill-{id}-{of}");
         Self {
@@ -115,52 +114,52 @@ impl Names {
     }
 }
 
-/// What is rehearsed.
+/// What a drill runs with.
 #[derive(Clone)]
 pub struct Settings {
     /// The drill's names.
     pub names: Names,
-    /// The cluster, for the drill's own clients.
+    /// The connection of the drill's own clients to the cluster.
     pub connection: Connection,
-    /// Bounds of each customer's state, as the service has them.
+    /// Bounds of each customer's state, the same as the service's.
     pub bounds: Bounds,
     /// How to start the service.
     pub service: Service,
     /// The snapshot database.
     pub location: Location,
-    /// Where it is, to be relayed; or why it cannot be.
+    /// The database's address, to put a relay in front; or why that is impossible.
     pub database: Result<Address, &'static str>,
-    /// Where the registry is, to be relayed; or why it cannot be.
+    /// The registry's address, to put a relay in front; or why that is impossible.
     pub registry: Result<Address, &'static str>,
     /// Whether there is a registry at all.
     pub has_registry: bool,
     /// User and password of the registry, joined by a colon.
     pub registry_auth: Option<Secret>,
-    /// What stands before a transaction.
+    /// The header of transactions.
     pub framing: Framing,
-    /// The id of [`evolved_schema`]; `None` where no registry gives one.
+    /// The id of [`evolved_schema`]; `None` if there is no registry to give one.
     pub evolved: Option<u32>,
-    /// What stands before an alert.
+    /// The header of alerts.
     pub alerts: Framing,
-    /// The model behind the scores, as alerts name it.
+    /// The name of the model behind the scores, as alerts show it.
     pub model: ModelName,
     /// What is generated.
     pub generate: generate::Settings,
-    /// Transactions a second, more than 0.
+    /// Transactions per second, more than 0.
     pub rate: f64,
     /// How long each failure's load lasts at least.
     pub seconds: Duration,
-    /// How long what goes away is away.
+    /// How long a server is away.
     pub outage: Duration,
-    /// From which delay an alert is late.
+    /// An alert with a longer delay is late.
     pub late: Duration,
     /// `at_least_once` or `exactly_once`.
     pub delivery: &'static str,
     /// Time between the service's commits.
     pub commit_interval: Duration,
-    /// How long recovery, or anything else, is waited for.
+    /// How long to wait for recovery, or anything else.
     pub patience: Duration,
-    /// What is to fail.
+    /// The failures to make.
     pub failures: Vec<Failure>,
     /// The shell command that restarts a broker.
     pub restart_broker: Option<String>,
@@ -172,47 +171,47 @@ pub enum Error {
     /// The process was told to end.
     #[error("interrupted")]
     Interrupted,
-    /// Nothing can be generated.
+    /// The settings of the generator are not valid.
     #[error("nothing can be generated")]
     Generate(#[from] SettingsError),
-    /// The oracle has no engine, or it cannot score.
+    /// The oracle's engine cannot be built, or cannot score.
     #[error("the oracle's engine failed")]
     Engine(#[from] EngineError),
     /// The oracle cannot read a schema.
     #[error("the oracle cannot read a schema")]
     Schema(#[from] SchemaError),
-    /// Kafka cannot be worked with.
+    /// Kafka fails.
     #[error("kafka failed")]
     Kafka(#[from] kafka::Error),
-    /// The system gives no file, port, thread or process.
+    /// The system provides no file, port, thread or process.
     #[error("the drill's own files, ports or processes cannot be made")]
     System(#[from] std::io::Error),
     /// A record that the drill produced cannot be read.
     #[error("a generated record cannot be read back, report this as a bug: {0}")]
     Unreadable(String),
-    /// The log has less than was acknowledged.
+    /// The topic has fewer records than were acknowledged.
     #[error(
         "the brokers have {there} of {acknowledged} records that they acknowledged; topics need \
          enough replicas and min.insync.replicas to survive a broker"
     )]
     LogIsShort {
-        /// Records that are there.
+        /// How many records there are.
         there: u64,
-        /// Records that were acknowledged.
+        /// How many records were acknowledged.
         acknowledged: u64,
     },
     /// The service ended by itself.
     #[error("the service ended by itself with {0}")]
     ServiceEnded(String),
-    /// The service did not end in order.
+    /// The service did not end properly after SIGTERM.
     #[error("the service did not end in order after SIGTERM")]
     NoOrderlyEnd,
-    /// Something did not happen.
+    /// Something did not happen in time.
     #[error("{what} was waited for in vain for {seconds} s{hint}")]
     Stuck {
-        /// What.
+        /// What was waited for.
         what: &'static str,
-        /// For so long.
+        /// For how long.
         seconds: u64,
         /// What to do about it.
         hint: &'static str,
@@ -225,8 +224,8 @@ pub enum Error {
     Panicked(&'static str),
 }
 
-/// Runs a drill to its end or until `stop` is set. `report` has what was found by then, after an
-/// error as well; everything that the drill made is deleted.
+/// Runs a drill to its end or until `stop` is set. `report` gets what was found by then, even if an
+/// error follows. Everything that the drill made is deleted.
 ///
 /// # Errors
 /// [`Error`]; all processes and threads have ended by then.
@@ -264,7 +263,7 @@ fn rehearse(
         watch.end();
         let fed = feeding.join().unwrap_or(Err(Error::Panicked("feed")));
         let watched = watching.join().unwrap_or(Err(Error::Panicked("subscriber")));
-        // A thread that failed is why the course ended, and not the other way round.
+        // If a thread failed, that is why the course ended.
         fed.and(watched).and(outcome)
     })
 }

@@ -1,9 +1,9 @@
-//! What had to come: one engine, on one thread, over the log as it is.
+//! The alerts expected: what one engine, on one thread, makes of the topic's records.
 //!
 //! The oracle reads the very records that the service read, partition by partition in the order of
-//! their offsets, and is never disturbed: no commit, no snapshot, no rebalance. It is the same
-//! engine with the same model, so what it proves is that failures change nothing; that the scores
-//! themselves are right is shown elsewhere, against other implementations.
+//! offsets, and nothing disturbs it: no commit, no snapshot, no rebalance. It is the same engine
+//! with the same model, so it proves that failures change nothing. That the scores themselves are
+//! right is shown elsewhere, against other implementations.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,17 +21,17 @@ use crate::core::engine::{Decision, Engine, Memory, Place};
 use crate::core::transaction::Transaction;
 use crate::edges::kafka::{Reader, Record};
 
-/// Records scored at once, and how long the first is waited for.
+/// How many records are scored at once, and how long to wait for the first.
 const BATCH: usize = 512;
 const WAIT: Duration = Duration::from_millis(100);
 
-/// An alert that has to come.
+/// An expected alert.
 struct Expected {
     /// When its record was produced.
     recorded_ms: i64,
     /// The alert as published, scored at time 0.
     value: Vec<u8>,
-    /// The failure in whose time the record was produced.
+    /// The number of the failure during which the record was produced.
     phase: usize,
 }
 
@@ -43,12 +43,12 @@ pub(super) struct Oracle<'a> {
     engine: Engine,
     memory: Memory,
     expected: HashMap<String, Expected>,
-    /// Records read so far.
+    /// How many records have been read.
     read: u64,
 }
 
 impl<'a> Oracle<'a> {
-    /// Stands before the first record of the log.
+    /// An oracle at the topic's first record.
     pub(super) fn new(settings: &'a Settings, engine: Engine) -> Result<Self, Error> {
         let names = &settings.names;
         let (connection, topic) = (&settings.connection, &names.transactions);
@@ -64,7 +64,7 @@ impl<'a> Oracle<'a> {
         Ok(Self { settings, reader, decoder, engine, memory, expected, read: 0 })
     }
 
-    /// Scores on until `until` records of the log are read, all of them of failure number `phase`.
+    /// Scores until `until` records have been read; the new ones belong to failure number `phase`.
     pub(super) fn advance(
         &mut self,
         until: u64,
@@ -95,12 +95,12 @@ impl<'a> Oracle<'a> {
         Ok(())
     }
 
-    /// Whether every alert has come at least once.
+    /// Whether every expected alert has arrived at least once.
     pub(super) fn is_satisfied(&self, ledger: &Ledger) -> bool {
         self.expected.keys().all(|id| ledger.received.contains_key(id))
     }
 
-    /// What came of the alerts of failure number `phase`.
+    /// What was received of the expected alerts of failure number `phase`.
     pub(super) fn observed(&self, phase: usize, ledger: &Ledger) -> Vec<Observed> {
         let of_phase = self.expected.iter().filter(|(_, expected)| expected.phase == phase);
         let observe = |(id, expected): (&String, &Expected)| {
@@ -115,14 +115,14 @@ impl<'a> Oracle<'a> {
         of_phase.map(observe).collect()
     }
 
-    /// When alerts came, each time, that had not to come at all.
+    /// The arrival times of alerts that were not expected at all.
     pub(super) fn strangers_ms(&self, ledger: &Ledger) -> Vec<i64> {
         let strangers = ledger.received.iter().filter(|(id, _)| !self.expected.contains_key(*id));
         let times = strangers.flat_map(|(_, came)| came.iter().map(|(at, _)| *at));
         times.chain(ledger.unreadable_ms.iter().copied()).collect()
     }
 
-    /// How an alert that came differs, for people; `None` if it does not.
+    /// How a received alert differs from the expected one, for people; `None` if it does not.
     pub(super) fn difference(&self, id: &str, came: &[u8]) -> Option<String> {
         let Some(Expected { value, .. }) = self.expected.get(id) else {
             return Some(format!("{id} was not to be alerted"));
@@ -135,8 +135,8 @@ impl<'a> Oracle<'a> {
         Some(format!("{id}: {came:?} instead of {expected:?}"))
     }
 
-    /// Whether an alert says what the oracle says, in every field and to the bit; but for when it
-    /// was scored, of which the oracle knows nothing.
+    /// Whether an alert equals the expected one in every field and bit, except for the time of
+    /// scoring, which the oracle cannot know.
     fn is_right(&self, expected: &[u8], came: &[u8]) -> bool {
         let read = |value| read_framed_alert(value, self.settings.alerts);
         let (Ok(expected), Ok(mut came)) = (read(expected), read(came)) else { return false };
@@ -145,7 +145,7 @@ impl<'a> Oracle<'a> {
     }
 }
 
-/// The alerts that follow from records: transaction, the record's time, the alert.
+/// The alerts that follow from records: transaction id, the record's time, the alert.
 fn score(
     decoder: &mut Decoder,
     (engine, memory): (&mut Engine, &mut Memory),
@@ -181,7 +181,7 @@ fn score(
     Ok(alerts)
 }
 
-/// A decision as it has to be published, scored at time 0; `None` if it is no alert.
+/// The alert to be published for a decision, scored at time 0; `None` if it raises no alert.
 fn alert(
     transaction: &Transaction<'_>,
     record: &Record<'_>,

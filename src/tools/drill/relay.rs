@@ -1,5 +1,5 @@
-//! A relay before a server: shut, the server is away for those who come through it, and only for
-//! them.
+//! A relay in front of a server. When the relay is shut, the server is away for its clients, and
+//! for them only.
 //!
 //! A drill must not stop a database or a registry that others use as well. So the service under
 //! test reaches both through a port of this process, and that port is what goes away.
@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use crate::base::clock::pause;
 
-/// Between two looks for a connection.
+/// Time between two looks for a connection.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// How long the server may take to accept.
+/// How long the server may take to accept a connection.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
 
-/// A server's address, taken apart so that another host and port can be put in.
+/// A server's address, taken apart so that host and port can be replaced.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address {
     /// Scheme, user and password.
@@ -30,8 +30,8 @@ pub struct Address {
 }
 
 impl Address {
-    /// Takes a URL apart; without a port it is `default_port`. The error says why nobody can stand
-    /// between this server and its clients.
+    /// Takes a URL apart; `default_port` is used if it has none. The error says why no relay can
+    /// stand in front of this server.
     pub fn parse(url: &str, default_port: u16) -> Result<Self, &'static str> {
         let (scheme, rest) = url.split_once("://").ok_or("the address is no URL")?;
         if scheme == "https" {
@@ -68,29 +68,29 @@ impl Address {
         })
     }
 
-    /// The same through a port of this machine.
+    /// The URL with a port of this machine instead of the server's host and port.
     fn through(&self, port: u16) -> String {
         format!("{}127.0.0.1:{port}{}", self.before, self.after)
     }
 
-    /// Where the server itself is, and the path there.
+    /// The server's own host and port, and the URL's path.
     pub(super) fn target(&self) -> (&str, &str) {
         (&self.target, self.after.trim_end_matches('/'))
     }
 }
 
-/// What happens to a connection.
+/// What the relay does with a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Door {
-    /// It reaches the server.
+    /// Connects it to the server.
     Open,
-    /// It is taken and never answered, as by a server that hangs.
+    /// Accepts it and never answers, like a server that hangs.
     Silent,
-    /// It is closed at once, as by a server that is not there.
+    /// Closes it at once, like a server that is not there.
     Shut,
 }
 
-/// A relay; it ends when dropped.
+/// A running relay; dropping it ends it.
 pub(super) struct Relay {
     port: u16,
     address: Address,
@@ -109,7 +109,7 @@ impl Shared {
 }
 
 impl Relay {
-    /// An open relay on a port of its own.
+    /// Starts an open relay on a free port.
     pub(super) fn start(address: Address) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         listener.set_nonblocking(true)?;
@@ -128,12 +128,12 @@ impl Relay {
         Ok(Self { port, address, shared })
     }
 
-    /// The server's URL through the relay.
+    /// The server's URL, through the relay.
     pub(super) fn url(&self) -> String {
         self.address.through(self.port)
     }
 
-    /// Opens or shuts it. Connections that are there end.
+    /// Sets what happens to connections. Existing ones are closed.
     pub(super) fn set(&self, door: Door) {
         let mut state = self.shared.state();
         state.0 = door;
@@ -150,8 +150,8 @@ impl Drop for Relay {
     }
 }
 
-/// Does with a connection what the door says. A connection that cannot be carried on is dropped,
-/// which its client sees.
+/// Treats a new connection as the door says. A connection that cannot be relayed is dropped, and
+/// its client notices.
 fn welcome(client: TcpStream, target: &str, shared: &Arc<Shared>) {
     let mut state = shared.state();
     match state.0 {
@@ -166,7 +166,7 @@ fn welcome(client: TcpStream, target: &str, shared: &Arc<Shared>) {
     }
 }
 
-/// Carries bytes both ways until one side ends.
+/// Relays bytes both ways until one side ends.
 fn carry(client: &TcpStream, target: &str, shared: &Shared) -> io::Result<()> {
     client.set_nonblocking(false)?;
     let server = connect(target)?;
@@ -191,7 +191,7 @@ fn carry(client: &TcpStream, target: &str, shared: &Shared) -> io::Result<()> {
     Ok(())
 }
 
-/// Connects to the first address of a name that answers.
+/// Connects to the first address of a name that accepts.
 pub(super) fn connect(target: &str) -> io::Result<TcpStream> {
     let addresses: Vec<SocketAddr> = target.to_socket_addrs()?.collect();
     let mut outcome = Err(io::ErrorKind::NotFound.into());

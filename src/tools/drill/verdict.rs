@@ -1,12 +1,13 @@
-//! What came, held to what had to come: the measures of the table.
+//! Compares the alerts received with those expected: the measures of the table.
 //!
-//! All of them follow from three facts about an alert, none of which the service tells: when its
-//! record was produced (the record's Kafka timestamp), when a subscriber outside received it, first
-//! and again, and whether its bytes say what the oracle says.
+//! All measures follow from three facts about an alert, none of which comes from the service: when
+//! its record was produced (the record's Kafka timestamp), when an outside subscriber received it,
+//! first and again, and whether its content is what the oracle expects.
 //!
-//! *Time to recover* is counted from a moment to the last alert that was received after it and more
-//! than a second after its record: from then on alerts were on time again. A failure with two
-//! moments (somebody joins, somebody leaves) has the longer of the two times.
+//! *Time to recover* is counted from the failure to the arrival of the last alert that was not on
+//! time, that is, more than a second after its record (with exactly_once, a second and the commit
+//! interval). A failure with two moments (a process joins, and leaves) is given the longer of the
+//! two times.
 
 use std::time::Duration;
 
@@ -14,49 +15,51 @@ use serde_json::{Map, Value, json};
 
 use super::Failure;
 
-/// An alert that had to come.
+/// An expected alert, and what was received of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Observed {
     /// When its record was produced, in milliseconds since the epoch.
     pub(super) recorded_ms: i64,
-    /// When it was received, each time, in order.
+    /// When it was received: each time, in order.
     pub(super) received_ms: Vec<i64>,
-    /// How many of those say something else than the oracle.
+    /// How many of the received ones differ from the oracle's.
     pub(super) wrong: u64,
 }
 
-/// What is late, and what is on time.
+/// The delays that count as late or as not on time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limits {
-    /// An alert received so much later than its record was produced is late.
+    /// An alert received more than this after its record was produced is late.
     pub(super) late_ms: i64,
-    /// One received so much later is not on time: the service has not recovered.
+    /// An alert received more than this after its record is not on time: the service has not
+    /// recovered.
     pub(super) on_time_ms: i64,
 }
 
-/// What a failure came to.
+/// The measures of one failure.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Figures {
-    /// Transactions that were produced meanwhile.
+    /// Transactions produced during it.
     pub transactions: u64,
-    /// Alerts that had to come.
+    /// Alerts expected.
     pub alerts: u64,
-    /// Of those, never received.
+    /// Alerts expected and never received.
     pub missed: u64,
-    /// Received and not as the oracle says, or not to be received at all.
+    /// Alerts received that differ from the oracle's, or were not expected at all.
     pub wrong: u64,
-    /// Received again, each time counted.
+    /// Repeated deliveries of alerts, each one counted.
     pub doubled: u64,
-    /// First received too late.
+    /// Alerts first received too late.
     pub late: u64,
     /// The longest time from a record to its alert.
     pub longest: Duration,
-    /// Until alerts were on time again; `None` if they never were, or there was no failure.
+    /// Time until alerts were on time again; `None` if they never were, an alert was missed, or
+    /// nothing had failed.
     pub recovery: Option<Duration>,
 }
 
-/// Measures one failure by the alerts about records that were produced in its time. `moments` are
-/// those from which recovery is counted, ascending; `strangers` came and had not to.
+/// Measures one failure by the alerts about records produced during it. Recovery is counted from
+/// `moments`, in ascending order; `strangers` is how many unexpected alerts were received.
 pub(super) fn measure(
     observed: &[Observed],
     moments: &[i64],
@@ -104,22 +107,22 @@ fn millis(millis: i64) -> Duration {
 pub struct Row {
     /// What failed; `None`: nothing, for comparison.
     pub failure: Option<Failure>,
-    /// What it came to, or why it was not run.
+    /// The measures, or why the failure was not made.
     pub outcome: Result<Figures, String>,
 }
 
-/// What a drill found.
+/// The findings of a drill.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
     /// `at_least_once` or `exactly_once`.
     pub delivery: &'static str,
     /// The table.
     pub rows: Vec<Row>,
-    /// Records that the service took for unreadable; all could be read.
+    /// How many records became dead letters, though all of them are readable.
     pub dead_letters: u64,
 }
 
-/// The head of the table and the width of its columns.
+/// The table's header, and the width of its columns.
 const HEAD: [(&str, usize); 8] = [
     ("failure", 16),
     ("alerts", 6),
@@ -132,7 +135,7 @@ const HEAD: [(&str, usize); 8] = [
 ];
 
 impl Report {
-    /// All rows together.
+    /// The measures of all rows, added up.
     pub fn total(&self) -> Figures {
         let mut total = Figures::default();
         for figures in self.rows.iter().filter_map(|row| row.outcome.as_ref().ok()) {
@@ -146,7 +149,7 @@ impl Report {
         total
     }
 
-    /// What must not have happened and has.
+    /// What must not happen and did.
     pub fn complaints(&self) -> Vec<String> {
         let total = self.total();
         let doubled = if self.delivery == "exactly_once" { total.doubled } else { 0 };
@@ -164,7 +167,7 @@ impl Report {
         said.map(|(count, what)| format!("{count} {what}")).collect()
     }
 
-    /// The table, aligned, which is Markdown as well.
+    /// The table with aligned columns; it is valid Markdown.
     pub fn table(&self) -> String {
         let head: Vec<String> = HEAD.iter().map(|(name, _)| (*name).to_owned()).collect();
         let mut lines = vec![line(&head), rule()];
@@ -208,8 +211,8 @@ fn cells(name: String, figures: &Figures, has_failed: bool) -> Vec<String> {
     [name].into_iter().chain(counts).chain([seconds(*longest), recovery]).collect()
 }
 
-/// Cells in a line: the first to the left, numbers to the right. One that stands alone behind the
-/// first is a sentence, and the others stay empty.
+/// Formats cells as a line: the first left-aligned, the others right-aligned. If only one cell
+/// follows the first, it is a sentence and the remaining ones stay empty.
 fn line(cells: &[String]) -> String {
     let mut line = String::from("|");
     for (at, (_, width)) in HEAD.iter().enumerate() {
@@ -262,7 +265,7 @@ mod tests {
 
     const LIMITS: Limits = Limits { late_ms: 5_000, on_time_ms: 1_000 };
 
-    /// An alert about a record of this time, received so much later, each time.
+    /// An alert about a record of this time, received once for each delay.
     fn alert(recorded_ms: i64, delays: &[i64]) -> Observed {
         let received_ms = delays.iter().map(|delay| recorded_ms + delay).collect();
         Observed { recorded_ms, received_ms, wrong: 0 }

@@ -1,7 +1,7 @@
-//! The subscriber: reads the alerts' topic as somebody outside would, and notes when what came.
+//! The subscriber: it reads the alerts' topic as an outsider would, and notes what arrived when.
 //!
-//! It is no part of the service and believes nothing that the service says of itself. It reads
-//! committed records alone, from the beginning to the end of the drill, and keeps every one.
+//! It is not part of the service and believes nothing that the service says about itself. It reads
+//! committed records only, from the beginning to the end of the drill, and keeps every one.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,17 +13,17 @@ use crate::base::clock::{Stopwatch, now_millis, pause};
 use crate::core::codec::{Framing, read_framed_alert};
 use crate::edges::kafka::{self, Connection, Reader, Start};
 
-/// Alerts read at once, and how long the first is waited for.
+/// How many alerts are read at once, and how long to wait for the first.
 const BATCH: usize = 1_024;
 const WAIT: Duration = Duration::from_millis(20);
 
-/// Before another try to begin.
+/// How long to wait before trying to begin again.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A record as it came, and when.
+/// When a record arrived, and its value.
 type Receipt = (i64, Vec<u8>);
 
-/// What the drill and its subscriber share.
+/// The state shared by the drill and its subscriber.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     is_over: AtomicBool,
@@ -31,7 +31,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Reads until told to end.
+    /// Reads until it is told to end.
     pub(super) fn run(&self, settings: &Settings, patience: Duration) -> Result<(), Error> {
         let names = &settings.names;
         let connection = settings.connection.reading_committed();
@@ -47,7 +47,7 @@ impl Watch {
         Ok(())
     }
 
-    /// No more is read.
+    /// Ends the subscriber.
     pub(super) fn end(&self) {
         self.is_over.store(true, Ordering::Release);
     }
@@ -57,8 +57,8 @@ impl Watch {
     }
 }
 
-/// A reader of all of a topic. A topic that has just been created has partitions without leaders
-/// for a moment, and a broker that has just started knows no offsets; both are waited for.
+/// A reader of a whole topic. The partitions of a new topic have no leaders at first, and a broker
+/// that has just started knows no offsets; both are waited for.
 pub(super) fn open(
     connection: &Connection,
     group: &str,
@@ -79,17 +79,17 @@ pub(super) fn open(
     }
 }
 
-/// All that came, by transaction.
+/// Everything received, by transaction.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    /// Each delivery, in order.
+    /// All deliveries of a transaction's alert, in order.
     pub(super) received: HashMap<String, Vec<Receipt>>,
-    /// When records came that are no alerts.
+    /// When records arrived that are not alerts.
     pub(super) unreadable_ms: Vec<i64>,
 }
 
 impl Ledger {
-    /// Takes in what has come since.
+    /// Adds what has arrived since the last call.
     pub(super) fn update(&mut self, watch: &Watch, framing: Framing) {
         for (at, value) in watch.take() {
             let id =
