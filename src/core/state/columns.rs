@@ -53,8 +53,8 @@ const fn put(value: u32, field: Field) -> u32 {
     (value & ((1 << field.1) - 1)) << field.0
 }
 
-/// Marks an entry as the newest of its merchant, city or device: no later entry has the same one.
-/// Counting marked entries in a suffix counts its distinct merchants, cities or devices.
+/// What an entry can be the newest of: no later entry has the same merchant, city or device.
+/// Counting such entries in a suffix counts its distinct merchants, cities or devices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Last {
     /// Newest of its merchant.
@@ -70,7 +70,7 @@ pub enum Last {
 pub struct Entry {
     /// Event time, milliseconds since the epoch.
     pub time: i64,
-    /// Ten-thousandths of the major unit, from 0 and below 2^54.
+    /// Ten-thousandths of the major unit, at least 0 and below 2^54.
     pub amount: i64,
     /// [`super::hash::hash32`] of the merchant.
     pub merchant: u32,

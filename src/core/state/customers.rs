@@ -114,7 +114,7 @@ impl Customers {
         self.find(id, hash).is_some()
     }
 
-    /// The slot of a customer, who is added if not in memory. `hash` is [`hash64`] of `id`.
+    /// The slot of a customer, which is added if it is not in memory. `hash` is [`hash64`] of `id`.
     #[inline]
     pub fn slot(&mut self, id: &str, hash: u64) -> u32 {
         self.find(id, hash).unwrap_or_else(|| self.add(id, hash))

@@ -99,7 +99,7 @@ impl Memory {
         self.customers(partition).is_some_and(|customers| customers.is_missing(customer_id))
     }
 
-    /// Whether [`Self::is_missing`] could be true of anybody.
+    /// Whether [`Self::is_missing`] could be true for any customer.
     pub fn may_miss_anybody(&self) -> bool {
         self.partitions.iter().any(|(_, customers)| customers.may_miss_anybody())
     }

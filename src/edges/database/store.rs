@@ -71,7 +71,7 @@ pub struct StoredCustomer {
 pub struct Chunk {
     /// Their rows, at most 4 MiB and one row more.
     pub customers: Vec<StoredCustomer>,
-    /// The chunk to ask for next; `None` if this was the last.
+    /// The chunk to ask for next; `None` if there are no more.
     pub next: Option<i32>,
 }
 
@@ -98,7 +98,7 @@ pub struct Progress {
 /// Snapshots of one stream's partitions.
 ///
 /// [`Problem`](super::Problem) says what to do about an error. A call that failed may have been
-/// carried out nevertheless; repeating any call leads to the same result.
+/// carried out nevertheless; any call can be repeated safely.
 pub trait SnapshotStore: Send {
     /// Makes `owner` the owner of a partition. Earlier owners cannot write any more.
     fn claim(&mut self, partition: i32, owner: &str) -> Result<Claim, StoreError>;
@@ -157,15 +157,15 @@ pub trait SnapshotStore: Send {
 
     /// Begins with a new topic, whose records follow those of the topic before. With `keeps` every
     /// stored offset becomes 0; without it, everything is deleted. No earlier owner can write any
-    /// more. Returns how many records the earlier topics had, up to their saved offsets, as far as
-    /// their customers are kept.
+    /// more. Returns how many records the earlier topics had, up to their saved or handed-over
+    /// offsets, as far as their customers are kept.
     ///
     /// Call it when every partition has been released: otherwise the records between the saved
     /// offset and a customer's later applied offset would not be counted. Calling it again changes
     /// nothing but epochs.
     fn begin_anew(&mut self, keeps: bool) -> Result<u64, StoreError>;
 
-    /// Releases the partition: everything scored has been saved or handed over.
+    /// Releases the partition. Call it only once everything scored is saved or handed over.
     fn release(&mut self, holder: Holder) -> Result<(), StoreError>;
 
     /// Deletes customers' rows, all or none. If the partition was saved further than
