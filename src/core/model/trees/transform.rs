@@ -54,7 +54,8 @@ pub enum PostTransform {
 }
 
 impl PostTransform {
-    fn parse(text: &str) -> Result<Self, TreeError> {
+    /// The transform of this name.
+    pub fn parse(text: &str) -> Result<Self, TreeError> {
         match text {
             "NONE" => Ok(Self::None),
             "SOFTMAX" => Ok(Self::Softmax),
@@ -66,7 +67,7 @@ impl PostTransform {
     }
 
     /// Applies itself to one row's scores.
-    fn apply(self, scores: &mut [f32]) {
+    pub fn apply(self, scores: &mut [f32]) {
         match self {
             Self::None => {}
             Self::Logistic => scores.iter_mut().for_each(|score| *score = logistic(*score)),

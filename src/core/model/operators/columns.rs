@@ -2,47 +2,32 @@
 //! LabelEncoder.
 //!
 //! All map a matrix value by value, some by the value's column, so one operator serves them.
-//! Together with the tree ensembles they go into a copy of tract's operator table.
 //!
 //! Source: ai.onnx.ml operators Scaler and Imputer, version 1, and LabelEncoder, version 2, of the
 //! latter integers to floats or integers, as isolation forests need it.
 
-use tract_onnx::Onnx;
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_core::ops::cast::cast;
 use tract_onnx::tract_hir::internal::*;
 
-use super::trees;
+use super::Built;
 
-/// tract with this project's operators.
-pub(super) fn framework() -> Onnx {
-    let mut onnx = tract_onnx::onnx();
-    onnx.op_register.insert("TreeEnsembleClassifier", trees::op::build);
-    onnx.op_register.insert("TreeEnsembleRegressor", trees::op::build);
-    onnx.op_register.insert("Scaler", scaler);
-    onnx.op_register.insert("Imputer", imputer);
-    onnx.op_register.insert("LabelEncoder", label_encoder);
-    onnx
-}
-
-type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
-
-fn scaler(_context: &ParsingContext, node: &NodeProto) -> Built {
+pub(super) fn scaler(_context: &ParsingContext, node: &NodeProto) -> Built {
     let offset: Vec<f32> = node.get_attr_opt_vec("offset")?.unwrap_or_default();
     let scale: Vec<f32> = node.get_attr_opt_vec("scale")?.unwrap_or_default();
     ensure!(!offset.is_empty() && !scale.is_empty(), "scaler needs offset and scale");
     Ok((expand(ValueMap(Function::Scale { offset, scale })), vec![]))
 }
 
-fn imputer(_context: &ParsingContext, node: &NodeProto) -> Built {
+pub(super) fn imputer(_context: &ParsingContext, node: &NodeProto) -> Built {
     let imputed: Vec<f32> = node.get_attr_opt_vec("imputed_value_floats")?.unwrap_or_default();
     ensure!(!imputed.is_empty(), "imputer needs imputed_value_floats");
     let replaced = node.get_attr_opt("replaced_value_float")?.unwrap_or(0.0);
     Ok((expand(ValueMap(Function::Impute { imputed, replaced })), vec![]))
 }
 
-fn label_encoder(_context: &ParsingContext, node: &NodeProto) -> Built {
+pub(super) fn label_encoder(_context: &ParsingContext, node: &NodeProto) -> Built {
     let keys: Vec<i64> = node.get_attr_opt_vec("keys_int64s")?.unwrap_or_default();
     let floats: Option<Vec<f32>> = node.get_attr_opt_vec("values_floats")?;
     let ints: Option<Vec<i64>> = node.get_attr_opt_vec("values_int64s")?;
