@@ -32,7 +32,8 @@ fn numbers(name: &str) -> Vec<f32> {
 }
 
 fn rows_of(name: &str) -> Vec<f32> {
-    numbers(if name.ends_with("_missing") { "rows_missing.csv" } else { "rows.csv" })
+    let rows = ["missing", "categorical", "outliers"].into_iter().find(|end| name.ends_with(end));
+    numbers(&rows.map_or("rows.csv".to_owned(), |rows| format!("rows_{rows}.csv")))
 }
 
 fn scored(scorer: &mut Scorer, rows: &[f32], batch: usize) -> Vec<f32> {
@@ -45,12 +46,14 @@ fn scored(scorer: &mut Scorer, rows: &[f32], batch: usize) -> Vec<f32> {
 }
 
 /// Every trained model, and whether it runs as trees.
-const MODELS: [(&str, Option<&str>); 18] = [
+const MODELS: [(&str, Option<&str>); 31] = [
     ("lightgbm", Some("bit masks (32 leaves)")),
     ("lightgbm_missing", Some("bit masks (32 leaves)")),
     ("lightgbm_60_leaves", Some("bit masks (64 leaves)")),
+    ("lightgbm_categorical", Some("bit masks (32 leaves)")),
     ("xgboost", Some("bit masks (32 leaves)")),
     ("xgboost_missing", Some("bit masks (32 leaves)")),
+    ("xgboost_categorical", Some("bit masks (32 leaves)")),
     ("decision_tree", Some("bit masks (64 leaves)")),
     ("random_forest", Some("walk")),
     ("extra_trees_small", Some("bit masks (32 leaves)")),
@@ -64,6 +67,17 @@ const MODELS: [(&str, Option<&str>); 18] = [
     ("stacking", None),
     ("isolation_forest", None),
     ("dense", None),
+    ("gaussian_nb_outliers", None),
+    ("bernoulli_nb_outliers", None),
+    ("softmax_network_outliers", None),
+    ("softplus_network_outliers", None),
+    ("elu_network_outliers", None),
+    ("selu_network_outliers", None),
+    ("tanh_network_outliers", None),
+    ("softsign_network_outliers", None),
+    ("mish_network_outliers", None),
+    ("hardsigmoid_network_outliers", None),
+    ("log_softmax_network_outliers", None),
 ];
 
 #[test]
@@ -162,11 +176,8 @@ fn refused_files_say_what_is_wrong_and_how_to_mend_it() {
         ("trees_short_list", "nodes_values has "),
         ("trees_unknown_mode", "node 0 of tree 0 has the unknown mode \"BRANCH_NEAR\""),
         ("trees_no_such_child", "node 0 of tree 0 points to node 99, which does not exist"),
-        (
-            "trees_cycle",
-            "node 0 of tree 0 is reached twice, it has several parents or is in a cycle",
-        ),
-        ("trees_two_parents", "of tree 0 is reached twice"),
+        ("trees_cycle", "node 0 of tree 0 leads back to itself"),
+        ("trees_unreachable", "of tree 0 is not reached from the tree's first node"),
         ("trees_feature_out_of_range", "node 0 of tree 0 tests feature 8, the input has 8"),
         ("trees_negative_feature", "node 0 of tree 0 tests feature -1"),
         ("trees_class_out_of_range", "of tree 0 is for class 1 of 1"),

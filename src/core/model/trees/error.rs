@@ -126,9 +126,9 @@ pub enum TreeError {
         /// The child.
         child: i64,
     },
-    /// A node with several parents, or part of a cycle.
-    #[error("node {node} of tree {tree} is reached twice, it has several parents or is in a cycle")]
-    ReachedTwice {
+    /// A node that leads back to itself.
+    #[error("node {node} of tree {tree} leads back to itself")]
+    Cycle {
         /// The tree.
         tree: i64,
         /// The node.

@@ -2,11 +2,12 @@
 //!
 //! [`super::masks`] says why there are two. Here they are made: each inner node becomes a threshold
 //! and the mask of what its tree keeps if the test fails, once sorted by feature and threshold,
-//! once by tree.
+//! once by tree. Nodes that ask for one of several numbers stand apart in both.
 
 use std::ops::Range;
 
-use super::validate::{Branch, Forest, Node, Tree};
+use super::numbers::NumberSet;
+use super::validate::{Branch, Forest, Node, Test, Tree};
 use super::word::Word;
 
 /// An ensemble as masks.
@@ -16,6 +17,8 @@ pub struct Masks<W: Word> {
     pub(super) feature_nodes: Vec<FeatureNode<W>>,
     pub(super) by_tree: Vec<TreeNodes>,
     pub(super) tree_nodes: Vec<TreeNode<W>>,
+    /// Nodes that ask for one of several numbers, by tree.
+    pub(super) members: Vec<Member<W>>,
     /// The classes that every leaf votes for, ascending.
     pub(super) channels: Vec<usize>,
     /// Leaf weights, for each tree a table for each channel.
@@ -32,6 +35,26 @@ pub(super) struct FeatureNodes {
     pub missing_passes: Range<usize>,
 }
 
+/// An inner node that asks for one of several numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Member<W> {
+    pub feature: usize,
+    pub tree: usize,
+    /// What is left of the tree's leaves if the test fails.
+    pub keep: W,
+    /// Whether a missing value passes.
+    pub missing_passes: bool,
+    pub numbers: NumberSet<f32>,
+}
+
+impl<W> Member<W> {
+    /// Whether a value passes the test.
+    #[inline(always)]
+    pub fn passes(&self, x: f32) -> bool {
+        self.numbers.contains(x) | (self.missing_passes & x.is_nan())
+    }
+}
+
 /// An inner node in the order for one row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct FeatureNode<W> {
@@ -46,6 +69,8 @@ pub(super) struct FeatureNode<W> {
 pub(super) struct TreeNodes {
     pub missing_fails: Range<usize>,
     pub missing_passes: Range<usize>,
+    /// Among the nodes that ask for one of several numbers.
+    pub members: Range<usize>,
 }
 
 /// An inner node in the order for many rows.
@@ -58,29 +83,39 @@ pub(super) struct TreeNode<W> {
 
 impl<W: Word> Masks<W> {
     /// `forest` as masks, or `None` where masks cannot say it: a tree of more leaves than bits,
-    /// tests for equality, NaN thresholds, leaves that vote for different classes or twice for one.
+    /// nodes with several parents, NaN thresholds, leaves that vote for different classes or twice
+    /// for one.
     pub fn of(forest: &Forest<f32>) -> Option<Self> {
         let channels = common_channels(forest)?;
         let mut weights = Vec::with_capacity(forest.trees.len() * channels.len());
-        let mut found = Vec::new();
+        let (mut found, mut members) = (Vec::new(), Vec::new());
         for (tree, nodes) in forest.trees.iter().enumerate() {
             let leaves = leaves_in_order(nodes);
-            if leaves.len() > W::BITS {
+            if nodes.shares || leaves.len() > W::BITS {
                 return None;
             }
             for (branch, left) in left_leaves(nodes) {
-                found.push(Found { tree, branch: *branch, keep: W::without(left) });
+                let &Branch { feature, missing_yes: missing_passes, .. } = branch;
+                let keep = W::without(left);
+                match &branch.test {
+                    Test::AtMost(threshold) if threshold.is_nan() => return None,
+                    Test::AtMost(threshold) => {
+                        let threshold = *threshold;
+                        found.push(Found { tree, feature, threshold, missing_passes, keep });
+                    }
+                    Test::Among(numbers) => {
+                        let numbers = numbers.clone();
+                        members.push(Member { feature, tree, keep, missing_passes, numbers });
+                    }
+                }
             }
             for &channel in &channels {
                 weights.push(W::table(leaves.iter().map(|votes| weight_for(votes, channel))));
             }
         }
-        if found.iter().any(|node| node.branch.equal || node.branch.threshold.is_nan()) {
-            return None;
-        }
-        let (by_tree, tree_nodes) = sort_by_tree(&mut found, forest.trees.len());
+        let (by_tree, tree_nodes) = sort_by_tree(&mut found, &members, forest.trees.len());
         let (by_feature, feature_nodes) = sort_by_feature(&mut found);
-        Some(Self { by_feature, feature_nodes, by_tree, tree_nodes, channels, weights })
+        Some(Self { by_feature, feature_nodes, by_tree, tree_nodes, members, channels, weights })
     }
 }
 
@@ -128,53 +163,63 @@ fn left_leaves<'a>(tree: &'a Tree<f32>) -> Vec<(&'a Branch<f32>, Range<usize>)> 
     tree.nodes.iter().filter_map(branch).collect()
 }
 
-/// An inner node as it is found.
+/// An inner node with a threshold, as it is found.
 struct Found<W> {
     tree: usize,
-    branch: Branch<f32>,
+    feature: usize,
+    threshold: f32,
+    missing_passes: bool,
     keep: W,
 }
 
 fn sort_by_tree<W: Word>(
     found: &mut [Found<W>],
+    members: &[Member<W>],
     trees: usize,
 ) -> (Vec<TreeNodes>, Vec<TreeNode<W>>) {
-    found.sort_by_key(|node| (node.tree, node.branch.missing_yes));
+    found.sort_by_key(|node| (node.tree, node.missing_passes));
     let mut by_tree = Vec::with_capacity(trees);
     for tree in 0..trees {
-        let bound =
-            |passes| found.partition_point(|n| (n.tree, n.branch.missing_yes) < (tree, passes));
+        let bound = |passes| found.partition_point(|n| (n.tree, n.missing_passes) < (tree, passes));
         let (start, middle) = (bound(false), bound(true));
         let end = found.partition_point(|node| node.tree <= tree);
-        by_tree.push(TreeNodes { missing_fails: start..middle, missing_passes: middle..end });
+        let first = members.partition_point(|member| member.tree < tree);
+        let last = members.partition_point(|member| member.tree <= tree);
+        by_tree.push(TreeNodes {
+            missing_fails: start..middle,
+            missing_passes: middle..end,
+            members: first..last,
+        });
     }
-    let node = |node: &Found<W>| {
-        let Branch { threshold, feature, .. } = node.branch;
-        TreeNode { threshold, feature: feature as u32, keep: node.keep }
+    let node = |node: &Found<W>| TreeNode {
+        threshold: node.threshold,
+        feature: node.feature as u32,
+        keep: node.keep,
     };
     (by_tree, found.iter().map(node).collect())
 }
 
 fn sort_by_feature<W: Word>(found: &mut [Found<W>]) -> (Vec<FeatureNodes>, Vec<FeatureNode<W>>) {
     found.sort_by(|a, b| {
-        let group = |node: &Found<W>| (node.branch.feature, node.branch.missing_yes);
-        group(a).cmp(&group(b)).then(a.branch.threshold.total_cmp(&b.branch.threshold))
+        let group = |node: &Found<W>| (node.feature, node.missing_passes);
+        group(a).cmp(&group(b)).then(a.threshold.total_cmp(&b.threshold))
     });
     let mut by_feature = Vec::new();
     let mut start = 0;
-    for group in found.chunk_by(|a, b| a.branch.feature == b.branch.feature) {
-        let middle = start + group.partition_point(|node| !node.branch.missing_yes);
+    for group in found.chunk_by(|a, b| a.feature == b.feature) {
+        let middle = start + group.partition_point(|node| !node.missing_passes);
         let end = start + group.len();
         by_feature.push(FeatureNodes {
-            feature: group[0].branch.feature,
+            feature: group[0].feature,
             missing_fails: start..middle,
             missing_passes: middle..end,
         });
         start = end;
     }
-    let node = |node: &Found<W>| {
-        let (threshold, tree) = (node.branch.threshold, node.tree as u32);
-        FeatureNode { threshold, tree, keep: node.keep }
+    let node = |node: &Found<W>| FeatureNode {
+        threshold: node.threshold,
+        tree: node.tree as u32,
+        keep: node.keep,
     };
     (by_feature, found.iter().map(node).collect())
 }

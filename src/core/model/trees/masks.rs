@@ -16,7 +16,8 @@
 //!
 //! The loops are plain; the compiler vectorises them, once for each instruction set that
 //! `multiversion` names. A missing value (NaN) fails every test except at nodes that send missing
-//! values left; those stand in lists of their own.
+//! values left; those stand in lists of their own, and so do nodes that ask whether a feature is
+//! one of several numbers: they have no threshold to sort by.
 //!
 //! Sources: Lucchese et al., "QuickScorer", SIGIR 2015; "Exploiting CPU SIMD extensions to speed-up
 //! document scoring with tree ensembles", SIGIR 2016.
@@ -158,6 +159,12 @@ fn rule_out<W: Word, const LANES: usize>(
                 word[lane] = word[lane].ruled(node.keep, !fails);
             }
         }
+        for node in &masks.members[tree.members.clone()] {
+            let x = &columns[node.feature];
+            for lane in 0..LANES {
+                word[lane] = word[lane].ruled(node.keep, node.passes(x[lane]));
+            }
+        }
         *out = word;
     }
 }
@@ -180,6 +187,9 @@ fn rule_out_row<W: Word>(masks: &Masks<W>, row: &[f32], words: &mut [W]) {
             let word = &mut words[node.tree as usize];
             *word = word.and(node.keep);
         }
+    }
+    for node in &masks.members {
+        words[node.tree] = words[node.tree].ruled(node.keep, node.passes(row[node.feature]));
     }
 }
 

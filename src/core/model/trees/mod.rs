@@ -5,7 +5,7 @@
 //! this one replaces it. The way through the module is the way of a file:
 //!
 //! 1. [`attributes`]: the node's lists as they stand,
-//! 2. [`validate`]: a forest that needs no further check,
+//! 2. [`validate`]: a forest that needs no further check, tree by tree from [`build`],
 //! 3. [`masks`] for trees of up to 64 leaves, [`walk`] for everything else: a row's votes,
 //! 4. [`transform`]: from votes to scores, as onnxruntime does it,
 //! 5. [`op`]: all of this as an operator of tract.
@@ -14,9 +14,11 @@
 //! is the same to the bit whichever runs and whatever else is in the batch.
 
 pub mod attributes;
+mod build;
 pub mod error;
 mod mask_layout;
 pub mod masks;
+mod numbers;
 pub mod op;
 pub mod real;
 #[cfg(test)]

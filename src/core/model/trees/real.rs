@@ -25,6 +25,8 @@ pub trait Real: Copy + PartialOrd + std::fmt::Debug + Send + Sync + 'static {
     fn over(self, count: usize) -> Self;
     /// Rounded to `f32`.
     fn to_f32(self) -> f32;
+    /// The whole number from 0 to 4,294,967,295 that this equals, if there is one.
+    fn as_whole(self) -> Option<usize>;
 }
 
 impl Real for f32 {
@@ -64,6 +66,12 @@ impl Real for f32 {
     fn to_f32(self) -> f32 {
         self
     }
+
+    #[inline(always)]
+    fn as_whole(self) -> Option<usize> {
+        let whole = self as u32;
+        (whole as f32 == self).then_some(whole as usize)
+    }
 }
 
 impl Real for f64 {
@@ -100,5 +108,11 @@ impl Real for f64 {
 
     fn to_f32(self) -> f32 {
         self as f32
+    }
+
+    #[inline(always)]
+    fn as_whole(self) -> Option<usize> {
+        let whole = self as u32;
+        (f64::from(whole) == self).then_some(whole as usize)
     }
 }

@@ -207,6 +207,97 @@ fn grow(draws: &mut Draws<'_>, trees: usize, most_leaves: usize, modes: &[&str])
     a
 }
 
+/// Trees whose nodes lead to any later node: chains, shared children, both children the same.
+fn grow_shared(draws: &mut Draws<'_>, trees: usize, size: usize) -> Attributes {
+    let mut a = grow(draws, 1, 1, &[]);
+    for list in [&mut a.tree_ids, &mut a.node_ids, &mut a.feature_ids, &mut a.true_ids] {
+        list.clear();
+    }
+    for list in [&mut a.false_ids, &mut a.missing_tracks_true, &mut a.vote_tree_ids] {
+        list.clear();
+    }
+    (a.vote_node_ids, a.vote_classes, a.modes) = (vec![], vec![], vec![]);
+    let (mut values, mut weights) = (vec![], vec![]);
+    for tree in 0..trees as i64 {
+        let leaves = 1 + draws.below(size);
+        let (mut reached, mut nodes) = (vec![true], vec![]);
+        reached.resize(size + leaves, false);
+        for node in 0..size + leaves {
+            let child = |draws: &mut Draws<'_>| (node + 1 + draws.below(4)).min(size + leaves - 1);
+            let children = (child(draws), child(draws));
+            if reached[node] && node < size {
+                (reached[children.0], reached[children.1]) = (true, true);
+            }
+            nodes.push(children);
+        }
+        for (node, (yes, no)) in nodes.into_iter().enumerate().filter(|&(node, _)| reached[node]) {
+            a.tree_ids.push(tree);
+            a.node_ids.push(node as i64);
+            a.feature_ids.push(draws.below(2) as i64);
+            a.true_ids.push(yes as i64);
+            a.false_ids.push(no as i64);
+            a.missing_tracks_true.push(draws.below(2) as i64);
+            values.push(GRID[draws.below(GRID.len())]);
+            if node < size {
+                a.modes.push(ALL_MODES[draws.below(ALL_MODES.len())].to_owned());
+            } else {
+                a.modes.push("LEAF".to_owned());
+                a.vote_tree_ids.push(tree);
+                a.vote_node_ids.push(node as i64);
+                a.vote_classes.push(0);
+                weights.push(draws.below(1000) as f32 / 777.0 - 0.5);
+            }
+        }
+    }
+    (a.values, a.vote_weights) = (Numbers::Single(values), Numbers::Single(weights));
+    a.aggregate = "SUM".to_owned();
+    a
+}
+
+/// The sum of a row's leaves, read from the attributes by the letter of the operator's definition.
+fn by_the_letter(a: &Attributes, row: &[f32]) -> f32 {
+    let (Numbers::Single(values), Numbers::Single(weights)) = (&a.values, &a.vote_weights) else {
+        panic!("single precision");
+    };
+    let place = |tree, node| {
+        (0..a.node_ids.len()).find(|&at| (a.tree_ids[at], a.node_ids[at]) == (tree, node)).unwrap()
+    };
+    let mut sum = 0.0;
+    for start in (0..a.tree_ids.len()).filter(|&at| at == 0 || a.tree_ids[at] != a.tree_ids[at - 1])
+    {
+        let tree = a.tree_ids[start];
+        let mut at = start;
+        while a.modes[at] != "LEAF" {
+            let (x, t) = (row[a.feature_ids[at] as usize], values[at]);
+            let met = match a.modes[at].as_str() {
+                "BRANCH_LEQ" => x <= t,
+                "BRANCH_LT" => x < t,
+                "BRANCH_GTE" => x >= t,
+                "BRANCH_GT" => x > t,
+                "BRANCH_EQ" => x == t,
+                _ => x != t,
+            };
+            let met = met || (x.is_nan() && a.missing_tracks_true[at] == 1);
+            at = place(tree, if met { a.true_ids[at] } else { a.false_ids[at] });
+        }
+        let votes = a.vote_tree_ids.iter().zip(&a.vote_node_ids).zip(weights);
+        let own = votes.filter(|&(vote, _)| vote == (&tree, &a.node_ids[at]));
+        own.for_each(|(_, weight)| sum += weight);
+    }
+    sum
+}
+
+const ALL_MODES: [&str; 8] = [
+    "BRANCH_LEQ",
+    "BRANCH_LT",
+    "BRANCH_GTE",
+    "BRANCH_GT",
+    "BRANCH_EQ",
+    "BRANCH_EQ",
+    "BRANCH_EQ",
+    "BRANCH_NEQ",
+];
+
 const ORDERED: [&str; 4] = ["BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT"];
 
 proptest! {
@@ -217,10 +308,11 @@ proptest! {
         draws in proptest::collection::vec(any::<u16>(), 1500),
         trees in 1usize..12,
         most_leaves in prop_oneof![Just(2usize), Just(32), Just(64), Just(90)],
+        modes in prop_oneof![Just(&ORDERED[..]), Just(&ALL_MODES[..])],
         rows in 1usize..40,
     ) {
         let mut draws = Draws(draws.iter());
-        let attributes = grow(&mut draws, trees, most_leaves, &ORDERED);
+        let attributes = grow(&mut draws, trees, most_leaves, modes);
         let mut value = || match draws.below(12) {
             at if at < GRID.len() => GRID[at],
             9 => f32::NAN,
@@ -237,5 +329,27 @@ proptest! {
             let scores: Vec<f32> = parts.flat_map(|part| ensemble.scores(part, WIDTH)).collect();
             prop_assert_eq!(&bits(&scores), &expected);
         }
+    }
+
+    #[test]
+    fn shared_nodes_score_by_the_letter(
+        draws in proptest::collection::vec(any::<u16>(), 1500),
+        trees in 1usize..5,
+        size in 1usize..12,
+    ) {
+        let mut draws = Draws(draws.iter());
+        let attributes = grow_shared(&mut draws, trees, size);
+        let values = GRID.iter().copied().chain([f32::NAN, 0.5]);
+        let pairs = values.clone().flat_map(|x| values.clone().map(move |y| [x, y]));
+        let rows: Vec<f32> = pairs.flatten().collect();
+        let expected: Vec<f32> =
+            rows.chunks_exact(2).map(|row| by_the_letter(&attributes, row)).collect();
+        let ensemble = Ensemble::of(&attributes, 2).unwrap();
+        prop_assert_eq!(&bits(&ensemble.scores(&rows, 2)), &bits(&expected));
+        let single: Vec<f32> =
+            rows.chunks_exact(2).flat_map(|row| ensemble.scores(row, 2)).collect();
+        prop_assert_eq!(&bits(&single), &bits(&expected));
+        let walked = Ensemble::walked(&attributes, 2).scores(&rows, 2);
+        prop_assert_eq!(&bits(&walked), &bits(&expected));
     }
 }

@@ -1,16 +1,18 @@
 //! From attributes to a forest that needs no further check.
 //!
-//! After [`Forest::of`] every child exists, every tree is a tree, every feature is below the
-//! input's width and every leaf votes. Evaluation indexes without asking again.
+//! After [`Forest::of`] every child exists, no tree goes round in circles, every feature is below
+//! the input's width and every leaf votes. Evaluation indexes without asking again.
 //!
-//! The six comparison modes shrink to two. `x < t` is `x <= t'` for the float `t'` just below `t`;
-//! `x > t` is `x <= t` with the children swapped, and a missing value changes sides with them;
-//! `x != t` is `x == t` swapped. So evaluation knows one ordered test and one equality.
+//! The six comparison modes shrink to two tests. `x < t` is `x <= t'` for the float `t'` just below
+//! `t`; `x > t` is `x <= t` with the children swapped, and a missing value changes sides with them;
+//! `x != t` is `x == t` swapped, and tests for equality are tests for a set of numbers.
 
 use std::collections::HashMap;
 
 use super::attributes::{Attributes, MAX_CLASSES, MAX_NODES};
+use super::build::Builder;
 use super::error::TreeError;
+use super::numbers::NumberSet;
 use super::real::Real;
 
 /// A validated ensemble in evaluation order.
@@ -25,8 +27,10 @@ pub struct Forest<T> {
 /// One tree: nodes in preorder, the root first, a node's `yes` subtree before its `no` subtree.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tree<T> {
-    /// All nodes, each reached exactly once from the first.
+    /// All nodes, each reached from the first.
     pub nodes: Vec<Node<T>>,
+    /// Whether a node has several parents. It then stands where the first of them has it.
+    pub shares: bool,
 }
 
 /// A node of a validated tree.
@@ -38,22 +42,28 @@ pub enum Node<T> {
     Leaf(Vec<(usize, T)>),
 }
 
-/// An inner node: `yes` if `x <= threshold` (or `x == threshold` if `equal`), and for a NaN if
-/// `missing_yes`. A NaN threshold means that no number goes `yes`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// An inner node: `yes` if the feature meets the test, and for a NaN if `missing_yes`.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Branch<T> {
     /// Column of the input.
     pub feature: usize,
-    /// What the feature is compared with.
-    pub threshold: T,
-    /// Equality instead of order.
-    pub equal: bool,
+    /// What the feature is asked.
+    pub test: Test<T>,
     /// Whether a missing value (NaN) goes `yes`.
     pub missing_yes: bool,
     /// Index of the child in the tree's nodes.
     pub yes: usize,
     /// Index of the child in the tree's nodes.
     pub no: usize,
+}
+
+/// A question to a number.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Test<T> {
+    /// At most this; no number is at most NaN.
+    AtMost(T),
+    /// One of these.
+    Among(NumberSet<T>),
 }
 
 impl<T: Real> Forest<T> {
@@ -123,7 +133,7 @@ fn class_count(attributes: &Attributes) -> Result<usize, TreeError> {
 }
 
 /// Weights of each node that has any, in the order of the file.
-type Votes<T> = HashMap<(i64, i64), Vec<(usize, T)>>;
+pub type Votes<T> = HashMap<(i64, i64), Vec<(usize, T)>>;
 
 fn votes_by_node<T: Real>(a: &Attributes, classes: usize) -> Result<Votes<T>, TreeError> {
     let name = format!("{}_weights", a.kind.prefix());
@@ -158,126 +168,6 @@ fn tree_ranges(tree_ids: &[i64]) -> Result<Vec<std::ops::Range<usize>>, TreeErro
         start += run.len();
     }
     Ok(ranges)
-}
-
-struct Builder<'a, T> {
-    attributes: &'a Attributes,
-    width: usize,
-    thresholds: Vec<T>,
-    votes: Votes<T>,
-}
-
-impl<T: Real> Builder<'_, T> {
-    /// Walks one tree from its first node, so that preorder, uniqueness and reachability come out
-    /// of one pass. Children wait on a stack with the place where their index belongs.
-    fn tree(&mut self, range: std::ops::Range<usize>) -> Result<Tree<T>, TreeError> {
-        let by_id = self.index_by_id(range.clone())?;
-        let mut reached = vec![false; range.len()];
-        let mut nodes: Vec<Node<T>> = Vec::with_capacity(range.len());
-        let mut waiting: Vec<(usize, Option<(usize, bool)>)> = vec![(range.start, None)];
-        while let Some((source, parent)) = waiting.pop() {
-            if std::mem::replace(&mut reached[source - range.start], true) {
-                let (tree, node) = self.id(source);
-                return Err(TreeError::ReachedTwice { tree, node });
-            }
-            let index = nodes.len();
-            if let Some((parent, is_yes)) = parent {
-                link(&mut nodes[parent], is_yes, index);
-            }
-            match self.branch(source)? {
-                None => nodes.push(Node::Leaf(self.take_votes(source)?)),
-                Some((branch, swapped)) => {
-                    nodes.push(Node::Branch(branch));
-                    let (yes, no) = self.children(source, swapped, &by_id)?;
-                    waiting.push((no, Some((index, false))));
-                    waiting.push((yes, Some((index, true))));
-                }
-            }
-        }
-        match reached.iter().position(|&reached| !reached) {
-            None => Ok(Tree { nodes }),
-            Some(index) => {
-                let (tree, node) = self.id(range.start + index);
-                Err(TreeError::Unreachable { tree, node })
-            }
-        }
-    }
-
-    fn id(&self, source: usize) -> (i64, i64) {
-        (self.attributes.tree_ids[source], self.attributes.node_ids[source])
-    }
-
-    fn index_by_id(&self, range: std::ops::Range<usize>) -> Result<HashMap<i64, usize>, TreeError> {
-        let mut by_id = HashMap::with_capacity(range.len());
-        for source in range {
-            let (tree, node) = self.id(source);
-            if by_id.insert(node, source).is_some() {
-                return Err(TreeError::NodeTwice { tree, node });
-            }
-        }
-        Ok(by_id)
-    }
-
-    fn take_votes(&mut self, source: usize) -> Result<Vec<(usize, T)>, TreeError> {
-        let (tree, node) = self.id(source);
-        self.votes.remove(&(tree, node)).ok_or(TreeError::NoVote { tree, node })
-    }
-
-    fn children(
-        &self,
-        source: usize,
-        swapped: bool,
-        by_id: &HashMap<i64, usize>,
-    ) -> Result<(usize, usize), TreeError> {
-        let (tree, node) = self.id(source);
-        let find = |child: i64| {
-            by_id.get(&child).copied().ok_or(TreeError::NoSuchChild { tree, node, child })
-        };
-        let yes = find(self.attributes.true_ids[source])?;
-        let no = find(self.attributes.false_ids[source])?;
-        Ok(if swapped { (no, yes) } else { (yes, no) })
-    }
-
-    /// The test of a node and whether its children are swapped; `None` for a leaf.
-    fn branch(&mut self, source: usize) -> Result<Option<(Branch<T>, bool)>, TreeError> {
-        let (tree, node) = self.id(source);
-        let mode = self.attributes.modes[source].as_str();
-        if mode == "LEAF" {
-            return Ok(None);
-        }
-        // Weights of inner nodes, which old converters wrote, mean nothing (as in onnxruntime).
-        self.votes.remove(&(tree, node));
-        let tracks_true = self.attributes.missing_tracks_true.get(source) == Some(&1);
-        let t = self.thresholds[source];
-        let never = T::NAN;
-        let (threshold, equal, swapped, missing_yes) = match mode {
-            "BRANCH_LEQ" => (t, false, false, tracks_true),
-            "BRANCH_LT" => (t.below().unwrap_or(never), false, false, tracks_true),
-            "BRANCH_GT" => (if t.is_nan() { T::INFINITY } else { t }, false, true, !tracks_true),
-            "BRANCH_GTE" if t.is_nan() => (T::INFINITY, false, true, !tracks_true),
-            "BRANCH_GTE" => (t.below().unwrap_or(never), false, true, !tracks_true),
-            "BRANCH_EQ" => (t, true, false, tracks_true),
-            "BRANCH_NEQ" => (t, true, true, false),
-            other => return Err(TreeError::Mode { tree, node, mode: other.to_owned() }),
-        };
-        let feature = self.feature(source)?;
-        let branch = Branch { feature, threshold, equal, missing_yes, yes: 0, no: 0 };
-        Ok(Some((branch, swapped)))
-    }
-
-    fn feature(&self, source: usize) -> Result<usize, TreeError> {
-        let ((tree, node), feature) = (self.id(source), self.attributes.feature_ids[source]);
-        match usize::try_from(feature) {
-            Ok(index) if index < self.width => Ok(index),
-            _ => Err(TreeError::Feature { tree, node, feature, width: self.width }),
-        }
-    }
-}
-
-fn link<T>(parent: &mut Node<T>, is_yes: bool, child: usize) {
-    if let Node::Branch(branch) = parent {
-        *(if is_yes { &mut branch.yes } else { &mut branch.no }) = child;
-    }
 }
 
 /// The base values, whose count onnxruntime accepts: none, one per class, and for two classes one.

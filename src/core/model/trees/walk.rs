@@ -4,9 +4,10 @@
 //! side by side, and a leaf points to itself, so that a tree which has arrived marks time until all
 //! have.
 
+use super::numbers::NumberSet;
 use super::real::Real;
 use super::transform::{Aggregate, Tally};
-use super::validate::{Branch, Forest, Node};
+use super::validate::{Branch, Forest, Node, Test};
 
 /// Trees walked side by side.
 const ABREAST: usize = 8;
@@ -19,30 +20,37 @@ pub struct Walk<T> {
     /// The votes of step `i` are `votes[first_vote[i]..first_vote[i + 1]]`; only leaves have any.
     first_vote: Vec<u32>,
     votes: Vec<(u32, T)>,
+    /// The sets that steps ask for.
+    sets: Vec<NumberSet<T>>,
 }
 
-/// A node; a leaf has itself for both children.
+/// A node; a leaf has itself for both children. Small, since a walk is as fast as its steps come
+/// from memory.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Step<T> {
     threshold: T,
     feature: u32,
     yes: u32,
     no: u32,
-    equal: bool,
-    missing_yes: bool,
+    /// [`MISSING_YES`] if a missing value goes `yes`, and in the other bits 0 for a test against
+    /// the threshold, or one more than the index of the set to ask.
+    test: u32,
 }
+
+/// The bit of [`Step::test`] for missing values.
+const MISSING_YES: u32 = 1 << 31;
 
 impl<T: Real> Walk<T> {
     /// Lays `forest` out. Its node count is bounded, so that indices fit 32 bits.
     pub fn of(forest: &Forest<T>) -> Self {
         let (mut steps, mut roots) = (Vec::new(), Vec::new());
-        let (mut first_vote, mut votes) = (vec![0], Vec::new());
+        let (mut first_vote, mut votes, mut sets) = (vec![0], Vec::new(), Vec::new());
         for tree in &forest.trees {
             let root = steps.len();
             roots.push(root as u32);
             for node in &tree.nodes {
                 match node {
-                    Node::Branch(branch) => steps.push(Step::branch(root, branch)),
+                    Node::Branch(branch) => steps.push(Step::branch(root, branch, &mut sets)),
                     Node::Leaf(weights) => {
                         steps.push(Step::leaf(steps.len()));
                         votes.extend(weights.iter().map(|&(class, weight)| (class as u32, weight)));
@@ -51,7 +59,7 @@ impl<T: Real> Walk<T> {
                 first_vote.push(votes.len() as u32);
             }
         }
-        Self { steps, roots, first_vote, votes }
+        Self { steps, roots, first_vote, votes, sets }
     }
 
     /// The tallies of one row, one per class, over all trees in order.
@@ -76,7 +84,7 @@ impl<T: Real> Walk<T> {
             let before = *at;
             for place in at.iter_mut() {
                 let step = &self.steps[*place as usize];
-                *place = step.next(row[step.feature as usize]);
+                *place = step.next(row[step.feature as usize], &self.sets);
             }
             if before == *at {
                 return;
@@ -86,26 +94,32 @@ impl<T: Real> Walk<T> {
 }
 
 impl<T: Real> Step<T> {
-    fn branch(root: usize, branch: &Branch<T>) -> Self {
+    fn branch(root: usize, branch: &Branch<T>, sets: &mut Vec<NumberSet<T>>) -> Self {
+        let (threshold, set) = match &branch.test {
+            Test::AtMost(threshold) => (*threshold, 0),
+            Test::Among(set) => {
+                sets.push(set.clone());
+                (T::NAN, sets.len() as u32)
+            }
+        };
         Self {
-            threshold: branch.threshold,
+            threshold,
             feature: branch.feature as u32,
             yes: (root + branch.yes) as u32,
             no: (root + branch.no) as u32,
-            equal: branch.equal,
-            missing_yes: branch.missing_yes,
+            test: set | if branch.missing_yes { MISSING_YES } else { 0 },
         }
     }
 
     fn leaf(at: usize) -> Self {
         let at = at as u32;
-        let threshold = T::INFINITY;
-        Self { threshold, feature: 0, yes: at, no: at, equal: false, missing_yes: true }
+        Self { threshold: T::INFINITY, feature: 0, yes: at, no: at, test: MISSING_YES }
     }
 
     #[inline(always)]
-    fn next(&self, x: T) -> u32 {
-        let met = if self.equal { x == self.threshold } else { x <= self.threshold };
-        if met | (self.missing_yes & x.is_nan()) { self.yes } else { self.no }
+    fn next(&self, x: T, sets: &[NumberSet<T>]) -> u32 {
+        let set = self.test & !MISSING_YES;
+        let met = if set == 0 { x <= self.threshold } else { sets[set as usize - 1].contains(x) };
+        if met | (self.test >= MISSING_YES && x.is_nan()) { self.yes } else { self.no }
     }
 }
