@@ -86,7 +86,7 @@ fn play(mut engine: Engine, transactions: &[Transaction<'_>]) -> (Engine, Memory
 
 /// All 69 features, the bundled forest and the bundled detector (100 trees of 31 leaves).
 fn scoring_engine(context: &Arc<Context>) -> Engine {
-    let known = |name: &str| Feature::named(name).map(|_| ());
+    let known = |name: &str| Feature::named(name).map(Feature::bounds);
     let load =
         |bytes: &[u8]| Arc::new(Model::from_bytes(bytes, &known).expect("the bundled models load"));
     let detector = load(include_bytes!("../models/fraud-detector.onnx"));

@@ -19,7 +19,9 @@ const WIDTH: usize = 69;
 fn scorer(name: &str) -> Scorer {
     let file = format!("{name}.onnx");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/data").join(file);
-    Model::load(&path, &|_| Ok(())).unwrap_or_else(|error| panic!("{name}: {error}")).scorer()
+    Model::load(&path, &|_| Ok(0.0..=1e6))
+        .unwrap_or_else(|error| panic!("{name}: {error}"))
+        .scorer()
 }
 
 /// Rows like those that the models were trained on: numbers around 0, then counts, then flags.

@@ -16,7 +16,7 @@ use synfinance::core::transaction::{DAY_MS, EventTime, Label, RawTransaction, Tr
 use synfinance::tools::generate::{Generated, Generator, Settings};
 
 fn model(bytes: &[u8]) -> Arc<Model> {
-    Arc::new(Model::from_bytes(bytes, &|name| Feature::named(name).map(|_| ())).unwrap())
+    Arc::new(Model::from_bytes(bytes, &|name| Feature::named(name).map(Feature::bounds)).unwrap())
 }
 
 fn detector() -> Arc<Model> {

@@ -1,7 +1,8 @@
-//! Model files from LightGBM, XGBoost, scikit-learn and by hand, against onnxruntime's scores; and
-//! files that must be refused, with what the refusal says. `tests/fixtures/models/make.py` made all
-//! of them.
+//! Model files from LightGBM, XGBoost, CatBoost, scikit-learn and by hand, against onnxruntime's
+//! scores; and files that must be refused, with what the refusal says.
+//! `tests/fixtures/models/make.py` made all of them.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,9 +15,9 @@ fn folder() -> PathBuf {
 }
 
 /// The catalogue of these tests: f0 to f7.
-fn known(name: &str) -> Result<(), Vec<String>> {
+fn known(name: &str) -> Result<RangeInclusive<f64>, Vec<String>> {
     match name.strip_prefix('f').and_then(|digit| digit.parse::<usize>().ok()) {
-        Some(index) if index < WIDTH => Ok(()),
+        Some(index) if index < WIDTH => Ok(-1e12..=1e12),
         _ => Err(vec!["f1".to_owned(), "f2".to_owned()]),
     }
 }
@@ -46,7 +47,7 @@ fn scored(scorer: &mut Scorer, rows: &[f32], batch: usize) -> Vec<f32> {
 }
 
 /// Every trained model, and whether it runs as trees.
-const MODELS: [(&str, Option<&str>); 31] = [
+const MODELS: [(&str, Option<&str>); 32] = [
     ("lightgbm", Some("bit masks (32 leaves)")),
     ("lightgbm_missing", Some("bit masks (32 leaves)")),
     ("lightgbm_60_leaves", Some("bit masks (64 leaves)")),
@@ -54,6 +55,7 @@ const MODELS: [(&str, Option<&str>); 31] = [
     ("xgboost", Some("bit masks (32 leaves)")),
     ("xgboost_missing", Some("bit masks (32 leaves)")),
     ("xgboost_categorical", Some("bit masks (32 leaves)")),
+    ("catboost", Some("bit masks (32 leaves)")),
     ("decision_tree", Some("bit masks (64 leaves)")),
     ("random_forest", Some("walk")),
     ("extra_trees_small", Some("bit masks (32 leaves)")),
@@ -168,11 +170,31 @@ fn refused_files_say_what_is_wrong_and_how_to_mend_it() {
         ("one_axis", "input x has 1 axes, expected one float32 input"),
         ("two_inputs", "the model has 2 inputs (x, more), expected one float32 input"),
         ("wrong_example", "the manifest expects 0.9 (tolerance 1e-4)"),
-        ("out_of_range", "expected a number from 0 to 1: export probabilities, not raw margins"),
+        (
+            "range_margin",
+            "scores -3, expected a number from 0 to 1: the output seems to be a raw margin",
+        ),
+        ("range_percentage", "seems to be a percentage: append a node that divides it by 100"),
+        ("range_estimate", "seems to be the estimate of a regressor: train a classifier"),
+        ("range_log_probability", "seems to be the logarithm of a probability: append an Exp node"),
+        (
+            "range_label",
+            "seems to be the label of an anomaly detector: export its decision function",
+        ),
+        ("range_no_number", "the baseline gets no number as its score: look in the graph"),
+        (
+            "isolation_forest_decision",
+            "seems to be the decision function of an anomaly detector such as an isolation forest, \
+             which is below 0 for anomalies: append a node that computes 0.5 - output",
+        ),
         ("unsupported_operator", "unsupported operator SVMRegressor: export the model without it"),
         ("output_of_nothing", "nothing makes `nowhere`"),
         ("three_columns", "the output is of shape [N, 3], expected an output `probabilities`"),
-        ("foreign_data", "tensor `w` lies in another file"),
+        (
+            "foreign_data",
+            "tensor `w` lies in another file (external data), and a model is one file: export \
+             with torch.onnx.export(..., external_data=False), or",
+        ),
         ("trees_short_list", "nodes_values has "),
         ("trees_unknown_mode", "node 0 of tree 0 has the unknown mode \"BRANCH_NEAR\""),
         ("trees_no_such_child", "node 0 of tree 0 points to node 99, which does not exist"),
@@ -213,7 +235,7 @@ fn damage(name: &str, step: usize) {
     for at in (0..bytes.len()).step_by(step) {
         for damage in [bytes[..at].to_vec(), flip(&bytes, at, 0x55), flip(&bytes, at, 0x80)] {
             // Whether it still loads depends on the byte; that it returns is the point.
-            if let Ok(model) = Model::from_bytes(&damage, &|_| Ok(())) {
+            if let Ok(model) = Model::from_bytes(&damage, &|_| Ok(-1e12..=1e12)) {
                 let row = model.manifest().baseline.clone();
                 let mut scores = Vec::new();
                 model.scorer().score(&row, &mut scores).unwrap();
@@ -249,9 +271,46 @@ fn a_score_that_is_no_number_is_named_and_the_others_hold() {
     rows[WIDTH] = f32::NAN;
     let mut scores = Vec::new();
     let error = scorer.score(&rows, &mut scores).unwrap_err();
-    assert_eq!(error, ScoreError::NotFinite { model: "fixture 1".into(), row: 1, count: 1 });
+    assert_eq!(error, ScoreError::NoProbability { model: "fixture 1".into(), row: 1, count: 1 });
     assert!(scores[1].is_nan());
     assert_eq!((scores[0], scores[2]), (expected[0], expected[2]));
+}
+
+#[test]
+fn a_score_outside_0_to_1_is_no_score() {
+    // Within the bounds of its features the sum stays within 0..1; no payment should leave them.
+    let path = folder().join("linear_score.onnx");
+    let mut scorer = Model::load(&path, &|_| Ok(-1.0..=1.0)).unwrap().scorer();
+    let mut rows = vec![0.0; 5 * WIDTH];
+    for (row, f0) in [0.0, 5.00001, 10.0, -10.0, -5.0].into_iter().enumerate() {
+        rows[row * WIDTH] = f0;
+    }
+    let mut scores = Vec::new();
+    let error = scorer.score(&rows, &mut scores).unwrap_err();
+    let model = "fixture 1".to_owned();
+    assert_eq!(error, ScoreError::NoProbability { model, row: 2, count: 2 });
+    assert!(scores[2].is_nan() && scores[3].is_nan());
+    assert_eq!((scores[0], scores[1], scores[4]), (0.5, 1.0, 0.0));
+    let error = Model::load(&path, &|_| Ok(-10.0..=10.0)).unwrap_err().to_string();
+    let expected = "a row with `f0` at -10 scores -0.5, expected a number from 0 to 1: the output \
+                    seems to be the estimate of a regressor";
+    assert!(error.contains(expected), "{error}");
+}
+
+#[test]
+fn extreme_rows_that_get_no_score_are_a_warning() {
+    let path = folder().join("overflowing_score.onnx");
+    let warnings = |highest: f64| {
+        let model = Model::load(&path, &|_| Ok(0.0..=highest)).unwrap();
+        model.summary().warnings.clone()
+    };
+    assert_eq!(warnings(80.0), [""; 0]);
+    let [warning] = warnings(1e4).try_into().unwrap();
+    let expected = "the model gives no score for `f0` at 100, all features at their highest, ";
+    assert!(warning.starts_with(expected), "{warning}");
+    assert!(
+        warning.ends_with(" of 256 mixes of usual and extreme values: such payments are set aside")
+    );
 }
 
 #[test]

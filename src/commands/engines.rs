@@ -1,6 +1,7 @@
 //! From settings to engines: tables and models are read once and shared, and every shard gets an
 //! engine.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -71,8 +72,8 @@ fn bundled(bytes: &[u8]) -> anyhow::Result<Arc<Model>> {
     Ok(Arc::new(model))
 }
 
-fn known(name: &str) -> Result<(), Vec<String>> {
-    Feature::named(name).map(|_| ())
+fn known(name: &str) -> Result<RangeInclusive<f64>, Vec<String>> {
+    Feature::named(name).map(Feature::bounds)
 }
 
 /// Loads a model file; the error says which features exist.
@@ -86,7 +87,11 @@ fn load(asked_by: &str, path: &Path) -> anyhow::Result<Arc<Model>> {
         return Err(UsageError(message).into());
     }
     // The user names the file to load, so a refused file is wrong usage.
-    open(path).map(Arc::new).map_err(|error| UsageError(format!("{asked_by}: {error:#}")).into())
+    let model = open(path).map_err(|error| UsageError(format!("{asked_by}: {error:#}")))?;
+    for warning in &model.summary().warnings {
+        tracing::warn!(model = model.label(), "{warning}");
+    }
+    Ok(Arc::new(model))
 }
 
 fn table(key: &str, path: Option<&Path>, bundled: &str) -> anyhow::Result<String> {

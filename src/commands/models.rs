@@ -42,6 +42,7 @@ fn summary_json(summary: &Summary) -> Value {
         "has_baseline": summary.has_baseline,
         "baseline_score": summary.baseline_score,
         "examples_checked": summary.examples_checked,
+        "warnings": summary.warnings,
         "trained_at": summary.trained_at,
         "metrics": metrics,
     })
@@ -80,6 +81,7 @@ fn text(summary: &Summary) -> String {
         },
         format!("examples   {} checked, all agree", summary.examples_checked),
     ];
+    lines.extend(summary.warnings.iter().map(|warning| format!("warning    {warning}")));
     lines.extend(summary.trained_at.iter().map(|time| format!("trained    {time}")));
     lines
         .extend(summary.metrics.iter().map(|(name, value)| format!("metric     {name} = {value}")));

@@ -10,7 +10,7 @@ use synfinance::core::model::Model;
 
 static MODEL: LazyLock<Arc<Model>> = LazyLock::new(|| {
     let bytes = include_bytes!("../../models/fraud-detector.onnx");
-    Arc::new(Model::from_bytes(bytes, &|name| Feature::named(name).map(|_| ())).unwrap())
+    Arc::new(Model::from_bytes(bytes, &|name| Feature::named(name).map(Feature::bounds)).unwrap())
 });
 
 /// What engines share.

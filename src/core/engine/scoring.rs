@@ -84,7 +84,7 @@ impl Judge {
     /// valid.
     fn score(&mut self) -> Result<(), ScoreError> {
         match self.scorer.score(&self.matrix, &mut self.scores) {
-            Err(ScoreError::NotFinite { .. }) | Ok(()) => Ok(()),
+            Err(ScoreError::NoProbability { .. }) | Ok(()) => Ok(()),
             Err(error) => Err(error),
         }
     }

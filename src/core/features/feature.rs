@@ -1,5 +1,7 @@
 //! A row of the catalogue, the look-up of features by name, and how values are written for people.
 
+use std::ops::RangeInclusive;
+
 use super::catalog::{CATALOG, FeatureId, Group};
 
 /// How many features are the product's standard set; the rest is offered beyond it.
@@ -64,6 +66,18 @@ impl Feature {
     /// The feature with this name, or else the up to three most similar names.
     pub fn named(name: &str) -> Result<&'static Self, Vec<String>> {
         CATALOG.iter().find(|feature| feature.name == name).ok_or_else(|| nearest(name))
+    }
+
+    /// The lowest and the highest value that it can have; where the catalogue has no bound, beyond
+    /// what any customer does.
+    pub fn bounds(&self) -> RangeInclusive<f64> {
+        let open = match self.unit {
+            Unit::Count => 1e5,
+            Unit::Days => 36_525.0,
+            _ => 1e12,
+        };
+        let (lowest, highest) = self.range.split_once("..").unwrap_or_default();
+        lowest.parse().unwrap_or(-open)..=highest.parse().unwrap_or(open)
     }
 
     /// The sentence with the value filled in. For features of a position it also mentions that the

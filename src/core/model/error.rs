@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::manifest::ManifestError;
+use super::meaning::Meaning;
 use super::trees::error::TreeError;
 
 /// Why a model file is refused. The caller keeps the model that it has.
@@ -57,7 +58,8 @@ pub enum LoadError {
     /// The probabilities come as a sequence of maps.
     #[error(
         "output {output} is a ZipMap (a list of dictionaries): convert with zipmap off \
-         (skl2onnx: options={{id(model): {{'zipmap': False}}}}, onnxmltools: zipmap=False)"
+         (skl2onnx: options={{id(model): {{'zipmap': False}}}}, onnxmltools: zipmap=False), or \
+         remove the ZipMap node and make its input the output"
     )]
     ZipMap {
         /// The output's name.
@@ -89,6 +91,16 @@ pub enum LoadError {
         /// What is wrong with it.
         source: TreeError,
     },
+    /// Weights lie outside the file.
+    #[error(
+        "tensor `{tensor}` lies in another file (external data), and a model is one file: export \
+         with torch.onnx.export(..., external_data=False), or bring both together with \
+         onnx.save_model(onnx.load(\"model.onnx\"), \"one-file.onnx\", save_as_external_data=False)"
+    )]
+    ExternalData {
+        /// The tensor's name.
+        tensor: String,
+    },
     /// The graph does not hold together or cannot be planned.
     #[error(
         "the model's graph cannot be run: {reason}; export the model again, rows as first axis"
@@ -97,14 +109,25 @@ pub enum LoadError {
         /// The first thing that went wrong.
         reason: String,
     },
-    /// The score of the baseline is not a probability.
+    /// A usual row gets no number.
     #[error(
-        "the baseline scores {score}, expected a number from 0 to 1: export probabilities, not raw \
-         margins or labels"
+        "{row} gets no number as its score: look in the graph for what overflows or divides by zero"
     )]
-    Baseline {
-        /// The score.
+    NoNumber {
+        /// Which row.
+        row: String,
+    },
+    /// A score is outside 0..1: the output is no probability.
+    #[error(
+        "{row} scores {score}, expected a number from 0 to 1: the output seems to be {meaning}"
+    )]
+    Range {
+        /// Which row.
+        row: String,
+        /// Its score.
         score: f32,
+        /// What the output seems to be, and how to mend it.
+        meaning: Meaning,
     },
     /// An example does not come out as the manifest says.
     #[error(
@@ -141,10 +164,10 @@ pub enum ScoreError {
         /// Features of a row.
         width: usize,
     },
-    /// A score is not a number. All scores of the batch are there, the bad ones as NaN: the caller
-    /// decides what becomes of those rows, the others hold.
-    #[error("model {model} gave no number for row {row} and {} other rows", count - 1)]
-    NotFinite {
+    /// A score is not a number, or not one from 0 to 1. All scores of the batch are there, the bad
+    /// ones as NaN: the caller decides what becomes of those rows, the others hold.
+    #[error("model {model} gave no number from 0 to 1 for row {row} and {} other rows", count - 1)]
+    NoProbability {
         /// Name and version of the model.
         model: String,
         /// The first such row.

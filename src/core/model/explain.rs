@@ -15,7 +15,7 @@ pub const MAX_CONTRIBUTIONS: usize = 5;
 /// order of the features, at most [`MAX_CONTRIBUTIONS`]. `row` and `baseline` have the model's
 /// width.
 ///
-/// A variant without a finite score contributes nothing.
+/// A variant without a score contributes nothing.
 pub fn contributions(
     scorer: &mut Scorer,
     row: &[f32],
@@ -44,7 +44,7 @@ pub fn contributions(
     out.truncate(MAX_CONTRIBUTIONS);
     (scorer.variants, scorer.variant_scores) = (variants, scores);
     match scored {
-        Err(ScoreError::NotFinite { .. }) => Ok(()),
+        Err(ScoreError::NoProbability { .. }) => Ok(()),
         other => other,
     }
 }

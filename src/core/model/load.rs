@@ -2,9 +2,9 @@
 //!
 //! A wrong model is worse than none: it scores, and nobody sees that it scores nonsense. So
 //! everything that can be checked is checked here, once: the description, the names of the
-//! features, the graph's ends, every operator, the score of the baseline, and the trainer's own
-//! examples.
+//! features, the graph's ends, every operator, and the scores of rows from usual to extreme.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::Framework;
 
 use super::Model;
-use super::error::{LoadError, ScoreError};
+use super::error::LoadError;
 use super::graph::Graph;
 use super::manifest::Manifest;
 use super::operators::framework;
@@ -22,18 +22,14 @@ use super::summary::{ModelKind, Summary, evaluation_text};
 use super::trees::attributes::{Attributes, Kind};
 use super::trees::error::TreeError;
 use super::trees::{self, Ensemble};
+use super::trial;
 
 /// Largest model file: 256 MiB.
 pub const MAX_MODEL_BYTES: u64 = 256 << 20;
 
-/// How far an example's score may be off.
-const EXAMPLE_TOLERANCE: f64 = 1e-4;
-
-/// How far a baseline's score may lie outside 0..1: float32 rounding.
-const RANGE_TOLERANCE: f32 = 1e-5;
-
-/// Answers whether a feature name exists: `Err` has the nearest names that do.
-pub type Known<'a> = &'a dyn Fn(&str) -> Result<(), Vec<String>>;
+/// Answers what a feature name stands for: the lowest and the highest value of the feature, or
+/// `Err` with the nearest names that exist.
+pub type Known<'a> = &'a dyn Fn(&str) -> Result<RangeInclusive<f64>, Vec<String>>;
 
 impl Model {
     /// Reads the model file at `path`; see [`Model::from_bytes`].
@@ -50,7 +46,7 @@ impl Model {
         let properties = proto.metadata_props.iter();
         let properties = properties.map(|entry| (entry.key.as_str(), entry.value.as_str()));
         let manifest = Manifest::from_metadata(properties)?;
-        check_features(&manifest, known)?;
+        let bounds = bounds(&manifest, known)?;
         let width = manifest.features.len();
         let outline = Outline::of(proto, width)?;
         check_operators(&outline)?;
@@ -58,8 +54,7 @@ impl Model {
         let runner = Arc::new(runner);
         let label: Arc<str> = manifest.label().into();
         let mut scorer = Scorer::new(runner.clone(), label.clone(), width);
-        let baseline_score = check_baseline(&mut scorer, &manifest)?;
-        check_examples(&mut scorer, &manifest)?;
+        let passed = trial::run(&mut scorer, &manifest, &bounds, &outline)?;
         let summary = Summary {
             name: manifest.name.clone(),
             version: manifest.version.clone(),
@@ -67,8 +62,9 @@ impl Model {
             features: manifest.features.clone(),
             kind,
             has_baseline: manifest.has_baseline,
-            baseline_score,
+            baseline_score: passed.baseline_score,
             examples_checked: manifest.examples.len(),
+            warnings: passed.warnings,
             trained_at: manifest.trained_at.clone(),
             metrics: manifest.metrics.clone(),
         };
@@ -93,12 +89,17 @@ fn decode(mut bytes: &[u8]) -> Result<ModelProto, LoadError> {
     }
 }
 
-fn check_features(manifest: &Manifest, known: Known<'_>) -> Result<(), LoadError> {
-    let unknown = |name: &String| known(name).err().map(|nearest| (name.clone(), nearest));
-    let features: Vec<_> = manifest.features.iter().filter_map(unknown).collect();
-    match features.is_empty() {
-        true => Ok(()),
-        false => Err(LoadError::UnknownFeatures { features }),
+fn bounds(manifest: &Manifest, known: Known<'_>) -> Result<Vec<RangeInclusive<f64>>, LoadError> {
+    let (mut bounds, mut unknown) = (Vec::new(), Vec::new());
+    for name in &manifest.features {
+        match known(name) {
+            Ok(found) => bounds.push(found),
+            Err(nearest) => unknown.push((name.clone(), nearest)),
+        }
+    }
+    match unknown.is_empty() {
+        true => Ok(bounds),
+        false => Err(LoadError::UnknownFeatures { features: unknown }),
     }
 }
 
@@ -144,30 +145,4 @@ fn runner(outline: &Outline, width: usize) -> Result<(Runner, ModelKind), LoadEr
 
 fn in_node(node: String, source: TreeError) -> LoadError {
     LoadError::Trees { node, source }
-}
-
-fn check_baseline(scorer: &mut Scorer, manifest: &Manifest) -> Result<f32, LoadError> {
-    let score = raw_score(scorer, &manifest.baseline)?;
-    match (-RANGE_TOLERANCE..=1.0 + RANGE_TOLERANCE).contains(&score) {
-        true => Ok(score.clamp(0.0, 1.0)),
-        false => Err(LoadError::Baseline { score }),
-    }
-}
-
-fn check_examples(scorer: &mut Scorer, manifest: &Manifest) -> Result<(), LoadError> {
-    for (index, example) in manifest.examples.iter().enumerate() {
-        let got = raw_score(scorer, &example.row)?;
-        let off = (f64::from(got) - example.score).abs();
-        if off.is_nan() || off > EXAMPLE_TOLERANCE {
-            return Err(LoadError::Example { index, expected: example.score, got });
-        }
-    }
-    Ok(())
-}
-
-fn raw_score(scorer: &mut Scorer, row: &[f32]) -> Result<f32, LoadError> {
-    let mut scores = Vec::new();
-    let failed = |error: ScoreError| LoadError::Graph { reason: error.to_string() };
-    scorer.score_raw(row, &mut scores).map_err(failed)?;
-    Ok(scores.first().copied().unwrap_or(f32::NAN))
 }

@@ -14,11 +14,13 @@ mod explain;
 mod graph;
 mod load;
 mod manifest;
+mod meaning;
 mod operators;
 mod outline;
 mod scorer;
 mod summary;
 mod trees;
+mod trial;
 
 use std::sync::Arc;
 
@@ -26,6 +28,7 @@ pub use error::{LoadError, ScoreError};
 pub use explain::{MAX_CONTRIBUTIONS, contributions};
 pub use load::{Known, MAX_MODEL_BYTES};
 pub use manifest::{Example, Manifest, ManifestError};
+pub use meaning::Meaning;
 pub use scorer::Scorer;
 pub use summary::{ModelKind, Summary};
 pub use trees::error::TreeError;

@@ -39,7 +39,7 @@ impl Outline {
             return Err(LoadError::Graph { reason });
         }
         let input = find_input(&graph, width)?;
-        let output = find_output(&graph)?;
+        let output = find_output(&graph, &proto.producer_name)?;
         cut(&mut graph, &input, &output)?;
         refuse_foreign_data(&graph)?;
         widen_scalar_picks(&mut graph);
@@ -170,8 +170,14 @@ fn type_name(elem_type: i32) -> String {
         .map_or_else(|_| "of no type".to_owned(), |known| format!("{known:?}").to_lowercase())
 }
 
-/// The output that is a score: `probabilities`, else `score`, else the only one of floats.
-fn find_output(graph: &GraphProto) -> Result<String, LoadError> {
+/// What CatBoost calls itself in its files.
+const CATBOOST: &str = "CatBoost";
+
+/// The value that is a score: the output `probabilities`, else `score`, else the only one of
+/// floats. CatBoost always packs its probabilities into a ZipMap, so its packing is undone;
+/// `converter` names who wrote the file. Other converters can leave it out, and a file without it
+/// runs anywhere.
+fn find_output(graph: &GraphProto, converter: &str) -> Result<String, LoadError> {
     let named = |name: &str| graph.output.iter().find(|output| output.name == name);
     let is_float = |output: &&ValueInfoProto| {
         tensor_type(output).is_some_and(|tensor| tensor.elem_type == DataType::Float as i32)
@@ -191,9 +197,12 @@ fn find_output(graph: &GraphProto) -> Result<String, LoadError> {
         let names: Vec<&str> = graph.output.iter().map(|output| output.name.as_str()).collect();
         return Err(LoadError::Output { found: format!("the outputs are {}", names.join(", ")) });
     };
-    match zip_map(&output) {
-        true => Err(LoadError::ZipMap { output: output.name.clone() }),
-        false => Ok(output.name.clone()),
+    match producer(graph, &output.name) {
+        Some(node) if node.op_type == "ZipMap" => match node.input.first() {
+            Some(tensor) if converter == CATBOOST => Ok(tensor.clone()),
+            _ => Err(LoadError::ZipMap { output: output.name.clone() }),
+        },
+        _ => Ok(output.name.clone()),
     }
 }
 
@@ -230,6 +239,9 @@ fn cut(graph: &mut GraphProto, input: &str, output: &str) -> Result<(), LoadErro
     graph.input.retain(|value| value.name == input);
     graph.output.retain(|value| value.name == output);
     graph.output.truncate(1);
+    if graph.output.is_empty() {
+        graph.output.push(ValueInfoProto { name: output.to_owned(), ..ValueInfoProto::default() });
+    }
     graph.value_info.clear();
     Ok(())
 }
@@ -274,8 +286,7 @@ fn refuse_foreign_data(graph: &GraphProto) -> Result<(), LoadError> {
     let of_nodes = graph.node.iter().flat_map(|node| &node.attribute);
     let of_nodes = of_nodes.flat_map(|attribute| attribute.t.iter().chain(&attribute.tensors));
     if let Some(tensor) = graph.initializer.iter().chain(of_nodes).find(|t| is_foreign(t)) {
-        let reason = format!("tensor `{}` lies in another file", tensor.name);
-        return Err(LoadError::Graph { reason });
+        return Err(LoadError::ExternalData { tensor: tensor.name.clone() });
     }
     if !graph.sparse_initializer.is_empty() {
         return Err(LoadError::Graph { reason: "it has sparse constants".to_owned() });

@@ -9,6 +9,14 @@ use super::error::ScoreError;
 use super::graph::Graph;
 use super::trees::{Ensemble, Scratch};
 
+/// How far a score may lie outside 0..1: sums of float32 probabilities end up to this far outside.
+const RANGE_TOLERANCE: f32 = 1e-4;
+
+/// Whether a score is a probability but for rounding.
+pub(super) fn is_probability(score: f32) -> bool {
+    (-RANGE_TOLERANCE..=1.0 + RANGE_TOLERANCE).contains(&score)
+}
+
 /// How a model is run.
 #[derive(Debug)]
 pub(super) enum Runner {
@@ -46,21 +54,21 @@ impl Scorer {
     /// Replaces `scores` by the scores of `rows` (row-major), each from 0 to 1. A row's score is
     /// the same to the bit whatever other rows are in the batch. A NaN in a row is a missing value.
     ///
-    /// On [`ScoreError::NotFinite`] all scores are there, the bad ones as NaN; on other errors
+    /// On [`ScoreError::NoProbability`] all scores are there, the bad ones as NaN; on other errors
     /// none.
     pub fn score(&mut self, rows: &[f32], scores: &mut Vec<f32>) -> Result<(), ScoreError> {
         self.score_raw(rows, scores)?;
         let mut bad = (0, None);
         for (row, score) in scores.iter_mut().enumerate() {
-            // A sum of float32 probabilities may end a rounding step outside; -0 + 0 is 0.
-            *score = if score.is_finite() { score.clamp(0.0, 1.0) + 0.0 } else { f32::NAN };
+            // -0 + 0 is 0.
+            *score = if is_probability(*score) { score.clamp(0.0, 1.0) + 0.0 } else { f32::NAN };
             if score.is_nan() {
                 bad = (bad.0 + 1, bad.1.or(Some(row)));
             }
         }
         match bad {
             (count, Some(row)) => {
-                Err(ScoreError::NotFinite { model: self.model.to_string(), row, count })
+                Err(ScoreError::NoProbability { model: self.model.to_string(), row, count })
             }
             (_, None) => Ok(()),
         }

@@ -21,6 +21,8 @@ pub struct Summary {
     pub baseline_score: f32,
     /// How many examples were checked at load; all agreed.
     pub examples_checked: usize,
+    /// What does not speak against the model and should still be known, one sentence each.
+    pub warnings: Vec<String>,
     /// When it was trained, as the trainer wrote it.
     pub trained_at: Option<String>,
     /// Metrics, as the trainer wrote them.
