@@ -1,4 +1,4 @@
-"""The fraud detector: gradient-boosted trees (LightGBM) on the 69 features, as ONNX."""
+"""The fraud detector: gradient-boosted trees (LightGBM) on features of the catalogue, as ONNX."""
 
 import lightgbm
 import numpy as np
@@ -7,7 +7,6 @@ from onnxmltools.convert.common.data_types import FloatTensorType
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 import onnx_file
-from contract_features import DETECTOR
 from forest import float32_at_most
 
 TREES, LEAVES = 100, 31
@@ -17,8 +16,8 @@ def train(args, table):
     """Fits, exports, checks and writes the detector."""
     (fit_rows, fit_labels), (choose_rows, choose_labels), test = table.parts()
     test_rows, test_labels = test
-    booster = fit(fit_rows, fit_labels, args.seed)
-    model = export(booster, len(DETECTOR))
+    booster = fit(fit_rows, fit_labels, args.features, args.seed)
+    model = export(booster, args.features)
     probabilities = onnx_file.run(model, "probabilities", test_rows)[:, 1]
     onnx_file.require_close("detector", probabilities, booster.predict(test_rows), 1e-5)
     chosen = booster.predict(choose_rows)
@@ -33,9 +32,9 @@ def train(args, table):
         **at_threshold(test_labels, probabilities, threshold),
     }
     onnx_file.describe(model, {
-        "name": "fraud-detector",
+        "name": args.name,
         "version": args.version,
-        "features": DETECTOR,
+        "features": args.features,
         "threshold": threshold,
         "baseline": onnx_file.medians(fit_rows),
         "examples": onnx_file.examples(test_rows, probabilities),
@@ -43,11 +42,11 @@ def train(args, table):
         "metrics": metrics,
     })
     onnx_file.save(model, args.output)
-    onnx_file.fill_card(args.readme, "fraud-detector", metrics)
-    print_gains(booster)
+    onnx_file.show(metrics, args.card, args.name)
+    print_gains(booster, args.features)
 
 
-def fit(rows, labels, seed):
+def fit(rows, labels, features, seed):
     """The same rows give the same trees: one thread, fixed seeds, row-wise histograms."""
     parameters = {
         "objective": "binary",
@@ -64,21 +63,21 @@ def fit(rows, labels, seed):
         "num_threads": 1,
         "verbosity": -1,
     }
-    data = lightgbm.Dataset(rows.astype(np.float64), labels, feature_name=DETECTOR)
+    data = lightgbm.Dataset(rows.astype(np.float64), labels, feature_name=features)
     return lightgbm.train(parameters, data, num_boost_round=TREES)
 
 
-def export(booster, width):
+def export(booster, features):
     """The fitted trees as a graph with the one output `probabilities` [N, 2]."""
     model = convert_lightgbm(
         booster,
         name="fraud_detector",
-        initial_types=[("input", FloatTensorType([None, width]))],
+        initial_types=[("input", FloatTensorType([None, len(features)]))],
         target_opset=onnx_file.OPSET,
         zipmap=False,
     )
     keep_trees_alone(model)
-    correct_thresholds(model, booster)
+    correct_thresholds(model, booster, features)
     return model
 
 
@@ -100,14 +99,14 @@ def keep_trees_alone(model):
         field.extend(kept)
 
 
-def correct_thresholds(model, booster):
+def correct_thresholds(model, booster, features):
     """Rounds thresholds down to float32 where the converter rounded them up, so that a float32
     input on the boundary takes the same branch as in LightGBM, which compares doubles. A node is
     found again by its tree, its feature and its rounded value."""
     splits = booster.trees_to_dataframe().dropna(subset=["threshold"])
     exact = {}
     for tree, name, value in zip(splits.tree_index, splits.split_feature, splits.threshold):
-        exact.setdefault((tree, DETECTOR.index(name), float(np.float32(value))), []).append(value)
+        exact.setdefault((tree, features.index(name), float(np.float32(value))), []).append(value)
     attributes = {a.name: a for node in model.graph.node for a in node.attribute}
     modes, values = attributes["nodes_modes"].strings, attributes["nodes_values"].floats
     keys = zip(attributes["nodes_treeids"].ints, attributes["nodes_featureids"].ints, values)
@@ -140,9 +139,9 @@ def at_threshold(labels, probabilities, threshold):
     }
 
 
-def print_gains(booster):
+def print_gains(booster, features):
     """Which features the trees rest on: a single one far ahead is a leak or too easy a pattern."""
     gains = booster.feature_importance("gain")
     total = max(gains.sum(), 1e-12)
     for index in np.argsort(-gains, kind="stable")[:12]:
-        print(f"{gains[index] / total:7.1%}  {DETECTOR[index]}")
+        print(f"{gains[index] / total:7.1%}  {features[index]}")

@@ -15,7 +15,6 @@ from sklearn.ensemble import IsolationForest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 import onnx_file
-from contract_features import FOREST
 
 TREES, SAMPLES = 64, 64
 
@@ -25,7 +24,7 @@ def train(args, table):
     (fit_rows, _), _, (test_rows, test_labels) = table.parts()
     forest = IsolationForest(n_estimators=TREES, max_samples=SAMPLES, random_state=args.seed)
     forest.fit(fit_rows)
-    model = export(forest, len(FOREST))
+    model = export(forest, len(args.features))
     expected = -forest.score_samples(test_rows)
     scores = onnx_file.run(model, "score", test_rows)
     onnx_file.require_close("isolation forest", scores, expected, 1e-5)
@@ -42,9 +41,9 @@ def train(args, table):
         "threshold": threshold,
     }
     onnx_file.describe(model, {
-        "name": "isolation-forest",
+        "name": args.name,
         "version": args.version,
-        "features": FOREST,
+        "features": args.features,
         "threshold": threshold,
         "baseline": onnx_file.medians(fit_rows),
         "examples": onnx_file.examples(test_rows, scores),
@@ -52,7 +51,7 @@ def train(args, table):
         "metrics": metrics,
     })
     onnx_file.save(model, args.output)
-    onnx_file.fill_card(args.readme, "isolation-forest", metrics)
+    onnx_file.show(metrics, args.card, args.name)
 
 
 def export(forest, width):

@@ -57,17 +57,20 @@ def save(model, path):
     print(f"wrote {path} ({Path(path).stat().st_size:,} bytes)")
 
 
-def fill_card(readme, section, metrics):
-    """Prints the metrics as a Markdown table and puts it between the section's markers."""
+def show(metrics, card, name):
+    """Prints the metrics as a Markdown table and puts it between the markers of the model's name in
+    a model card, if there is one."""
     lines = ["| figure | value |", "| --- | --- |"]
     lines += [f"| {key.replace('_', ' ')} | {shown(value)} |" for key, value in metrics.items()]
     block = "\n".join(lines)
     print(block)
-    path = Path(readme)
-    begin, end = f"<!-- {section}: begin -->", f"<!-- {section}: end -->"
+    if card is None:
+        return
+    path = Path(card)
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     text = path.read_text() if path.exists() else ""
     if begin not in text or end not in text:
-        print(f"{readme} has no markers {begin} and {end}; left as it is")
+        print(f"{card} has no markers {begin} and {end}; left as it is")
         return
     pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
     path.write_text(pattern.sub(lambda _: f"{begin}\n{block}\n{end}", text))

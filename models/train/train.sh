@@ -26,9 +26,9 @@ table() {
 # The forest itself reads no feature that comes from a forest.
 table without-forest
 "$python" "$here/train.py" forest --table "$work/without-forest.parquet" \
-    --output "$work/models/isolation-forest.onnx" --readme "$models/README.md"
+    --output "$work/models/isolation-forest.onnx" --card "$models/README.md"
 export SYNFINANCE__MODELS__ISOLATION_FOREST="$work/models/isolation-forest.onnx"
 table with-forest
 "$python" "$here/train.py" detector --table "$work/with-forest.parquet" \
-    --output "$work/models/fraud-detector.onnx" --readme "$models/README.md"
+    --output "$work/models/fraud-detector.onnx" --card "$models/README.md"
 cp "$work/models/isolation-forest.onnx" "$work/models/fraud-detector.onnx" "$models/"
