@@ -362,11 +362,13 @@ def places(row, seen):
     row["avg_distance_last_10"] = mean(distances)
     row["distance_variance"] = float(distances.var()) if len(distances) else 0.0
     row["travel_velocity_kmh"] = 0.0
+    seen.travelled = 0.0
     if has_position and len(positioned):
         previous = positioned[-1]
         way = haversine(columns["latitude"][previous], columns["longitude"][previous], *here)
         hours = max(seen.time - int(columns["time"][previous]), SECOND) / HOUR
         row["travel_velocity_kmh"] = min(FASTEST_KMH, way / hours)
+        seen.travelled = way
     cities = seen.within(7 * DAY, "city")
     row["unique_cities_7d"] = distinct(cities[cities >= 0])
 
@@ -443,7 +445,7 @@ def detect(row, seen):
     if len(usual):
         row["amount_zscore"] = (row["amount"] - mean(usual)) / max(float(usual.std()), 1.0)
     severities = (
-        travel_severity(row["travel_velocity_kmh"]),
+        travel_severity(row["travel_velocity_kmh"], seen.travelled),
         category_severity(seen),
         hour_severity(seen),
         spike_severity(seen, row["amount_zscore"]),
@@ -458,8 +460,8 @@ def detect(row, seen):
     seen.customer.type[seen.at] = severities.index(strongest) if strongest > 0 else -1
 
 
-def travel_severity(velocity):
-    return min(1.0, velocity / 1800) if velocity > 900 else 0.0
+def travel_severity(velocity, way):
+    return min(1.0, velocity / 1800) if velocity > 900 and way >= 100 else 0.0
 
 
 def rarity(share):

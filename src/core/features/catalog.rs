@@ -264,7 +264,7 @@ catalog! {
             "known frauds and anomalies overlap by {}";
         HasImpossibleTravel: "has_impossible_travel", Flag, "0..1", 0.0, "position",
             "IMPOSSIBLE_TRAVEL",
-            "travel_velocity_kmh > 900",
+            "travel_velocity_kmh > 900 over at least 100 km",
             "no one travels that fast";
         HasUnusualCategory: "has_unusual_category", Flag, "0..1", 0.0, "category",
             "UNUSUAL_CATEGORY",

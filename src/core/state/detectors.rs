@@ -10,6 +10,10 @@ pub const MIN_HISTORY: usize = 10;
 /// Speed in km/h above which a journey is impossible: that of an airliner.
 pub const IMPOSSIBLE_KMH: f64 = 900.0;
 
+/// Length from which a journey can be impossible, km: below, a second of haste or a position that
+/// is a street off makes any speed.
+pub const MIN_TRAVEL_KM: f64 = 100.0;
+
 /// Share of the past below which a category or an hour is unusual.
 pub const RARE_SHARE: f64 = 0.05;
 
@@ -19,7 +23,7 @@ pub const SPIKE_Z: f64 = 3.0;
 /// The kinds of anomaly. Among equally severe ones the first in this order wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// Faster than an airliner from the previous position.
+    /// Far, and faster than an airliner, from the previous position.
     Geographic = 0,
     /// A category that the customer hardly uses.
     Behavioural = 1,
@@ -44,7 +48,9 @@ impl Kind {
 pub struct Evidence {
     /// How many transactions are remembered.
     pub history: usize,
-    /// Speed from the previous position in km/h; 0 if there is no such position.
+    /// Kilometres from the previous position, 0 if there is none.
+    pub travelled_km: f64,
+    /// Speed from the previous position in km/h, 0 if there is none.
     pub velocity_kmh: f64,
     /// Share of the past with the same category; `None` if the category is unknown.
     pub category_share: Option<f64>,
@@ -67,7 +73,7 @@ impl Verdict {
     /// Runs the four detectors.
     #[inline]
     pub fn of(evidence: &Evidence) -> Self {
-        let mut severities = [travel(evidence.velocity_kmh), 0.0, 0.0, 0.0];
+        let mut severities = [travel(evidence), 0.0, 0.0, 0.0];
         if evidence.history >= MIN_HISTORY {
             severities[Kind::Behavioural as usize] = evidence.category_share.map_or(0.0, rarity);
             severities[Kind::Temporal as usize] = rarity(evidence.hour_share);
@@ -94,9 +100,9 @@ impl Verdict {
     }
 }
 
-fn travel(velocity_kmh: f64) -> f64 {
-    if velocity_kmh > IMPOSSIBLE_KMH {
-        (velocity_kmh / (2.0 * IMPOSSIBLE_KMH)).min(1.0)
+fn travel(evidence: &Evidence) -> f64 {
+    if evidence.velocity_kmh > IMPOSSIBLE_KMH && evidence.travelled_km >= MIN_TRAVEL_KM {
+        (evidence.velocity_kmh / (2.0 * IMPOSSIBLE_KMH)).min(1.0)
     } else {
         0.0
     }
@@ -116,6 +122,7 @@ mod tests {
 
     const USUAL: Evidence = Evidence {
         history: 100,
+        travelled_km: 500.0,
         velocity_kmh: 10.0,
         category_share: Some(0.5),
         hour_share: 0.5,
@@ -129,6 +136,11 @@ mod tests {
             (Evidence { velocity_kmh: 900.0, ..USUAL }, None),
             (Evidence { velocity_kmh: 1_350.0, ..USUAL }, Some((Kind::Geographic, 0.75))),
             (Evidence { velocity_kmh: 20_000.0, ..USUAL }, Some((Kind::Geographic, 1.0))),
+            (Evidence { velocity_kmh: 20_000.0, travelled_km: 99.9, ..USUAL }, None),
+            (
+                Evidence { velocity_kmh: 1_350.0, travelled_km: 100.0, ..USUAL },
+                Some((Kind::Geographic, 0.75)),
+            ),
             (Evidence { category_share: Some(0.05), ..USUAL }, None),
             (Evidence { category_share: Some(0.0), ..USUAL }, Some((Kind::Behavioural, 1.0))),
             (Evidence { category_share: None, ..USUAL }, None),
@@ -145,6 +157,7 @@ mod tests {
     fn only_travel_speaks_without_a_past() {
         let strange = Evidence {
             history: 9,
+            travelled_km: 100.0,
             velocity_kmh: 1_000.0,
             category_share: Some(0.0),
             hour_share: 0.0,

@@ -96,9 +96,10 @@ impl Observation {
         let history = past.columns.len();
         let (mean_amount, sd_amount) = past.amount_statistics();
         let amount = Amount::from_minor(incoming.amount).major();
-        let velocity_kmh = velocity_kmh(past, incoming);
+        let (travelled_km, velocity_kmh) = journey(past, incoming);
         let evidence = Evidence {
             history,
+            travelled_km,
             velocity_kmh,
             category_share: category_share(past, incoming.category),
             hour_share: hour_share(past, incoming.hour),
@@ -137,15 +138,17 @@ fn hour_share(past: &CustomerState, hour: u8) -> f64 {
     past.columns.count_hours(near) as f64 / past.columns.len().max(1) as f64
 }
 
-fn velocity_kmh(past: &CustomerState, incoming: &Incoming) -> f64 {
+/// Kilometres from the previous position, and km/h on the way.
+fn journey(past: &CustomerState, incoming: &Incoming) -> (f64, f64) {
     let (Some(position), Some((previous, time))) = (incoming.position, past.last_position()) else {
-        return 0.0;
+        return (0.0, 0.0);
     };
     if position == previous {
-        return 0.0;
+        return (0.0, 0.0);
     }
     let hours = (incoming.time - time).max(SECOND_MS) as f64 / HOUR_MS as f64;
-    (distance_km(previous, position) / hours).min(MAX_VELOCITY_KMH)
+    let km = distance_km(previous, position);
+    (km, (km / hours).min(MAX_VELOCITY_KMH))
 }
 
 /// The home that the transaction names, else the mean of the remembered positions if there are at
