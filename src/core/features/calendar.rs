@@ -60,8 +60,8 @@ pub enum CalendarError {
 }
 
 impl Calendar {
-    /// The calendar of an IANA time zone with a table of holidays (CSV with the header
-    /// `date,name`).
+    /// The calendar of an IANA time zone with a table of holidays: CSV `date,name`, with or without
+    /// these names on its first line.
     pub fn new(zone: &str, holidays: &str) -> Result<Self, CalendarError> {
         let unknown = |_| CalendarError::UnknownZone { name: zone.to_owned() };
         let zone = TimeZone::get(zone).map_err(unknown)?;
@@ -95,10 +95,17 @@ fn offsets(zone: &TimeZone) -> Vec<(i64, i64)> {
 
 fn read_holidays(table: &str) -> Result<Vec<i64>, CalendarError> {
     let mut days = Vec::new();
-    for record in csv::Reader::from_reader(table.as_bytes()).records() {
+    let table = table.trim_start_matches('\u{feff}');
+    let mut reader =
+        csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(table.as_bytes());
+    for record in reader.records() {
         let record =
             record.map_err(|error| CalendarError::NotCsv { message: error.to_string() })?;
         let text = record.get(0).unwrap_or("");
+        let is_first = record.position().is_some_and(|position| position.line() == 1);
+        if is_first && !text.contains(|c: char| c.is_ascii_digit()) {
+            continue;
+        }
         let date: Date = text.trim().parse().map_err(|_| CalendarError::BadDate {
             line: record.position().map_or(0, csv::Position::line),
             text: text.to_owned(),
@@ -144,5 +151,16 @@ mod tests {
         assert!(zone.to_string().contains("Asia/Calcuta"), "{zone}");
         let date = Calendar::new("UTC", "date,name\n2026-01-26,x\n26.1.2026,y\n").unwrap_err();
         assert_eq!(date, CalendarError::BadDate { line: 3, text: "26.1.2026".to_owned() });
+        let date = Calendar::new("UTC", "26.1.2026,y\n").unwrap_err();
+        assert_eq!(date, CalendarError::BadDate { line: 1, text: "26.1.2026".to_owned() });
+    }
+
+    #[test]
+    fn a_table_without_a_header_keeps_its_first_line() {
+        let midnight = "2026-01-26T00:00:00Z".parse::<Timestamp>().unwrap().as_millisecond();
+        for table in ["2026-01-26,Republic Day\n", "\u{feff}2026-01-26\n", "date\n2026-01-26\n"] {
+            let calendar = Calendar::new("UTC", table).unwrap();
+            assert!(calendar.local(midnight).is_holiday, "{table:?}");
+        }
     }
 }

@@ -9,10 +9,15 @@ use crate::core::transaction::Position;
 /// of the table fits.
 const LONGEST: usize = 96;
 
+/// The columns of a table, in their order.
+const COLUMNS: [&str; 4] = ["city", "country", "latitude", "longitude"];
+
 /// A table of cities by name, and by name and country.
 #[derive(Debug, Clone, Default)]
 pub struct Cities {
     table: HashTable<(u64, Position)>,
+    /// Countries, by ISO 3166-1 and as the table calls them.
+    countries: HashTable<u64>,
 }
 
 /// Why a table of cities cannot be read.
@@ -29,14 +34,26 @@ pub enum CitiesError {
 }
 
 impl Cities {
-    /// Reads a CSV table with the header `city,country,latitude,longitude`. If several rows have
-    /// the same city, the first one answers look-ups without a country.
+    /// Reads a CSV table `city,country,latitude,longitude`, with or without these names on its
+    /// first line. Of equal names the first stands for those that come without a country.
     pub fn new(table: &str) -> Result<Self, CitiesError> {
         let mut cities = Self::default();
-        for (index, record) in csv::Reader::from_reader(table.as_bytes()).records().enumerate() {
-            let bad = |problem: String| CitiesError::BadLine { line: index as u64 + 2, problem };
-            let record = record.map_err(|error| bad(error.to_string()))?;
+        COUNTRIES.split(' ').for_each(|country| cities.insert_country(country));
+        let table = table.trim_start_matches('\u{feff}');
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(table.as_bytes());
+        for record in reader.records() {
+            let line = |position: Option<&csv::Position>| position.map_or(1, csv::Position::line);
+            let record = record.map_err(|error| CitiesError::BadLine {
+                line: line(error.position()),
+                problem: error.to_string(),
+            })?;
+            let line = line(record.position());
+            let bad = |problem: String| CitiesError::BadLine { line, problem };
             let field = |at: usize| record.get(at).unwrap_or("").trim();
+            if line == 1 && is_header(&record) {
+                check_header(&record).map_err(bad)?;
+                continue;
+            }
             let degrees = |at: usize| {
                 let number = field(at).parse::<f64>();
                 number.map_err(|_| bad(format!("{:?} is no number", field(at))))
@@ -50,15 +67,33 @@ impl Cities {
             };
             cities.insert(with_country, position);
             cities.insert(alone, position);
+            cities.insert_country(field(1));
         }
         Ok(cities)
     }
 
-    /// Where a city lies, ignoring ASCII case. If the table does not have it in this country, the
-    /// country is ignored; `None` if it does not have the city at all.
+    /// Where a city lies. With a country that is known it is the city there or none: its namesake
+    /// in another country is another city. A country that nobody knows says nothing.
     pub fn find(&self, city: &str, country: Option<&str>) -> Option<Position> {
-        let with_country = country.and_then(|country| self.get(key(city, country)?));
-        with_country.or_else(|| self.get(key(city, "")?))
+        let Some(country) = country.filter(|country| !country.is_empty()) else {
+            return self.get(key(city, "")?);
+        };
+        let there = self.get(key(city, country)?);
+        if there.is_some() || self.knows(country) {
+            return there;
+        }
+        self.get(key(city, "")?)
+    }
+
+    fn knows(&self, country: &str) -> bool {
+        country_key(country)
+            .is_some_and(|key| self.countries.find(key, |other| *other == key).is_some())
+    }
+
+    fn insert_country(&mut self, country: &str) {
+        if let Some(key) = country_key(country).filter(|_| !self.knows(country)) {
+            self.countries.insert_unique(key, key, |key| *key);
+        }
     }
 
     fn get(&self, key: u64) -> Option<Position> {
@@ -72,7 +107,40 @@ impl Cities {
     }
 }
 
-/// The hash of both names in lower case (ASCII); `None` if the city is empty or they are too long.
+/// ISO 3166-1 alpha-2.
+const COUNTRIES: &str = "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI \
+    BJ BL BM BN BO BQ BR BS BT BV BW BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY \
+    CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN \
+    GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH \
+    KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO \
+    MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL \
+    PM PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV \
+    SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN \
+    VU WF WS YE YT ZA ZM ZW";
+
+/// Whether the first line names columns: where numbers belong there is no digit.
+fn is_header(record: &csv::StringRecord) -> bool {
+    let has_digit =
+        |at: usize| record.get(at).is_some_and(|text| text.contains(|c: char| c.is_ascii_digit()));
+    !has_digit(2) && !has_digit(3)
+}
+
+/// Names of columns that stand in another order would be read as one another.
+fn check_header(record: &csv::StringRecord) -> Result<(), String> {
+    let place =
+        |name: &str| record.iter().position(|other| other.trim().eq_ignore_ascii_case(name));
+    let moved = COLUMNS.iter().enumerate().find(|(at, name)| place(name).is_some_and(|p| p != *at));
+    match moved {
+        Some((at, name)) => Err(format!("{name} is not column {}", at + 1)),
+        None => Ok(()),
+    }
+}
+
+fn country_key(country: &str) -> Option<u64> {
+    key(country, "country")
+}
+
+/// The hash of both names in lower case (ASCII), if they are names of a sane length.
 fn key(city: &str, country: &str) -> Option<u64> {
     let mut bytes = [0; LONGEST];
     let length = city.len() + 1 + country.len();
@@ -90,7 +158,8 @@ mod tests {
     use super::*;
 
     const TABLE: &str = "city,country,latitude,longitude\n\
-        Hyderabad,IN,17.385,78.4867\nHyderabad,PK,25.396,68.3578\n";
+        Hyderabad,IN,17.385,78.4867\nHyderabad,PK,25.396,68.3578\nLahore,PK,31.5497,74.3436\n\
+        Capital,Shelby,1,2\nSpringfield,US,39.8,-89.6\n";
 
     #[test]
     fn names_are_found_in_any_case_and_by_country() {
@@ -100,6 +169,13 @@ mod tests {
             ("Hyderabad", None, Some(17.385)),
             ("HYDERABAD", Some("pk"), Some(25.396)),
             ("Hyderabad", Some("India"), Some(17.385)),
+            ("Hyderabad", Some(""), Some(17.385)),
+            // A known country where there is no such city, in the table or not.
+            ("Hyderabad", Some("US"), None),
+            ("Hyderabad", Some("ca"), None),
+            ("Lahore", Some("IN"), None),
+            ("Lahore", Some("XA"), Some(31.5497)),
+            ("Springfield", Some("Shelby"), None),
             ("Atlantis", Some("GR"), None),
             ("", None, None),
         ];
@@ -114,5 +190,16 @@ mod tests {
         let error =
             Cities::new("city,country,latitude,longitude\nA,IN,1,2\nB,IN,91,2\n").unwrap_err();
         assert!(error.to_string().contains("line 3"), "{error}");
+    }
+
+    #[test]
+    fn a_table_without_a_header_keeps_its_first_line() {
+        let cities = Cities::new("\u{feff}Pune,IN,18.52,73.85\nLahore,PK,31.5,74.3\n").unwrap();
+        assert_eq!(cities.find("Pune", Some("IN")).map(Position::latitude), Some(18.52));
+        let error = Cities::new("Pune,IN,18.52N,73.85\n").unwrap_err();
+        assert!(error.to_string().contains("line 1"), "{error}");
+        let error = Cities::new("country,city,latitude,longitude\nIN,Pune,1,2\n").unwrap_err();
+        assert!(error.to_string().contains("city is not column 1"), "{error}");
+        assert!(Cities::new("").is_ok());
     }
 }
