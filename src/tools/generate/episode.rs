@@ -1,9 +1,10 @@
 //! What all frauds share: a victim, what the thief pays with, how much is much for the victim.
 
 use super::FraudKind;
-use super::customer::{Life, foreign_ip, indian_ip};
-use super::payment::{Payment, near};
+use super::life::Life;
+use super::payment::{Payment, to_paise};
 use super::random::Random;
+use super::traces::{Guise, Kept, Payer};
 use super::trade::{Channel, Mode};
 use super::world::World;
 use crate::core::transaction::Status;
@@ -22,10 +23,8 @@ pub(super) struct Episode<'a> {
 /// What a thief pays with, the same throughout an episode.
 #[derive(Clone, Copy)]
 pub(super) struct Kit {
-    pub(super) device: Option<u64>,
-    pub(super) ip: Option<u32>,
-    pub(super) city: Option<usize>,
-    pub(super) position: Option<(f64, f64)>,
+    /// `None`: the victim's own things and place, or what is seen at a terminal.
+    pub(super) guise: Option<Guise>,
     pub(super) mode: Mode,
     pub(super) channel: Channel,
 }
@@ -41,78 +40,81 @@ impl Episode<'_> {
         self.random.pick(residents)
     }
 
-    /// What that customer pays with there, or seems to.
-    pub(super) fn patron_kit(&mut self, merchant: u32) -> Kit {
-        let shop = self.world.merchant(merchant);
-        if shop.is_online {
-            let (city, position) = self.home();
-            let device = Some(self.phone());
-            let ip = Some(self.world.customer(self.victim).home_ip);
-            let mode = self.random.pick(&[Mode::Upi, Mode::CreditCard, Mode::DebitCard]);
-            return Kit { device, ip, city, position, mode, channel: Channel::Online };
-        }
-        Kit {
-            device: None,
-            ip: None,
-            city: Some(shop.city),
-            position: Some((shop.latitude, shop.longitude)),
-            mode: self.random.pick(&[Mode::CreditCard, Mode::DebitCard]),
-            channel: Channel::Pos,
-        }
+    /// What the victim would pay so much with at that merchant.
+    pub(super) fn own_kit(&mut self, merchant: u32, paise: u64) -> Kit {
+        let is_online = self.world.merchant(merchant).is_online;
+        let favourite = self.world.customer(self.victim).favourite_mode;
+        let mode = Mode::choose(self.random, favourite, is_online, paise as f64 / 100.0);
+        Kit { guise: None, mode, channel: Channel::choose(self.random, is_online, mode) }
     }
 
-    /// An unknown device somewhere: abroad, in another Indian city, or nowhere to be seen.
-    pub(super) fn stolen_kit(&mut self, mode: Mode, channel: Channel) -> Kit {
-        let device = Some(self.random.bits());
-        let bits = self.random.bits();
-        let (ip, city) = match self.random.below(10) {
-            0..3 => (foreign_ip(bits), None),
-            3..7 => (indian_ip(bits), Some(self.world.customer(self.victim).city)),
-            _ => (indian_ip(bits), Some(self.random.below(4) as usize)),
-        };
-        let place = city.map(|city| &self.world.cities[city]);
-        let position = place
-            .filter(|_| self.random.chance(0.7))
-            .map(|place| near((place.latitude, place.longitude), 0.05, self.random));
-        Kit { device, ip: Some(ip), city, position, mode, channel }
+    /// What a thief has who knows so much of the victim.
+    pub(super) fn stolen_kit(&mut self, kept: Kept, mode: Mode, channel: Channel) -> Kit {
+        let home = self.world.customer(self.victim).city;
+        let guise = Some(Guise::draw(kept, home, self.world, self.random));
+        Kit { guise, mode, channel }
     }
 
-    /// A city with shops, too far to get there within two hours.
+    /// A city with shops, too far to get there within two hours: abroad or at the other end of the
+    /// country.
     pub(super) fn far_city(&mut self) -> Option<usize> {
-        const FAR_KM: f64 = 2_000.0;
-        let world = self.world;
-        let home = &world.cities[world.customer(self.victim).city];
+        const FAR_KM: f64 = 1_700.0;
+        let commerce = &self.world.commerce;
+        let home = &commerce.cities[self.world.customer(self.victim).city];
+        let is_abroad = self.random.chance(0.5);
         let is_far = |&city: &usize| {
-            world.cities[city].distance_km(home) > FAR_KM && !world.markets[city].is_empty()
+            let place = &commerce.cities[city];
+            let has_shops = !commerce.markets[city].is_empty();
+            place.distance_km(home) > FAR_KM && has_shops && place.is_abroad() == is_abroad
         };
-        let cities: Vec<usize> = (0..world.cities.len()).filter(is_far).collect();
+        let cities: Vec<usize> = (0..commerce.cities.len()).filter(is_far).collect();
         (!cities.is_empty()).then(|| self.random.pick(&cities))
-    }
-
-    /// Where the victim lives.
-    pub(super) fn home(&self) -> (Option<usize>, Option<(f64, f64)>) {
-        let customer = self.world.customer(self.victim);
-        (Some(customer.city), Some((customer.latitude, customer.longitude)))
-    }
-
-    /// The victim's own phone.
-    pub(super) fn phone(&self) -> u64 {
-        self.lives[self.victim as usize].phone(self.world, self.victim)
     }
 
     /// An online merchant, known or not.
     pub(super) fn online(&mut self) -> u32 {
-        self.world.online.any(self.random)
+        self.world.commerce.online.any(self.random)
+    }
+
+    /// An online merchant that may well ask for such a sum: a thief buys what costs as much.
+    pub(super) fn online_for(&mut self, paise: u64) -> u32 {
+        self.one_for(paise, |episode| episode.online())
+    }
+
+    /// An online merchant that may well ask for so many times what the victim usually pays.
+    pub(super) fn online_at(&mut self, times: f64) -> u32 {
+        let paise = self.times_usual(times, times);
+        self.online_for(paise)
+    }
+
+    /// The same of a shop in this city.
+    pub(super) fn shop_for(&mut self, paise: u64, city: usize) -> u32 {
+        self.one_for(paise, |episode| episode.world.commerce.markets[city].visit(episode.random))
+    }
+
+    fn one_for(&mut self, paise: u64, mut draw: impl FnMut(&mut Self) -> u32) -> u32 {
+        const ATTEMPTS: usize = 12;
+        let mut merchant = draw(self);
+        for _ in 1..ATTEMPTS {
+            let usual = self.world.merchant(merchant).usual_rupees() * 100.0;
+            if (usual / 8.0..usual * 5.0).contains(&(paise as f64)) {
+                break;
+            }
+            merchant = draw(self);
+        }
+        merchant
+    }
+
+    /// An online merchant of what is easily sold on.
+    pub(super) fn big_ticket(&mut self) -> u32 {
+        self.world.commerce.big_ticket.any(self.random)
     }
 
     /// So many times what the victim usually pays, in hundredths of a rupee.
     pub(super) fn times_usual(&mut self, low: f64, high: f64) -> u64 {
         let income = self.world.customer(self.victim).income;
         let usual = self.lives[self.victim as usize].mean_paise(income);
-        let paise = usual * self.random.between(low, high);
-        let is_round = self.random.chance(0.5);
-        let rounded = if is_round { (paise / 10_000.0).round() * 10_000.0 } else { paise };
-        rounded.clamp(100.0, 500_000_000.0).round() as u64
+        to_paise(usual * self.random.between(low, high) / 100.0, self.random)
     }
 
     /// Refused with this probability.
@@ -130,18 +132,21 @@ impl Episode<'_> {
         paise: u64,
         status: Status,
     ) {
+        let (world, customer) = (self.world, self.victim);
+        let phone = self.lives[customer as usize].phone(world, customer);
+        let payer = Payer { world, customer, phone, city: world.customer(customer).city };
+        let shop = world.merchant(merchant);
+        let traces = payer.traces(shop, kit.channel, kit.guise, time_ms, self.random);
+        let mode = kit.mode.or_card(shop.is_online, paise as f64 / 100.0);
         self.payments.push(Payment {
             time_ms,
-            customer: self.victim,
+            customer,
             merchant,
             paise,
-            mode: kit.mode,
+            mode,
             channel: kit.channel,
             status,
-            city: kit.city,
-            position: kit.position,
-            device: kit.device,
-            ip: kit.ip,
+            traces,
             fraud: Some(kind),
         });
     }

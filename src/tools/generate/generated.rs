@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::FraudKind;
+use super::address::dotted;
 use super::payment::Payment;
 use super::text::Text;
 use super::world::World;
@@ -26,13 +27,14 @@ pub struct Generated {
 impl Generated {
     /// The payment as transaction number `number` of this world.
     pub(super) fn new(world: &Arc<World>, payment: Payment, number: u64) -> Self {
-        let device = payment.device.map_or(Text::new(), |id| Text::new().text("D-").hex(id, 12));
+        let device =
+            payment.traces.device.map_or(Text::new(), |id| Text::new().text("D-").hex(id, 12));
         Self {
             is_fraud: payment.fraud.is_some(),
             fraud_type: payment.fraud,
             id: Text::new().text("T-").hex(world.salt, 6).text("-").decimal(number + 1, 9),
             device,
-            ip: payment.ip.map_or(Text::new(), dotted),
+            ip: payment.traces.ip.map_or(Text::new(), dotted),
             payment,
             world: Arc::clone(world),
         }
@@ -44,7 +46,7 @@ impl Generated {
         let payment = &self.payment;
         let customer = self.world.customer(payment.customer);
         let merchant = self.world.merchant(payment.merchant);
-        let city = payment.city.map(|city| &self.world.cities[city]);
+        let city = payment.traces.city.map(|city| &self.world.commerce.cities[city]);
         RawTransaction {
             transaction_id: self.id.as_str(),
             customer_id: customer.id.as_str(),
@@ -60,18 +62,12 @@ impl Generated {
             merchant_reputation: Some(merchant.reputation),
             city: city.map(|city| city.name),
             country: city.map(|city| city.country),
-            latitude: payment.position.map(|(latitude, _)| latitude),
-            longitude: payment.position.map(|(_, longitude)| longitude),
+            latitude: payment.traces.position.map(|(latitude, _)| latitude),
+            longitude: payment.traces.position.map(|(_, longitude)| longitude),
             home_latitude: Some(customer.latitude),
             home_longitude: Some(customer.longitude),
-            device_id: payment.device.map(|_| self.device.as_str()),
-            ip_address: payment.ip.map(|_| self.ip.as_str()),
+            device_id: payment.traces.device.map(|_| self.device.as_str()),
+            ip_address: payment.traces.ip.map(|_| self.ip.as_str()),
         }
     }
-}
-
-fn dotted(ip: u32) -> Text<16> {
-    let [a, b, c, d] = ip.to_be_bytes().map(u64::from);
-    let dot = |text: Text<16>, part| text.text(".").decimal(part, 1);
-    dot(dot(dot(Text::new().decimal(a, 1), b), c), d)
 }

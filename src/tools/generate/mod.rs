@@ -4,29 +4,37 @@
 //! nothing: fraud is a deviation from somebody's habits, so there must be somebody with habits.
 //! Here customers live in Indian cities, go to their own merchants at their own hours, travel,
 //! change phones, get refunds; merchants differ in trade, prices and name; and thieves follow seven
-//! patterns, partly with care. Honest life is noisy enough that no single rule is right.
+//! patterns, partly with care. Honest life is noisy enough that no single rule is right, and that no
+//! single row shows that it is fraud: what a thief's payment looks like, honest ones look like more
+//! often. What tells them apart is what came before.
 //!
 //! [`Generator`] yields transactions in event-time order from memory bounded by customers and
 //! merchants. The same [`Settings`] give the same bytes on every machine; a test holds their hash.
 
+mod address;
 mod calendar;
 mod customer;
 mod episode;
+mod errand;
 mod fraud;
 mod generated;
+mod life;
+mod market;
 mod payment;
 mod places;
 mod queue;
 mod random;
+mod shopper;
 mod stream;
 mod text;
+mod traces;
 mod trade;
 mod world;
 
 pub use generated::Generated;
 pub use stream::Generator;
 
-use world::FEWEST_MERCHANTS;
+use market::FEWEST_MERCHANTS;
 
 /// What to generate.
 #[derive(Debug, Clone, Copy, PartialEq)]

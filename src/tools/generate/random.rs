@@ -123,6 +123,16 @@ fn exp2(x: f64) -> f64 {
     if whole < 0.0 { fraction / scale } else { fraction * scale }
 }
 
+/// Rounds to two decimal places.
+pub(super) fn two_decimals(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}
+
+/// Rounds degrees to four decimal places, about ten metres.
+pub(super) fn four_decimals(value: f64) -> f64 {
+    (value * 10_000.0).round() / 10_000.0
+}
+
 /// Draws an index by weight in constant time: the alias method (Walker 1977, Vose 1991).
 #[derive(Debug, Clone, Default)]
 pub(super) struct Alias {

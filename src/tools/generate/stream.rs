@@ -12,12 +12,13 @@
 use std::sync::Arc;
 
 use super::calendar::Ticks;
-use super::customer::Life;
 use super::episode::Episode;
 use super::generated::Generated;
-use super::payment::{Payment, pay};
+use super::life::Life;
+use super::payment::Payment;
 use super::queue::Queue;
 use super::random::Random;
+use super::shopper::pay;
 use super::world::World;
 use super::{FraudKind, Settings, SettingsError};
 use crate::core::transaction::HOUR_MS;
@@ -175,7 +176,7 @@ impl Generator {
     fn just_at_home(&self, payment: &Payment) -> Option<u32> {
         let home = self.world.customer(payment.customer).city;
         let is_free = self.lives[payment.customer as usize].victim_until_ms < payment.time_ms;
-        let is_seen = payment.city == Some(home) && payment.position.is_some();
+        let is_seen = payment.traces.city == Some(home) && payment.traces.position.is_some();
         (is_seen && is_free).then_some(payment.customer)
     }
 

@@ -98,6 +98,21 @@ impl Mode {
         }
     }
 
+    /// Whether a bank can refuse it.
+    pub(super) fn can_fail(self) -> bool {
+        self != Self::Cash
+    }
+
+    /// This mode, or a card where it cannot pay so much.
+    pub(super) fn or_card(self, online: bool, rupees: f64) -> Self {
+        if self.suits(online, rupees) { self } else { Self::DebitCard }
+    }
+
+    /// How someone pays online who may not have the account owner's phone at hand.
+    pub(super) fn from_afar(random: &mut Random) -> Self {
+        Self::ALL[random.weighted(&[16, 40, 20, 12, 12, 0])]
+    }
+
     /// How a customer with this favourite pays so much.
     pub(super) fn choose(random: &mut Random, favourite: Self, online: bool, rupees: f64) -> Self {
         let weights = match (online, rupees > 20_000.0) {
@@ -107,7 +122,7 @@ impl Mode {
         };
         let chosen =
             if random.chance(0.6) { favourite } else { Self::ALL[random.weighted(&weights)] };
-        if chosen.suits(online, rupees) { chosen } else { Self::DebitCard }
+        chosen.or_card(online, rupees)
     }
 }
 
