@@ -12,6 +12,7 @@ mod check;
 mod fill;
 mod keys;
 mod layers;
+mod read;
 mod secret;
 mod settings;
 mod show;

@@ -6,57 +6,8 @@
 //! remembered of c before T, W(w) the transactions of H and T in (t-w, t]. Sums leave out refunds;
 //! counts include everything.
 
+use super::catalog_rows::catalog;
 use super::feature::{Feature, Unit};
-
-macro_rules! catalog {
-    ($($(#[$about:meta])* $group:ident { $($id:ident: $name:literal, $unit:ident, $range:literal,
-        $neutral:literal, $needs:literal, $code:literal, $formula:literal,
-        $sentence:literal;)* })*) => {
-        /// A group of features that are computed together.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Group {
-            $($(#[$about])* $group,)*
-        }
-
-        impl Group {
-            /// The group's name.
-            pub fn name(self) -> &'static str {
-                match self {
-                    $(Self::$group => stringify!($group),)*
-                }
-            }
-        }
-
-        /// A feature, as an index into [`CATALOG`] and into a full row.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[repr(u8)]
-        pub enum FeatureId {
-            $($(
-                #[doc = concat!("`", $name, "`: ", $formula)]
-                $id,
-            )*)*
-        }
-
-        /// Every feature, in the contract's order; the first 69 are the standard set.
-        pub static CATALOG: [Feature; COUNT] = [
-            $($(Feature {
-                id: FeatureId::$id,
-                name: $name,
-                group: Group::$group,
-                unit: Unit::$unit,
-                range: $range,
-                neutral: $neutral,
-                needs: $needs,
-                code: $code,
-                formula: $formula,
-                sentence: $sentence,
-            },)*)*
-        ];
-
-        /// How many features there are.
-        pub const COUNT: usize = [$($(FeatureId::$id,)*)*].len();
-    };
-}
 
 catalog! {
     /// What the transaction itself says.

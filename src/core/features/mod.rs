@@ -11,6 +11,7 @@
 
 pub mod calendar;
 pub mod catalog;
+mod catalog_rows;
 pub mod cities;
 pub mod feature;
 pub mod plan;

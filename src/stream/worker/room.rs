@@ -1,4 +1,8 @@
 //! Room for what is read: memory for customers, and what is published and not acknowledged.
+//!
+//! Memory is shared by the workers of a process in proportion to their partitions. Customers who
+//! are stored as they are leave first. Without enough of them a save begins at once; only an eighth
+//! beyond the bound stops reading, because then something would be lost otherwise.
 
 use std::time::Duration;
 

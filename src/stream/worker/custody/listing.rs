@@ -1,13 +1,18 @@
-//! Learning who is stored, and reading them ahead.
+//! Learns who is stored, and reads their states ahead.
 //!
-//! After a restart nobody is in memory and everybody may be stored. Asking for each customer when a
-//! payment comes costs many small queries, and a database that goes away leaves those customers'
-//! records waiting. So a partition's customers are read in pages from the moment it comes, one
-//! partition after the other, beside the stream, which asks for those that it cannot wait for.
-//! Pages bring states for as long as memory has room, in the order that is quickest. When it has
-//! none, ids alone are read, from the beginning: the rest is asked for on return.
+//! After a restart nobody is in memory, and everybody may be stored. Asking for each customer who
+//! pays costs many small queries, and their records wait while the database is away. So a
+//! partition's customers are read in pages from the moment it comes, one partition after the other,
+//! beside the stream. Pages bring states while memory has room, in the order of the table's file,
+//! which costs the database half of what the order of ids does. Without room, ids alone are read:
+//! those customers are asked for when they return. Once the last page is in, a new customer needs
+//! no query, and a database that goes away stops nobody.
 //!
-//! Where a row cannot be read, all are read, to know every such row before the log is read again.
+//! A scan shows rows as they were when it began. If any customer was evicted since, its rows say
+//! only who is stored. A scan that fails twice while the database answers is given up for the ids.
+//!
+//! When a row cannot be read, all rows are inspected: every damaged one has to be known before the
+//! topic is read again.
 
 use super::Custody;
 use crate::core::state::memory::Memory;

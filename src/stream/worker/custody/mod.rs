@@ -1,13 +1,24 @@
 //! A worker and the snapshots of its partitions: claimed when they come, saved as they change, let
 //! go when they leave.
 //!
-//! The worker does not wait for the database while it scores. It waits when a partition comes (how
-//! far it is saved decides where reading begins), when a customer returns who is stored and not in
-//! memory ([`returning`]; those that fit are read ahead, [`listing`]), and when a partition leaves;
-//! each for a limited time. A database that
-//! does not answer when a partition comes is done without: the log is read from further back, and
-//! when the database is there at last, what it has is taken up ([`Why::Late`]). Until then nothing
-//! of the partition is saved, because the log knows less than the store: it goes back a month.
+//! [`Custody`] owns one [`Part`] a partition and two keepers, the threads that have the database: one
+//! saves, one reads, so that a customer who returns does not wait behind a save. It does not own the
+//! customers, who are in the worker's memory.
+//!
+//! The worker waits for the database at three moments only, each for a limited time: when a
+//! partition comes, because its saved offset decides where reading begins; when a customer returns
+//! who is stored and not in memory ([`returning`]); and when a partition leaves ([`leaving`]). A
+//! database that is silent when a partition comes is not waited for any longer: the topic is read
+//! from further back, and what is stored is taken up when the database answers ([`Why::Late`]).
+//! Until then nothing of the partition is saved, because the store may know more than a month of
+//! the topic does.
+//!
+//! The claims are looked at every five seconds: whoever else claims a partition has changed
+//! something about it, so its snapshot is read again.
+//!
+//! Files in reading order: `phase` (where a partition stands), `part` (one partition), `save` and
+//! `saves` (saving it), `roster`, `listing` and `shelf` (who is stored, read ahead), `returning`
+//! (who is asked for), `repair` (rows that cannot be read), `leaving`, `answers`.
 
 mod answers;
 mod leaving;
