@@ -33,6 +33,8 @@ mod bounded;
 mod engine_support;
 #[path = "embedded_support/remembered.rs"]
 mod remembered;
+#[path = "embedded_support/silent.rs"]
+mod silent;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -143,7 +143,7 @@ fn health_is_as_bad_as_the_worst_check() {
     let checks = json!({
         "kafka": unknown, "database": unknown, "schema_registry": unknown, "model": unknown,
     });
-    assert_eq!(body["checks"], checks);
+    assert_eq!((&body["checks"], &body["reasons"]), (&checks, &json!([])));
 
     Check::ALL.into_iter().for_each(|check| sidecar.health.report(check, Finding::Ok));
     sidecar.health.report(Check::Database, Finding::Unused);
@@ -171,6 +171,16 @@ fn health_is_as_bad_as_the_worst_check() {
         assert_eq!(body["checks"]["schema_registry"], check);
         assert_eq!(body["checks"]["database"], json!({"status": "unused"}));
     }
+    // Every server may be in order, and work stand still.
+    sidecar.health.report(Check::SchemaRegistry, Finding::Ok);
+    sidecar.health.stands("progress of worker 0", "no coordinator");
+    let answer = sidecar.get("/health");
+    let body = answer.json();
+    assert_eq!((answer.status, &body["status"]), (503, &json!("unhealthy")));
+    let reasons = json!([{"part": "progress of worker 0", "reason": "no coordinator"}]);
+    assert_eq!(body["reasons"], reasons);
+    assert_eq!(sidecar.get("/readyz").json()["reasons"], reasons);
+    assert_eq!(sidecar.get("/livez").status, 200, "standing still is no reason to restart");
 }
 
 #[test]

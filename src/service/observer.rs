@@ -21,6 +21,7 @@ pub(super) struct Observer {
     number: usize,
     part: String,
     records_part: String,
+    progress_part: String,
     topic: String,
     health: Arc<Health>,
     metrics: Arc<Metrics>,
@@ -38,6 +39,7 @@ impl Observer {
             number,
             part: format!("worker {number}"),
             records_part: format!("records of worker {number}"),
+            progress_part: format!("progress of worker {number}"),
             topic: topic.to_owned(),
             health: Arc::clone(&shared.health),
             metrics: Arc::clone(&shared.metrics),
@@ -52,6 +54,13 @@ impl Observer {
     /// The worker cannot work until `why` is over.
     pub(super) fn waits(&self, why: &str) {
         self.health.obstruct(&self.part, why);
+    }
+
+    /// The worker has failed and is to begin anew. Until it gets on it stands still: that it has
+    /// partitions again says nothing yet.
+    pub(super) fn fails(&self, why: &str) {
+        self.waits(&format!("starting again after: {why}"));
+        self.health.stands(&self.progress_part, format!("it failed and starts again: {why}"));
     }
 
     /// The worker starts again: its counts begin at zero.
@@ -95,6 +104,10 @@ impl Observer {
                     // No more records will come after which the customers would be counted.
                     self.gauge(Gauge::CustomersCached, 0);
                 }
+                if tasks.is_empty() && self.has_gained {
+                    // There are more workers than partitions.
+                    self.health.moves(&self.progress_part);
+                }
                 if tasks.is_empty() && !self.has_gained {
                     self.waits("joining the consumer group");
                 } else if restoring == 0 {
@@ -133,6 +146,12 @@ impl Observer {
                 true => CommitOutcome::Committed,
                 false => CommitOutcome::Failed,
             }),
+            Event::GetsOn => self.health.moves(&self.progress_part),
+            Event::Stands { stood, why } => {
+                let seconds = stood.as_secs();
+                let why = format!("there is work and none has been done for {seconds} s: {why}");
+                self.health.stands(&self.progress_part, why);
+            }
             Event::InFlight(records, is_paused) => {
                 self.gauge(Gauge::InflightRecords, records);
                 self.gauge(Gauge::Paused, usize::from(is_paused));
@@ -255,6 +274,32 @@ mod tests {
         let text = shared.metrics.encode(0);
         assert!(text.contains("synfinance_customers_cached 2\n"), "{text}");
         assert!(!text.contains("partition=\"3\"") && text.contains("partition=\"4\""), "{text}");
+    }
+
+    #[test]
+    fn a_worker_that_failed_is_not_ready_before_it_gets_on() {
+        let shared = shared();
+        let mut observer = working(&shared, 0, 3, 40);
+        assert_eq!(shared.health.obstacles(), []);
+        observer.fails("no right to write");
+        observer.begins(Met::default());
+        let mut tasks = Tasks::default();
+        tasks.assign(3, 0, 0);
+        observer.observe(Event::Assigned(&tasks));
+        let obstacles = shared.health.obstacles();
+        let said = obstacles.iter().any(|(_, why)| why.contains("no right to write"));
+        assert!(said && obstacles.len() == 1, "{obstacles:?}");
+        observer.observe(Event::GetsOn);
+        assert_eq!(shared.health.obstacles(), []);
+        let stood = Duration::from_secs(7);
+        observer.observe(Event::Stands { stood, why: "no coordinator" });
+        let obstacles = shared.health.obstacles();
+        let said = |(part, why): &(String, String)| {
+            part == "progress of worker 0" && why.contains("for 7 s: no coordinator")
+        };
+        assert!(obstacles.iter().any(said), "{obstacles:?}");
+        observer.observe(Event::GetsOn);
+        assert_eq!(shared.health.obstacles(), []);
     }
 
     #[test]

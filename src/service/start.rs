@@ -62,7 +62,7 @@ pub(super) fn ensure_topics(
                 shared.health.obstruct(PART, "starting");
                 return Ok(true);
             }
-            Err(error @ kafka::Error::Unreachable { .. }) => {
+            Err(error @ (kafka::Error::Unreachable { .. } | kafka::Error::Hangs { .. })) => {
                 let text = with_causes(&error);
                 tracing::warn!(error = text, "kafka does not answer, trying again");
                 shared.health.report(Check::Kafka, Finding::Down(text));

@@ -40,7 +40,14 @@ const PROBE_TIME: Duration = Duration::from_secs(3);
 
 /// About how long a worker rests before it starts again: at first, and at most.
 const FIRST_REST: Duration = Duration::from_secs(1);
-const LONGEST_REST: Duration = Duration::from_secs(30);
+const LONGEST_REST: Duration = Duration::from_secs(10);
+
+/// A worker that has lived so long rests as shortly as the first time.
+const LONG_LIFE: Duration = Duration::from_secs(30);
+
+/// How many calls into librdkafka may be left behind. Each keeps a client with its threads, its
+/// connections and what it had read; a process that has more is to be started anew.
+const MOST_LEFT_BEHIND: usize = 16;
 
 /// How far before the committed offset a partition is read again. That is a day more than customers
 /// are remembered, because a payment may be recorded up to a day before its event time.
@@ -200,12 +207,14 @@ impl Crew {
         idle: &mut dyn FnMut(),
     ) {
         let mut since_probe = Stopwatch::start();
+        let mut probe: Option<JoinHandle<()>> = None;
         while !stop.load(Ordering::Acquire) {
             pause(LOOK);
             idle();
             self.collect(stop);
-            if since_probe.elapsed() >= PROBE_INTERVAL {
-                probe(settings, shared);
+            let is_free = probe.as_ref().is_none_or(JoinHandle::is_finished);
+            if is_free && since_probe.elapsed() >= PROBE_INTERVAL {
+                probe = start_probe(settings, shared);
                 since_probe = Stopwatch::start();
             }
         }
@@ -247,14 +256,18 @@ impl Crew {
     }
 }
 
-/// Checks whether the brokers answer, and reports it.
-fn probe(settings: &Settings, shared: &Shared) {
-    let topic = &settings.stream.topics.transactions;
-    let finding = match kafka::partitions_of(&shared.connection, topic, PROBE_TIME) {
-        Ok(_) => Finding::Ok,
-        Err(error) => Finding::Down(with_causes(&error)),
+/// Checks on a thread of its own whether the brokers answer, and reports it.
+fn start_probe(settings: &Settings, shared: &Shared) -> Option<JoinHandle<()>> {
+    let (topic, shared) = (settings.stream.topics.transactions.clone(), shared.clone());
+    let probe = move || {
+        let finding = match kafka::partitions_of(&shared.connection, &topic, PROBE_TIME) {
+            Ok(_) => Finding::Ok,
+            Err(error) => Finding::Down(with_causes(&error)),
+        };
+        shared.health.report(Check::Kafka, finding);
     };
-    shared.health.report(Check::Kafka, finding);
+    // Without a thread it is looked at the next time.
+    Builder::new().name("probe".to_owned()).spawn(probe).ok()
 }
 
 /// What a worker's thread owns.
@@ -270,7 +283,8 @@ struct Worker {
 
 impl Worker {
     /// Works until the process is to end. After a failure of Kafka it starts again, keeping the
-    /// verdicts but not the customers.
+    /// verdicts but not the customers. So does a worker whose producer was given up in a call that
+    /// did not come back: the new one has the same transactional id, which fences the old one off.
     fn live(
         mut self,
         make: &(dyn Fn() -> Result<Engine, crate::core::engine::EngineError> + Send + Sync),
@@ -284,15 +298,16 @@ impl Worker {
             self.observer.ended();
             let Err(source) = ended else { return Ok(()) };
             self.shared.metrics.error(kind(&source));
-            let is_passing = matches!(source, worker::Error::Kafka(_));
+            let is_passing = matches!(source, worker::Error::Kafka(_))
+                && kafka::calls_left_behind() <= MOST_LEFT_BEHIND;
             if !is_passing || self.stop.load(Ordering::Acquire) {
                 return Err(Error::Worker { number: self.number, source });
             }
             let text = with_causes(&source);
             tracing::error!(worker = self.number, error = text, "a worker starts again");
-            self.observer.waits(&format!("starting again after: {text}"));
+            self.observer.fails(&text);
             memory.drop_customers();
-            if life.elapsed() > LONGEST_REST {
+            if life.elapsed() > LONG_LIFE {
                 backoff.reset();
             }
             rest(backoff.next_wait(), &self.stop, &mut || ());

@@ -5,7 +5,9 @@
 //! *healthy* (is everything around it as it should be?). A broker that is away makes a process
 //! unready and unhealthy and must not get it restarted; a thread that hangs must. So threads only
 //! [beat], parts that cannot work yet say what they wait for, and checks of the surroundings stand
-//! for themselves. Nobody who reports ever waits for somebody who asks.
+//! for themselves. A part that has work and gets nothing done *stands still*: the process is neither
+//! ready nor healthy then, whatever the checks say, because each of them may find its own server in
+//! order. Nobody who reports ever waits for somebody who asks.
 //!
 //! [beat]: Health::beat
 
@@ -80,10 +82,15 @@ pub struct Health {
     since: Stopwatch,
     findings: Mutex<[Finding; Check::ALL.len()]>,
     obstacles: Mutex<BTreeMap<String, String>>,
+    standstills: Mutex<BTreeMap<String, String>>,
     /// Each worker's last beat, in milliseconds since the start; [`SILENT`] before the first and
     /// after the last.
     beats: Vec<AtomicU64>,
 }
+
+/// How long a worker's turn may take before the worker counts as standing still. A turn takes
+/// milliseconds; what is longer waits for an answer that does not come.
+const TURN_LIMIT: Duration = Duration::from_secs(5);
 
 /// The beat of a thread that need not beat.
 const SILENT: u64 = u64::MAX;
@@ -95,6 +102,7 @@ impl Health {
             since: Stopwatch::start(),
             findings: Mutex::new([const { Finding::Unknown }; Check::ALL.len()]),
             obstacles: Mutex::default(),
+            standstills: Mutex::default(),
             beats: (0..workers).map(|_| AtomicU64::new(SILENT)).collect(),
         }
     }
@@ -120,10 +128,32 @@ impl Health {
         lock(&self.obstacles).remove(part);
     }
 
-    /// What stands between this process and its work: part and reason, by part, then the checks
-    /// that are down. Empty: it is ready.
+    /// `part` has work and gets nothing done, for this reason: more than an obstacle, which may be
+    /// as it should be. Replaces what it said before, and is taken back by [`Self::moves`] alone.
+    pub fn stands(&self, part: &str, why: impl Into<String>) {
+        lock(&self.standstills).insert(part.to_owned(), why.into());
+    }
+
+    /// `part` gets on again, or has no work left.
+    pub fn moves(&self, part: &str) {
+        lock(&self.standstills).remove(part);
+    }
+
+    /// Which parts stand still and why: those that say so, and workers that do not turn.
+    fn standstills(&self) -> Vec<(String, String)> {
+        let said = lock(&self.standstills).clone().into_iter();
+        let silent = self.stuck(TURN_LIMIT).into_iter().map(|stuck| {
+            let seconds = stuck.silent_for.as_secs();
+            let why = format!("it has not turned for {seconds} s, it waits for an answer of kafka");
+            (format!("worker {}", stuck.worker), why)
+        });
+        said.chain(silent).collect()
+    }
+
+    /// What stands between this process and its work: part and reason, by part, then what stands
+    /// still, then the checks that are down. Empty: it is ready.
     pub fn obstacles(&self) -> Vec<(String, String)> {
-        let own = lock(&self.obstacles).clone().into_iter();
+        let own = lock(&self.obstacles).clone().into_iter().chain(self.standstills());
         let findings = lock(&self.findings).clone();
         let down =
             Check::ALL.into_iter().zip(findings).filter_map(|(check, finding)| match finding {
@@ -166,6 +196,9 @@ impl Health {
             Finding::Down(_) => Overall::Unhealthy,
         };
         let worst = lock(&self.findings).iter().map(weigh).max().unwrap_or(Overall::Healthy);
+        if !self.standstills().is_empty() {
+            return Overall::Unhealthy;
+        }
         let is_ready = lock(&self.obstacles).is_empty();
         if is_ready { worst } else { worst.max(Overall::Degraded) }
     }
@@ -181,7 +214,48 @@ fn millis(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
     use super::*;
+    use crate::base::clock::{Time, simulate};
+
+    /// Time that a test moves on.
+    struct Moved(Cell<Duration>);
+
+    impl Time for Moved {
+        fn now(&self) -> Duration {
+            self.0.get()
+        }
+
+        fn pass(&self, duration: Duration) {
+            self.0.set(self.0.get() + duration);
+        }
+    }
+
+    #[test]
+    fn a_worker_that_does_not_turn_is_told_after_seconds() {
+        let told = std::thread::spawn(|| {
+            let time = Rc::new(Moved(Cell::new(Duration::ZERO)));
+            simulate(Rc::clone(&time) as Rc<dyn Time>);
+            let health = Health::new(2);
+            Check::ALL.into_iter().for_each(|check| health.report(check, Finding::Ok));
+            (0..2).for_each(|worker| health.beat(worker));
+            time.pass(Duration::from_millis(4_900));
+            health.beat(0);
+            let before = (health.obstacles().len(), health.overall());
+            time.pass(Duration::from_millis(200));
+            let after = (health.obstacles(), health.overall());
+            health.beat(1);
+            (before, after, health.obstacles().len(), health.overall())
+        });
+        let (before, (obstacles, overall), left, at_last) = told.join().unwrap();
+        assert_eq!(before, (0, Overall::Healthy));
+        assert_eq!((obstacles.len(), overall), (1, Overall::Unhealthy));
+        let (part, why) = &obstacles[0];
+        assert!(part == "worker 1" && why.contains("has not turned for 5 s"), "{part}: {why}");
+        assert_eq!((left, at_last), (0, Overall::Healthy));
+    }
 
     #[test]
     fn a_part_that_waits_makes_the_process_unready_until_it_does_not() {
@@ -213,6 +287,18 @@ mod tests {
         assert_eq!(health.overall(), Overall::Degraded);
         health.report(Check::Kafka, Finding::Down("away".to_owned()));
         assert_eq!(health.overall(), Overall::Unhealthy);
+    }
+
+    #[test]
+    fn what_stands_still_is_neither_ready_nor_healthy_until_it_moves() {
+        let health = Health::new(1);
+        Check::ALL.into_iter().for_each(|check| health.report(check, Finding::Ok));
+        health.stands("progress of worker 0", "no coordinator");
+        health.clear("progress of worker 0");
+        let said = ("progress of worker 0".to_owned(), "no coordinator".to_owned());
+        assert_eq!((health.obstacles(), health.overall()), (vec![said], Overall::Unhealthy));
+        health.moves("progress of worker 0");
+        assert_eq!((health.obstacles(), health.overall()), (vec![], Overall::Healthy));
     }
 
     #[test]

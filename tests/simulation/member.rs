@@ -113,7 +113,9 @@ impl Brokers for Member {
         Ok(())
     }
 
-    fn nudge(&self) {}
+    fn nudge(&self) -> Result<(), Error> {
+        Ok(())
+    }
 
     fn rebalance(&self) -> Option<Rebalance> {
         self.with(|world, member| member.request(world.now).cloned())
@@ -200,11 +202,11 @@ impl Brokers for Member {
         Ok(())
     }
 
-    fn commit_now(&self, offsets: &[(i32, i64)]) -> Result<(), Error> {
+    fn commit_now(&self, offsets: &[(i32, i64)], patience: Duration) -> Result<(), Error> {
         if offsets.is_empty() {
             return Ok(());
         }
-        if !self.ask(Duration::from_secs(1)) {
+        if !self.ask(patience) {
             return Err(silence(0));
         }
         let seat = self.stay.seat;
@@ -295,6 +297,13 @@ impl Brokers for Member {
             world.group.publish(alerts);
             world.group.commit(&offsets)
         });
+        // A call that does not come back is given up, and nobody knows what became of it.
+        if self.shared.world().chance(2) {
+            self.shared.pass(self.stay, patience);
+            let (what, brokers) = ("commit a transaction", "simulated".to_owned());
+            let seconds = patience.as_secs();
+            return Err(Setback::Fatal(Error::Hangs { what, brokers, seconds }));
+        }
         // What is committed is so although the process may not live to hear of it.
         self.shared.pass(self.stay, TRIP);
         if is_committed { Ok(()) } else { Err(Setback::Abort(silence(0))) }

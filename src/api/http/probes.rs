@@ -38,15 +38,16 @@ pub(super) async fn ready(state: Shared) -> Response {
     if obstacles.is_empty() {
         return Json(json!({"status": "ready"})).into_response();
     }
-    let reasons: Vec<Value> = obstacles
-        .into_iter()
-        .map(|(part, reason)| json!({"part": part, "reason": reason}))
-        .collect();
-    let body = json!({"status": "not ready", "reasons": reasons});
+    let body = json!({"status": "not ready", "reasons": reasons(obstacles)});
     (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
 }
 
-/// The result of every check; 503 if work stands still.
+fn reasons(obstacles: Vec<(String, String)>) -> Vec<Value> {
+    let reason = |(part, reason)| json!({"part": part, "reason": reason});
+    obstacles.into_iter().map(reason).collect()
+}
+
+/// The result of every check, and what stands in the way; 503 if work stands still.
 pub(super) async fn health(state: Shared) -> Response {
     let overall = state.health.overall();
     let (status, word) = match overall {
@@ -64,6 +65,7 @@ pub(super) async fn health(state: Shared) -> Response {
         "timestamp": rfc3339(now_millis()),
         "model": {"name": state.model.name, "version": state.model.version},
         "checks": checks,
+        "reasons": reasons(state.health.obstacles()),
     });
     (status, Json(body)).into_response()
 }

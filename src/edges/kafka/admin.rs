@@ -18,6 +18,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataTopic;
 
+use super::calls::{GRACE, once};
 use super::{Connection, Error, log};
 use crate::base::clock::{Stopwatch, pause};
 
@@ -43,8 +44,27 @@ pub struct NewTopics {
 /// # Errors
 /// [`Error::MissingTopics`] where nothing is to be created, [`Error::CreateTopic`] where it cannot
 /// be, [`Error::Topic`] for a topic that may not be seen, [`Error::Unreachable`] if it takes longer
-/// than `patience`.
+/// than `patience`, [`Error::Hangs`], [`Error::Thread`].
 pub fn ensure_topics(
+    connection: &Connection,
+    topics: &[&str],
+    create: Option<NewTopics>,
+    patience: Duration,
+) -> Result<(), Error> {
+    let (connection, topics) = (connection.clone(), owned(topics));
+    let brokers = connection.brokers().to_owned();
+    // Creating topics has its own way to wait, up to twice as long.
+    once("look for topics", &brokers, patience * 2 + GRACE, move || {
+        let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+        look_for_topics(&connection, &topics, create, patience)
+    })?
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn look_for_topics(
     connection: &Connection,
     topics: &[&str],
     create: Option<NewTopics>,
@@ -88,7 +108,10 @@ pub fn partitions_of(
     topic: &str,
     patience: Duration,
 ) -> Result<Vec<i32>, Error> {
-    let found = Asker::new(connection)?.partitions(topic, &Deadline::new(patience))?;
+    let (asked, name) = (connection.clone(), topic.to_owned());
+    let found = once("ask for partitions", connection.brokers(), patience + GRACE, move || {
+        Asker::new(&asked)?.partitions(&name, &Deadline::new(patience))
+    })??;
     found.ok_or_else(|| missing(topic, connection.brokers()))
 }
 
@@ -187,13 +210,13 @@ impl Deadline {
 }
 
 /// Asks for metadata.
-struct Asker {
-    inner: BaseConsumer<Logged>,
+pub(super) struct Asker {
+    pub(super) inner: BaseConsumer<Logged>,
     brokers: String,
 }
 
 impl Asker {
-    fn new(connection: &Connection) -> Result<Self, Error> {
+    pub(super) fn new(connection: &Connection) -> Result<Self, Error> {
         let brokers = connection.brokers().to_owned();
         let client = connection.client(&[], &[("allow.auto.create.topics", "false")]);
         match client.create_with_context(Logged::default()) {

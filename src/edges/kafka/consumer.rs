@@ -15,13 +15,15 @@ use std::time::Duration;
 
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{
-    BaseConsumer, CommitMode, Consumer as _, ConsumerContext, RebalanceProtocol,
+    BaseConsumer, CommitMode, Consumer as _, ConsumerContext, ConsumerGroupMetadata,
+    RebalanceProtocol,
 };
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Offset, TopicPartitionList, bindings};
 
+use super::calls::{GRACE, LOCAL_TIME, Remote};
 use super::error::weigh;
 use super::{Connection, Error, Headers, log};
 
@@ -105,9 +107,10 @@ impl Record<'_> {
     }
 }
 
-/// A member of a consumer group that reads one topic. Dropping it leaves the group.
+/// A member of a consumer group that reads one topic. Dropping it leaves the group, and takes a few
+/// seconds at most.
 pub struct Consumer {
-    pub(super) inner: BaseConsumer<Events>,
+    pub(super) inner: Remote<BaseConsumer<Events>>,
     pub(super) topic: String,
     brokers: String,
     /// Partitions of which everything was taken that there was.
@@ -210,8 +213,8 @@ impl Consumer {
     /// offset a partition is read from its beginning.
     ///
     /// # Errors
-    /// [`Error::Create`] or [`Error::Subscribe`]; a cluster that is away is neither, it is waited
-    /// for.
+    /// [`Error::Create`], [`Error::Subscribe`], [`Error::Hangs`] or [`Error::Thread`]; a cluster
+    /// that is away is none of them, it is waited for.
     pub fn join(
         connection: &Connection,
         group_id: &str,
@@ -251,7 +254,11 @@ impl Consumer {
                 brokers: brokers.clone(),
                 source: source.into(),
             })?;
-        inner.subscribe(&[topic]).map_err(|source| Error::Subscribe {
+        let inner = Remote::new(inner, "consumer", &brokers)?;
+        let name = topic.to_owned();
+        let subscribed =
+            inner.call("subscribe", LOCAL_TIME, move |inner| inner.subscribe(&[&name]))?;
+        subscribed.map_err(|source| Error::Subscribe {
             topic: topic.to_owned(),
             brokers: brokers.clone(),
             source: source.into(),
@@ -294,10 +301,12 @@ impl Consumer {
     }
 
     /// Has librdkafka's main thread look at its heartbeat now: left alone it looks twice a second,
-    /// whatever the interval is. Costs two switches of threads; the main thread waits for nobody,
-    /// so it is waited for without a limit.
-    pub fn nudge(&self) {
-        drop(self.inner.group_metadata());
+    /// whatever the interval is. Costs four switches of threads.
+    ///
+    /// # Errors
+    /// [`Error::Hangs`] if that thread does not answer.
+    pub fn nudge(&self) -> Result<(), Error> {
+        self.inner.call("look at the group", LOCAL_TIME, |inner| drop(inner.group_metadata()))
     }
 
     /// What the group wants and has not been answered.
@@ -316,7 +325,7 @@ impl Consumer {
     /// are read from the offsets in `starts`; those that it does not name from what is committed.
     ///
     /// # Errors
-    /// [`Error::Rebalance`] if librdkafka refuses.
+    /// [`Error::Rebalance`] if librdkafka refuses, [`Error::Hangs`].
     pub fn complete(&self, starts: &[(i32, i64)]) -> Result<(), Error> {
         let request = self.inner.context().requests().pop_front();
         let Some((kind, mut partitions)) = request else { return Ok(()) };
@@ -329,40 +338,39 @@ impl Consumer {
             .try_for_each(|&(partition, offset)| {
                 partitions.set_partition_offset(&self.topic, partition, Offset::Offset(offset))
             })
-            .and_then(|()| answer(&self.inner, kind, &partitions))
-            .map_err(|source| self.rebalance_error(source))
+            .map_err(|source| self.rebalance_error(source))?;
+        self.rebalancing("answer a rebalance", move |inner| answer(inner, kind, &partitions))
     }
 
     /// Reads nothing more of these partitions for now; what has been read ahead of them is dropped
     /// and read again. The member goes on polling, so the group does not miss it.
     ///
     /// # Errors
-    /// [`Error::Rebalance`] if librdkafka refuses.
+    /// [`Error::Rebalance`] if librdkafka refuses, [`Error::Hangs`].
     pub fn pause(&self, partitions: &[i32]) -> Result<(), Error> {
         self.ends.borrow_mut().retain(|partition| !partitions.contains(partition));
-        let paused = self.inner.pause(&self.list(partitions));
-        paused.map_err(|source| self.rebalance_error(source))
+        let list = self.list(partitions);
+        self.rebalancing("pause partitions", move |inner| inner.pause(&list))
     }
 
     /// Reads on from where [`Self::pause`] stopped.
     ///
     /// # Errors
-    /// [`Error::Rebalance`] if librdkafka refuses.
+    /// [`Error::Rebalance`] if librdkafka refuses, [`Error::Hangs`].
     pub fn resume(&self, partitions: &[i32]) -> Result<(), Error> {
-        let resumed = self.inner.resume(&self.list(partitions));
-        resumed.map_err(|source| self.rebalance_error(source))
+        let list = self.list(partitions);
+        self.rebalancing("resume partitions", move |inner| inner.resume(&list))
     }
 
     /// Reads a partition that this member has from another offset on. What has been read ahead is
     /// dropped.
     ///
     /// # Errors
-    /// [`Error::Rebalance`] if librdkafka refuses.
+    /// [`Error::Rebalance`] if librdkafka refuses, [`Error::Hangs`].
     pub fn seek(&self, partition: i32, offset: i64) -> Result<(), Error> {
         self.ends.borrow_mut().retain(|other| *other != partition);
-        let offset = Offset::Offset(offset);
-        let sought = self.inner.seek(&self.topic, partition, offset, SEEK_TIME);
-        sought.map_err(|source| self.rebalance_error(source))
+        let (offset, topic) = (Offset::Offset(offset), self.topic.clone());
+        self.rebalancing("seek", move |inner| inner.seek(&topic, partition, offset, SEEK_TIME))
     }
 
     /// Whether everything was taken of a partition that may be read: what lies behind is markers of
@@ -406,8 +414,8 @@ impl Consumer {
     }
 
     /// Which member of which generation of the group this is, for a transaction's offsets.
-    pub(super) fn group_metadata(&self) -> Option<rdkafka::consumer::ConsumerGroupMetadata> {
-        self.inner.group_metadata()
+    pub(super) fn group_metadata(&self) -> Result<Option<ConsumerGroupMetadata>, Error> {
+        self.inner.call("look at the group", LOCAL_TIME, |inner| inner.group_metadata())
     }
 
     /// Offsets as a transaction takes them.
@@ -425,6 +433,17 @@ impl Consumer {
             list.add_partition(&self.topic, *partition);
         }
         list
+    }
+
+    /// Makes a call about partitions.
+    fn rebalancing(
+        &self,
+        what: &'static str,
+        call: impl FnOnce(&BaseConsumer<Events>) -> KafkaResult<()> + Send + 'static,
+    ) -> Result<(), Error> {
+        // The longest that any of them is told.
+        let outcome = self.inner.call(what, SEEK_TIME + GRACE, call)?;
+        outcome.map_err(|source| self.rebalance_error(source))
     }
 
     fn rebalance_error(&self, source: KafkaError) -> Error {
@@ -461,17 +480,20 @@ impl Consumer {
         }
     }
 
-    /// As [`Self::commit`], and waits for the answer.
+    /// As [`Self::commit`], and waits for the answer, up to `patience`.
     ///
     /// # Errors
-    /// [`Error::Offsets`] if the offsets are not committed.
-    pub fn commit_now(&self, offsets: &[(i32, i64)]) -> Result<(), Error> {
+    /// [`Error::Offsets`] if the offsets are not committed, [`Error::Hangs`] if there is no answer:
+    /// then they may be.
+    pub fn commit_now(&self, offsets: &[(i32, i64)], patience: Duration) -> Result<(), Error> {
         if offsets.is_empty() {
             return Ok(());
         }
-        self.offsets(offsets)
-            .and_then(|list| self.inner.commit(&list, CommitMode::Sync))
-            .map_err(|source| self.offsets_error("commit", source))
+        let list = self.offsets(offsets).map_err(|source| self.offsets_error("commit", source))?;
+        let committed = self
+            .inner
+            .call("commit offsets", patience, move |inner| inner.commit(&list, CommitMode::Sync))?;
+        committed.map_err(|source| self.offsets_error("commit", source))
     }
 
     pub(super) fn offsets_error(&self, action: &'static str, source: KafkaError) -> Error {
@@ -490,8 +512,11 @@ impl Drop for Consumer {
         events.is_leaving.store(true, Ordering::Release);
         // Closing waits for answers to everything that was asked.
         while let Some((kind, partitions)) = { events.requests().pop_front() } {
-            if let Err(error) = answer(&self.inner, kind, &partitions) {
-                log::passing(&error, "a rebalance was not answered on leaving the group");
+            let given_back =
+                self.rebalancing("leave", move |inner| answer(inner, kind, &partitions));
+            if let Err(error) = given_back {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "a rebalance was not answered on leaving the group");
             }
         }
     }

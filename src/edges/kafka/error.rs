@@ -139,16 +139,37 @@ pub enum Error {
     },
     /// A transaction cannot be begun, committed or aborted.
     #[error(
-        "cannot {action} a transaction at {brokers}, check the brokers and the permissions of the \
+        "cannot {action} at {brokers}, check the brokers and the permissions of the \
          transactional id; a worker with the same id ends this one"
     )]
     Transaction {
-        /// Begin, commit or abort.
+        /// What was tried.
         action: &'static str,
         /// As configured.
         brokers: String,
         /// What librdkafka says.
         source: Box<KafkaError>,
+    },
+    /// librdkafka does not come back. The client is of no more use, and what became of the call is
+    /// not known.
+    #[error(
+        "the kafka client for {brokers} does not come back from the call \"{what}\" within {seconds} \
+         s and is given up, check the brokers, above all the coordinators of the group and of \
+         transactions"
+    )]
+    Hangs {
+        /// What it was to do.
+        what: &'static str,
+        /// As configured.
+        brokers: String,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// The system gives no thread.
+    #[error("no thread for a kafka client can be started, check the limits of the process")]
+    Thread {
+        /// What the system says.
+        source: std::io::Error,
     },
     /// The brokers do not answer.
     #[error(

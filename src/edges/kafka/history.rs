@@ -20,7 +20,8 @@ use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::admin::Logged;
+use super::admin::{Deadline, Logged};
+use super::calls::{GRACE, once};
 use super::{Connection, Consumer, Error};
 use crate::base::clock::{Stopwatch, millis};
 
@@ -55,29 +56,51 @@ impl Consumer {
     /// member's own connections ask: during a rebalance everybody waits for this.
     ///
     /// # Errors
-    /// [`Error::Offsets`] if the brokers do not answer within `patience`.
+    /// [`Error::Offsets`] if the brokers do not answer within `patience`, [`Error::Hangs`].
     pub fn beginnings(
         &self,
         partitions: &[i32],
         patience: Duration,
     ) -> Result<Vec<Beginning>, Error> {
-        let committed = committed(&self.inner, &self.topic, partitions, patience);
-        let committed = committed.map_err(|source| self.offsets_error("read", source))?;
-        let committed: BTreeMap<i32, i64> = committed.into_iter().collect();
-        let begins = |&partition: &i32| {
-            let ends = self.inner.fetch_watermarks(&self.topic, partition, patience);
-            let (low, high) = ends.map_err(|source| self.offsets_error("read", source))?;
-            Ok(without_memory(partition, committed.get(&partition).copied(), low, high))
-        };
-        partitions.iter().map(begins).collect()
+        let (topic, partitions) = (self.topic.clone(), partitions.to_vec());
+        let found =
+            self.inner.call("ask where partitions begin", patience + GRACE, move |inner| {
+                bounds(inner, &topic, &partitions, patience)
+            })?;
+        let begin =
+            |(partition, committed, low, high)| without_memory(partition, committed, low, high);
+        match found {
+            Ok(found) => Ok(found.into_iter().map(begin).collect()),
+            Err(source) => Err(self.offsets_error("read", source)),
+        }
     }
+}
+
+/// A partition, what is committed of it, where it begins and where it ends.
+type Bounds = (i32, Option<i64>, i64, i64);
+
+fn bounds<C: ConsumerContext>(
+    client: &BaseConsumer<C>,
+    topic: &str,
+    partitions: &[i32],
+    patience: Duration,
+) -> Result<Vec<Bounds>, KafkaError> {
+    let deadline = Deadline::new(patience);
+    let committed: BTreeMap<i32, i64> =
+        committed(client, topic, partitions, patience)?.into_iter().collect();
+    let bound = |&partition: &i32| {
+        let (low, high) = client.fetch_watermarks(topic, partition, deadline.left())?;
+        Ok((partition, committed.get(&partition).copied(), low, high))
+    };
+    partitions.iter().map(bound).collect()
 }
 
 /// Moves beginnings of `topic` back, so that `memory` before the committed offset of the group is
 /// read again.
 ///
 /// # Errors
-/// [`Error::Create`], or [`Error::Offsets`] if the brokers do not answer within `patience`.
+/// [`Error::Create`], [`Error::Offsets`] if the brokers do not answer within `patience`,
+/// [`Error::Hangs`], [`Error::Thread`].
 pub fn look_back(
     connection: &Connection,
     group_id: &str,
@@ -89,7 +112,17 @@ pub fn look_back(
     if beginnings.iter().all(|begins| begins.judged_until <= begins.first) {
         return Ok(());
     }
-    Asker::new(connection, group_id, topic, patience)?.look_back(beginnings, memory)
+    let asker = Question::new(connection, group_id, topic);
+    let mut copies: Vec<Beginning> = beginnings.iter().map(|begins| **begins).collect();
+    // Records near the end, their times, and the offsets of earlier times are asked for.
+    let limit = LOOK_TIME.min(patience) + patience + GRACE;
+    let moved = once("look back", connection.brokers(), limit, move || {
+        let mut borrowed: Vec<&mut Beginning> = copies.iter_mut().collect();
+        asker.ask(patience)?.look_back(&mut borrowed, memory)?;
+        Ok(copies)
+    })??;
+    beginnings.iter_mut().zip(moved).for_each(|(begins, moved)| **begins = moved);
+    Ok(())
 }
 
 /// A partition between `low` and `high` that begins where it was committed.
@@ -115,7 +148,8 @@ fn without_memory(partition: i32, committed: Option<i64>, low: i64, high: i64) -
 /// member joins, nothing is rebalanced.
 ///
 /// # Errors
-/// [`Error::Create`], or [`Error::Offsets`] if the brokers do not answer within `patience`.
+/// [`Error::Create`], [`Error::Offsets`] if the brokers do not answer within `patience`,
+/// [`Error::Hangs`], [`Error::Thread`].
 pub fn committed_offsets(
     connection: &Connection,
     group_id: &str,
@@ -123,9 +157,31 @@ pub fn committed_offsets(
     partitions: &[i32],
     patience: Duration,
 ) -> Result<Vec<(i32, i64)>, Error> {
-    let asker = Asker::new(connection, group_id, topic, patience)?;
-    let committed = committed(&asker.inner, topic, partitions, patience);
-    committed.map_err(|source| asker.error(source))
+    let question = Question::new(connection, group_id, topic);
+    let partitions = partitions.to_vec();
+    once("ask for committed offsets", connection.brokers(), patience + GRACE, move || {
+        let asker = question.ask(patience)?;
+        let committed = committed(&asker.inner, asker.topic, &partitions, patience);
+        committed.map_err(|source| asker.error(source))
+    })?
+}
+
+/// What an [`Asker`] is made of, on whichever thread.
+struct Question {
+    connection: Connection,
+    group_id: String,
+    topic: String,
+}
+
+impl Question {
+    fn new(connection: &Connection, group_id: &str, topic: &str) -> Self {
+        let (group_id, topic) = (group_id.to_owned(), topic.to_owned());
+        Self { connection: connection.clone(), group_id, topic }
+    }
+
+    fn ask(&self, patience: Duration) -> Result<Asker<'_>, Error> {
+        Asker::new(&self.connection, &self.group_id, &self.topic, patience)
+    }
 }
 
 fn committed<C: ConsumerContext>(

@@ -7,9 +7,13 @@
 //! waits for its answer ([`Consumer::rebalance`]), the sequence numbers of acknowledged records
 //! ([`Producer::acknowledged`]). What librdkafka logs goes to tracing.
 //!
+//! Calls that may wait for others are made by threads of their own, which are left behind when a
+//! call does not come back (`calls`).
+//!
 //! What can be retried is retried inside; an [`Error`] means that this client cannot go on.
 
 mod admin;
+mod calls;
 mod connection;
 mod consumer;
 mod copier;
@@ -22,9 +26,11 @@ mod positions;
 mod producer;
 mod raw_headers;
 mod reader;
+mod roles;
 mod transaction;
 
 pub use admin::{NewTopics, delete, ensure_topics, partitions_of};
+pub use calls::calls_left_behind;
 pub use connection::Connection;
 pub use consumer::{Assignment, Commits, Consumer, Rebalance, Record};
 pub use copier::{Copier, Destination};
@@ -35,4 +41,5 @@ pub use mock::MockCluster;
 pub use producer::{Outgoing, Oversized, Producer};
 pub use raw_headers::RawHeader;
 pub use reader::{Reader, Start};
+pub use roles::{Role, broker_ids, broker_with};
 pub use transaction::Setback;

@@ -14,6 +14,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
 
+use super::calls::Remote;
 use super::{Connection, Error, Headers, log};
 use crate::base::clock::{Stopwatch, pause};
 
@@ -36,7 +37,7 @@ const LOOK: Duration = Duration::from_micros(250);
 
 /// A producer of one thread.
 pub struct Producer {
-    pub(super) inner: BaseProducer<Deliveries>,
+    pub(super) inner: Remote<BaseProducer<Deliveries>>,
     pub(super) brokers: String,
 }
 
@@ -111,7 +112,7 @@ impl Producer {
     /// A producer that waits `linger` for company of a record before it sends.
     ///
     /// # Errors
-    /// [`Error::Create`] if librdkafka refuses the properties.
+    /// [`Error::Create`] if librdkafka refuses the properties, [`Error::Thread`].
     pub fn new(connection: &Connection, linger: Duration) -> Result<Self, Error> {
         // Brokers that are away come back: a record waits for them as long as it takes.
         Self::create(connection, linger, &[("message.timeout.ms", "0")], &[])
@@ -122,8 +123,8 @@ impl Producer {
     /// `patience`.
     ///
     /// # Errors
-    /// [`Error::Create`] if librdkafka refuses the properties, and [`Error::Transaction`] if the
-    /// brokers do not let it begin.
+    /// [`Error::Create`] if librdkafka refuses the properties, [`Error::Transaction`] if the
+    /// brokers do not let it begin, [`Error::Hangs`], [`Error::Thread`].
     pub fn transactional(
         connection: &Connection,
         linger: Duration,
@@ -162,6 +163,7 @@ impl Producer {
                 brokers: connection.brokers().to_owned(),
                 source: source.into(),
             })?;
+        let inner = Remote::new(inner, "producer", connection.brokers())?;
         Ok(Self { inner, brokers: connection.brokers().to_owned() })
     }
 

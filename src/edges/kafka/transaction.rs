@@ -4,18 +4,27 @@
 //! call again, abort the transaction and do its work again in a new one, or give the producer up,
 //! because another one has its id. The first is done here; the second and third are the caller's,
 //! who alone knows which records belong to which partition and which of those are still its own.
+//!
+//! A call that does not come back is the third: whoever has the id next fences this producer off,
+//! and what is left open here is aborted or, if its end was on its way, ended by then.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{Producer as _, PurgeConfig};
+use rdkafka::producer::{BaseProducer, Producer as _, PurgeConfig};
 
-use super::producer::Producer;
+use super::calls::{GRACE, LOCAL_TIME};
+use super::producer::{Deliveries, Producer};
 use super::{Consumer, Error, log};
 use crate::base::clock::{Stopwatch, pause};
 
-/// Between two tries of a call.
-const RETRY_PAUSE: Duration = Duration::from_millis(20);
+/// Between two tries of a call, at first and later.
+const FIRST_REST: Duration = Duration::from_millis(20);
+const LONGEST_REST: Duration = Duration::from_millis(500);
+
+/// librdkafka's producer.
+type Inner = BaseProducer<Deliveries>;
 
 /// Why a transaction is not committed.
 #[derive(Debug)]
@@ -28,9 +37,8 @@ pub enum Setback {
 
 impl Producer {
     pub(super) fn start_transactions(&self, patience: Duration) -> Result<(), Error> {
-        let waited = Stopwatch::start();
-        let begin = || self.inner.init_transactions(left(patience, waited));
-        self.persist("begin", patience, begin).map_err(|setback| match setback {
+        let begin = |inner: &Inner, time| inner.init_transactions(time);
+        self.persist("begin transactions", patience, begin).map_err(|setback| match setback {
             Setback::Abort(error) | Setback::Fatal(error) => error,
         })
     }
@@ -40,14 +48,17 @@ impl Producer {
     /// # Errors
     /// [`Setback`].
     pub fn begin(&self) -> Result<(), Setback> {
-        self.inner.begin_transaction().map_err(|source| self.setback("begin", source))
+        let begun =
+            self.inner.call("begin a transaction", LOCAL_TIME, |inner| inner.begin_transaction());
+        begun.map_err(Setback::Fatal)?.map_err(|source| self.setback("begin a transaction", source))
     }
 
     /// Waits until the brokers have all records, adds the offsets of `consumer`'s group, by
-    /// partition, and commits. Takes up to three times `patience`.
+    /// partition, and commits. Takes up to three times `patience`, and a little.
     ///
     /// # Errors
-    /// [`Setback`]; then nothing of the transaction is visible.
+    /// [`Setback`]; after [`Setback::Abort`] nothing of the transaction is visible, after
+    /// [`Error::Hangs`] all of it may be.
     pub fn commit(
         &self,
         consumer: &Consumer,
@@ -58,40 +69,42 @@ impl Producer {
         if !offsets.is_empty() {
             self.send_offsets(consumer, offsets, patience)?;
         }
-        let waited = Stopwatch::start();
-        let commit = || self.inner.commit_transaction(left(patience, waited));
-        self.persist("commit", patience, commit)
+        self.persist("commit a transaction", patience, |inner, time| inner.commit_transaction(time))
     }
 
+    /// librdkafka's own call of this does not heed its limit.
     fn send_offsets(
         &self,
         consumer: &Consumer,
         offsets: &[(i32, i64)],
         patience: Duration,
     ) -> Result<(), Setback> {
-        let list = consumer.offsets(offsets).map_err(|source| self.setback("commit", source))?;
-        let Some(member) = consumer.group_metadata() else {
-            return Err(self.setback("commit", KafkaError::Canceled));
+        let list = consumer
+            .offsets(offsets)
+            .map_err(|source| self.setback("commit a transaction", source))?;
+        let Some(member) = consumer.group_metadata().map_err(Setback::Fatal)? else {
+            return Err(self.setback("commit a transaction", KafkaError::Canceled));
         };
-        let waited = Stopwatch::start();
-        let send =
-            || self.inner.send_offsets_to_transaction(&list, &member, left(patience, waited));
-        self.persist("commit", patience, send)
+        let both = Arc::new((list, member));
+        self.persist("add offsets to a transaction", patience, move |inner, time| {
+            inner.send_offsets_to_transaction(&both.0, &both.1, time)
+        })
     }
 
     /// Drops the open transaction: none of its records will be visible to whoever reads what is
     /// committed.
     ///
     /// # Errors
-    /// [`Error::Transaction`] if the producer is of no more use.
+    /// [`Error::Transaction`] or [`Error::Hangs`] if the producer is of no more use.
     pub fn abort(&self, patience: Duration) -> Result<(), Error> {
         // What is still on its way belongs to nothing any more, and librdkafka aborts only when
         // every record is accounted for.
-        self.inner.purge(PurgeConfig::default().queue().inflight());
-        let waited = Stopwatch::start();
+        self.inner.call("forget records", LOCAL_TIME, |inner| {
+            inner.purge(PurgeConfig::default().queue().inflight());
+        })?;
         self.flush(patience).unwrap_or_default();
-        let abort = || self.inner.abort_transaction(left(patience, waited));
-        let outcome = self.persist("abort", patience, abort);
+        let abort = |inner: &Inner, time| inner.abort_transaction(time);
+        let outcome = self.persist("abort a transaction", patience, abort);
         self.forget_reports();
         match outcome {
             Ok(()) => Ok(()),
@@ -99,21 +112,29 @@ impl Producer {
         }
     }
 
-    /// Calls again while librdkafka says that this may help, up to `patience`.
+    /// Calls again while librdkafka says that this may help, up to `patience`. Each call has the
+    /// time that is left.
     fn persist(
         &self,
         action: &'static str,
         patience: Duration,
-        call: impl Fn() -> Result<(), KafkaError>,
+        call: impl Fn(&Inner, Duration) -> Result<(), KafkaError> + Clone + Send + 'static,
     ) -> Result<(), Setback> {
         let waited = Stopwatch::start();
+        let mut rest = FIRST_REST;
         loop {
-            let Err(source) = call() else { return Ok(()) };
+            let time = patience.saturating_sub(waited.elapsed()).max(FIRST_REST);
+            let call = call.clone();
+            let outcome = self.inner.call(action, time + GRACE, move |inner| call(inner, time));
+            let Err(source) = outcome.map_err(Setback::Fatal)? else { return Ok(()) };
             if !is_retriable(&source) || waited.elapsed() > patience {
                 return Err(self.setback(action, source));
             }
-            log::passing(&source, action);
-            pause(RETRY_PAUSE);
+            if rest == FIRST_REST {
+                log::passing(&source, action);
+            }
+            pause(rest);
+            rest = LONGEST_REST.min(rest * 2);
         }
     }
 
@@ -123,10 +144,6 @@ impl Producer {
         let error = Error::Transaction { action, brokers, source: source.into() };
         if is_fatal { Setback::Fatal(error) } else { Setback::Abort(error) }
     }
-}
-
-fn left(patience: Duration, waited: Stopwatch) -> Duration {
-    patience.saturating_sub(waited.elapsed()).max(RETRY_PAUSE)
 }
 
 fn is_retriable(error: &KafkaError) -> bool {

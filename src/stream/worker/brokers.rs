@@ -34,7 +34,7 @@ pub trait Brokers {
     ) -> Result<(), Error>;
 
     /// See [`Consumer::nudge`].
-    fn nudge(&self);
+    fn nudge(&self) -> Result<(), Error>;
 
     /// See [`Consumer::rebalance`].
     fn rebalance(&self) -> Option<Rebalance>;
@@ -72,7 +72,7 @@ pub trait Brokers {
     fn commit(&self, offsets: &[(i32, i64)]) -> Result<(), Error>;
 
     /// See [`Consumer::commit_now`]; may be tried again after an error.
-    fn commit_now(&self, offsets: &[(i32, i64)]) -> Result<(), Error>;
+    fn commit_now(&self, offsets: &[(i32, i64)], patience: Duration) -> Result<(), Error>;
 
     /// See [`Consumer::commits`].
     fn commits(&self) -> Commits;
@@ -165,8 +165,8 @@ impl Brokers for Cluster<'_> {
         self.consumer.take(limit, patience, records)
     }
 
-    fn nudge(&self) {
-        self.consumer.nudge();
+    fn nudge(&self) -> Result<(), Error> {
+        self.consumer.nudge()
     }
 
     fn rebalance(&self) -> Option<Rebalance> {
@@ -215,8 +215,8 @@ impl Brokers for Cluster<'_> {
         self.consumer.commit(offsets)
     }
 
-    fn commit_now(&self, offsets: &[(i32, i64)]) -> Result<(), Error> {
-        self.consumer.commit_now(offsets)
+    fn commit_now(&self, offsets: &[(i32, i64)], patience: Duration) -> Result<(), Error> {
+        self.consumer.commit_now(offsets, patience)
     }
 
     fn commits(&self) -> Commits {

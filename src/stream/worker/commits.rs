@@ -59,7 +59,7 @@ impl<S: Score, B: Brokers> Worker<'_, S, B> {
         let records = self.step.counts.received - self.committed_at;
         let since = self.since_commit.elapsed();
         if self.outbox.is_transactional() {
-            return since >= self.settings.commit_interval;
+            return since >= self.settings.commit_interval && self.outbox.rest().is_zero();
         }
         // What is encoded waits to be committed before it may be stored.
         let is_awaited =
@@ -141,7 +141,7 @@ impl<S: Score, B: Brokers> Worker<'_, S, B> {
 
     fn commit_now(&mut self) -> bool {
         let offsets = self.outbox.tasks.all();
-        match self.brokers.commit_now(&offsets) {
+        match self.brokers.commit_now(&offsets, self.settings.patience) {
             Ok(()) => {
                 self.outbox.tasks.commit(&offsets);
                 true

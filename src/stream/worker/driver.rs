@@ -8,6 +8,7 @@
 //! | `intake` | takes records, works on them, holds those that wait |
 //! | `commits` | takes acknowledgements, commits offsets |
 //! | `room` | keeps memory and what is in flight within bounds |
+//! | `standstill` | notices that nothing gets done |
 //! | `restores` | notices that partitions are restored |
 //! | `rebalance` | gains and loses partitions |
 //! | `reseat` | reads a partition again from further back |
@@ -24,6 +25,7 @@ use super::miskeyed::Miskeyed;
 use super::outbox::Outbox;
 use super::pauses::Pauses;
 use super::score::{Met, Score};
+use super::standstill::Standstill;
 use super::step::Step;
 use super::{Error, Event, Settings, Surroundings, Verdicts};
 use crate::base::clock::Stopwatch;
@@ -81,6 +83,7 @@ pub fn work<S: Score>(
         since_lag: Stopwatch::start(),
         since_asking: Stopwatch::start(),
         lags: Lags::default(),
+        standstill: Standstill::default(),
         miskeyed: Miskeyed::default(),
         since_bound: Stopwatch::start(),
         since_nudge: Stopwatch::start(),
@@ -118,6 +121,7 @@ pub(super) struct Worker<'a, S, B> {
     since_lag: Stopwatch,
     since_asking: Stopwatch,
     lags: Lags,
+    standstill: Standstill,
     miskeyed: Miskeyed,
     pub(super) since_bound: Stopwatch,
     since_nudge: Stopwatch,
@@ -164,7 +168,7 @@ impl<'a, S: Score, B: Brokers> Worker<'a, S, B> {
             }
             if self.since_nudge.elapsed() >= NUDGE_INTERVAL {
                 self.since_nudge = Stopwatch::start();
-                self.brokers.nudge();
+                self.brokers.nudge()?;
             }
             self.bound_memory();
             self.rebalance(&mut records, stop, observe)?;
@@ -189,6 +193,9 @@ impl<'a, S: Score, B: Brokers> Worker<'a, S, B> {
         let shelf_bytes = self.custody.as_ref().map_or(0, Custody::shelf_bytes);
         observe(Event::StateBytes(self.step.memory.bytes() + shelf_bytes));
         self.lags.look(self.brokers, &self.outbox.tasks, (self.clock)() / 1_000, observe);
+        let (outbox, interval) = (&self.outbox, self.settings.commit_interval);
+        let why = || outbox.why_nothing_moves();
+        self.standstill.look(self.brokers, &outbox.tasks, interval, why, observe);
         if !self.restoring.is_empty() {
             // How much is left.
             observe(Event::Assigned(&self.outbox.tasks));

@@ -17,6 +17,11 @@ use crate::edges::kafka::Error as KafkaError;
 const HAND_OVER_SHARE: f64 = 0.3;
 pub(super) const SAVE_REST_SHARE: f64 = 0.7;
 const LEAST_SHARE: f64 = 0.1;
+
+/// How long each of a transaction's last calls may take: there are up to five, and none may have
+/// what all of them have.
+const LAST_CALL_SHARE: f64 = 0.2;
+
 const HAND_OVER_TIME: Duration = Duration::from_secs(10);
 
 impl<'a, S: Score, B: Brokers> Worker<'a, S, B> {
@@ -28,6 +33,8 @@ impl<'a, S: Score, B: Brokers> Worker<'a, S, B> {
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), Error> {
         self.since_end = Some(Stopwatch::start());
+        let share = self.settings.shutdown_deadline.mul_f64(LAST_CALL_SHARE);
+        self.outbox.patience = self.outbox.patience.min(share);
         // Nothing may come between what is in hand and its commit.
         match self.rebalance(records, stop, observe) {
             Err(error) if !error.forbids_committing() => {

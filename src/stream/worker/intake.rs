@@ -45,7 +45,8 @@ impl<'a, S: Score, B: Brokers> Worker<'a, S, B> {
             || self.custody.as_ref().is_some_and(Custody::is_busy)
             || !self.outbox.is_transactional() && self.outbox.in_flight() > 0;
         let until_commit = if self.outbox.is_transactional() && self.outbox.in_flight() > 0 {
-            self.settings.commit_interval.saturating_sub(self.since_commit.elapsed())
+            let interval = self.settings.commit_interval;
+            interval.saturating_sub(self.since_commit.elapsed()).max(self.outbox.rest())
         } else {
             Duration::MAX
         };

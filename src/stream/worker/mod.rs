@@ -39,6 +39,7 @@ mod reseat;
 mod restores;
 mod room;
 pub mod score;
+mod standstill;
 pub mod step;
 pub mod tasks;
 
@@ -266,6 +267,15 @@ pub enum Event<'a> {
     WaitsNoMore,
     /// Offsets were committed, or not.
     Committed(bool),
+    /// Offsets moved on, or nothing is left to do; once a second.
+    GetsOn,
+    /// There is something to do, and nothing of it becomes done; once a second.
+    Stands {
+        /// Since when nothing has.
+        stood: Duration,
+        /// What nothing moves for.
+        why: &'a str,
+    },
     /// So many records are produced and not acknowledged; whether reading is paused for it.
     InFlight(usize, bool),
     /// All is flushed and committed; the worker leaves the group when the observer returns.

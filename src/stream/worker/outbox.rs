@@ -18,6 +18,7 @@ use super::step::{Arrived, Kind, Publish};
 use super::tasks::Tasks;
 use super::{Delivery, Error, Settings};
 use crate::base::clock::Stopwatch;
+use crate::base::error::with_causes;
 use crate::core::codec::Reason;
 use crate::edges::kafka::{Headers, Outgoing, Oversized, Setback};
 
@@ -33,6 +34,11 @@ const MAX_REFUSALS: u8 = 4;
 /// Most records that wait for their acknowledgement; reading pauses until half of them are there.
 const MAX_FLIGHTS: usize = 16_384;
 
+/// How long nothing is tried after a transaction has failed, from the second time in a row on: each
+/// time twice as long.
+const FIRST_REST: Duration = Duration::from_millis(100);
+const LONGEST_REST: Duration = Duration::from_secs(5);
+
 /// How long transactions may fail, one after the other, before the worker gives up.
 const MAX_FAILING: Duration = Duration::from_secs(300);
 
@@ -44,7 +50,8 @@ pub(super) struct Outbox<'a, B> {
     flights: Flights,
     /// Exactly once.
     transaction: Option<Transaction>,
-    patience: Duration,
+    /// How long the brokers are waited for.
+    pub patience: Duration,
     sequences: Vec<usize>,
 }
 
@@ -54,11 +61,32 @@ struct Transaction {
     is_open: bool,
     /// Why nothing more can be sent in it: it has to be aborted.
     broken: Option<crate::edges::kafka::Error>,
-    /// Since when it has not been committed for all attempts.
-    failing: Option<Stopwatch>,
+    /// It has not been committed for all attempts.
+    failing: Option<Failing>,
     sent: Vec<Sent>,
     /// Topics, keys and values of `sent`.
     bytes: Vec<u8>,
+}
+
+/// A transaction that fails again and again.
+struct Failing {
+    since: Stopwatch,
+    /// The last time, and how long nothing is tried after it.
+    last: Stopwatch,
+    rest: Duration,
+    /// Why it failed the last time.
+    why: String,
+}
+
+impl Failing {
+    /// It fails for the first time, or as it did `before`.
+    fn again(before: Option<Self>, why: String) -> Self {
+        let last = Stopwatch::start();
+        let (since, rest) = before.map_or((last, Duration::ZERO), |before| {
+            (before.since, (before.rest * 2).clamp(FIRST_REST, LONGEST_REST))
+        });
+        Self { since, last, rest, why }
+    }
 }
 
 /// A record of a transaction; lengths are of its parts in the bytes, in their order.
@@ -92,6 +120,23 @@ impl<'a, B: Brokers> Outbox<'a, B> {
     /// How many records have not been acknowledged, at least once.
     pub(super) fn waiting(&self) -> usize {
         self.flights.waiting()
+    }
+
+    /// How long a transaction that has failed is to rest still.
+    pub(super) fn rest(&self) -> Duration {
+        let failing = self.transaction.as_ref().and_then(|open| open.failing.as_ref());
+        failing.map_or(Duration::ZERO, |one| one.rest.saturating_sub(one.last.elapsed()))
+    }
+
+    /// What is waited for, if nothing becomes done.
+    pub(super) fn why_nothing_moves(&self) -> String {
+        let failing = self.transaction.as_ref().and_then(|open| open.failing.as_ref());
+        match (failing, self.in_flight()) {
+            (Some(failing), _) => failing.why.clone(),
+            (None, 0) if self.tasks.due().is_empty() => "no record is taken".to_owned(),
+            (None, 0) => "the coordinator of the group does not confirm offsets".to_owned(),
+            (None, count) => format!("{count} alerts or dead letters are not acknowledged"),
+        }
     }
 
     /// How much room is taken by records that have not been acknowledged: from the oldest such one
@@ -270,15 +315,21 @@ impl<'a, B: Brokers> Outbox<'a, B> {
         // What was too large says so now: aborting forgets it.
         self.take_reports()?;
         let Some(transaction) = &mut self.transaction else { return Ok(()) };
-        let cause = &error as &dyn std::error::Error;
-        tracing::info!(error = cause, "a transaction is aborted and its records are sent again");
+        let (is_first, why) = (transaction.failing.is_none(), with_causes(&error));
+        if is_first {
+            tracing::info!(error = why, "a transaction is aborted and its records are sent again");
+        } else {
+            tracing::warn!(error = why, "transactions are aborted again and again");
+        }
         if transaction.is_open {
             self.brokers.abort(patience)?;
         }
         transaction.is_open = false;
         transaction.broken = None;
-        let failing = *transaction.failing.get_or_insert_with(Stopwatch::start);
-        if failing.elapsed() > MAX_FAILING { Err(error.into()) } else { Ok(()) }
+        let failing = Failing::again(transaction.failing.take(), why);
+        let is_over = failing.since.elapsed() > MAX_FAILING;
+        transaction.failing = Some(failing);
+        if is_over { Err(error.into()) } else { Ok(()) }
     }
 
     /// These partitions are gone; whatever of them is in an open transaction must not become
@@ -336,7 +387,10 @@ impl<B: Brokers> Outbox<'_, B> {
         flight: Flight,
         record: Outgoing<'_>,
     ) -> Result<(), Error> {
-        match self.open() {
+        // What has failed is not sent again with every record, but when it is tried again.
+        let rests = !self.rest().is_zero();
+        let opened = if rests { Ok(()) } else { self.open() };
+        match opened {
             Ok(()) => {}
             Err(Setback::Fatal(error)) => return Err(error.into()),
             Err(Setback::Abort(error)) => self.break_transaction(error),
@@ -345,6 +399,7 @@ impl<B: Brokers> Outbox<'_, B> {
         let sequence = transaction.sent.len();
         transaction.keep(flight, &record);
         if transaction.broken.is_none()
+            && transaction.is_open
             && let Err(error) = self.brokers.send(record, sequence, self.patience)
         {
             self.break_transaction(error);

@@ -219,6 +219,10 @@ fn ask<T>(
         observe(Event::Beat);
         match question() {
             Ok(answer) => return Ok(answer),
+            // Whose client is given up asks in vain.
+            Err(error @ (kafka::Error::Hangs { .. } | kafka::Error::Thread { .. })) => {
+                return Err(error.into());
+            }
             Err(error) if stop.load(Ordering::Acquire) || waited.elapsed() > MAX_ASKING => {
                 return Err(error.into());
             }

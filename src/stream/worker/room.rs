@@ -47,7 +47,7 @@ impl<S: Score, B: Brokers> Worker<'_, S, B> {
 
     /// Stops reading while too much is in flight.
     pub(super) fn make_room(&mut self, observe: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
-        if self.outbox.is_transactional() && self.outbox.is_full() {
+        if self.outbox.is_transactional() && self.outbox.is_full() && self.outbox.rest().is_zero() {
             self.commit(observe)?;
         }
         let has_no_room =
