@@ -1,8 +1,8 @@
 """`make drill`: failures strike the service on servers of this machine, and their table.
 
-Starts a Kafka broker, a schema registry and PostgreSQL from the cache, runs `synfinance drill` against
+Starts three Kafka brokers (--brokers 1 for one), a schema registry and PostgreSQL from the cache, runs `synfinance drill` against
 them in each delivery mode, and prints what it prints. Arguments that are not known here are those of
-`synfinance drill`; the broker is restarted by SIGKILL and a new start.
+`synfinance drill`; a broker is restarted by SIGKILL and a new start, after --outage if there are several.
 
     make drill ARGS="--delivery exactly_once --only kill,broker --rate 5000"
 """
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import servers
@@ -22,11 +23,15 @@ import servers
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def obey(broker, ask, done):
-    """Restarts the broker whenever somebody writes to one pipe, and says so in the other."""
+def obey(brokers, ask, done):
+    """Restarts a broker whenever somebody writes its id and seconds to one pipe, and says so in the
+    other."""
     while True:
-        ask.read_bytes()
+        number, seconds = (int(word) for word in ask.read_text().split())
+        broker = brokers[number - 1]
         broker.crash()
+        if len(brokers) > 1:
+            time.sleep(seconds)
         broker.start_again()
         servers.wait_for_broker(broker)
         done.write_text("done\n")
@@ -38,6 +43,7 @@ def main():
     )
     add = parser.add_argument
     add("--delivery", type=lambda t: t.split(","), default=["at_least_once", "exactly_once"])
+    add("--brokers", type=int, default=3)
     add("--config", default="{}", help="more configuration, as JSON")
     add("--binary", type=Path, default=ROOT / "target/release/synfinance")
     arguments, rest = parser.parse_known_args()
@@ -51,12 +57,15 @@ def main():
         os.mkfifo(ask)
         os.mkfifo(done)
         try:
-            for start in (servers.start_broker, servers.start_registry, servers.start_postgres):
+            heap = "1g" if arguments.brokers == 1 else "512m"
+            brokers = servers.start_brokers(arguments.brokers, heap)
+            started += brokers
+            for start in (servers.start_registry, servers.start_postgres):
                 started.append(start())
-            broker, registry, postgres = started
-            threading.Thread(target=obey, args=(broker, ask, done), daemon=True).start()
+            registry, postgres = started[len(brokers) :]
+            threading.Thread(target=obey, args=(brokers, ask, done), daemon=True).start()
             config = {
-                "stream": {"brokers": [broker.brokers]},
+                "stream": {"brokers": [broker.brokers for broker in brokers]},
                 "schema_registry": {"url": registry.address},
                 "state": {"database_url": postgres.url},
                 "telemetry": {"level": "warn"},
@@ -65,7 +74,8 @@ def main():
             more.write_text(arguments.config)
             command = [str(arguments.binary.resolve()), "--config", str(site)]
             command += ["--config", str(more), "drill"]
-            command += ["--restart-broker", f"echo >{ask} && cat {done}", *rest]
+            restart = f"echo $SYNFINANCE_BROKER $SYNFINANCE_OUTAGE >{ask} && cat {done}"
+            command += ["--restart-broker", restart, *rest]
             worst = 0
             for delivery in arguments.delivery:
                 print(f"{delivery}\n", flush=True)

@@ -114,8 +114,8 @@ def cache():
 
 
 PROPERTIES = """process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
+node.id={node}
+controller.quorum.voters={voters}
 controller.listener.names=CONTROLLER
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
 advertised.listeners=PLAINTEXT://127.0.0.1:{port}
@@ -123,30 +123,49 @@ listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={directory}/data
 auto.create.topics.enable=false
 log.retention.hours=-1
-offsets.topic.replication.factor=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
+default.replication.factor={copies}
+min.insync.replicas={in_sync}
+offsets.topic.replication.factor={copies}
+transaction.state.log.replication.factor={copies}
+transaction.state.log.min.isr={in_sync}
 group.initial.rebalance.delay.ms=0
 """
 
 
 def start_broker():
     """One Kafka broker from the cache with default settings but for what one node needs."""
+    return start_brokers(1, "1g")[0]
+
+
+def start_brokers(count, heap):
+    """Brokers that hold as many copies of everything as there are, and go on without one of three."""
     places = sorted(cache().glob("kafka-*"))
     if not places:
         sys.exit(f"there is no Kafka in {cache()}: run make bench-stream, or .ci/setup servers")
-    directory = Path(tempfile.mkdtemp(prefix="synfinance-bench-"))
-    port = free_port()
-    text = PROPERTIES.format(port=port, controller=free_port(), directory=directory)
-    (directory / "server.properties").write_text(text)
-    java = ["java", "-Xmx1g", "-cp", f"{places[-1]}/libs/*"]
-    form = ["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", "server.properties"]
-    subprocess.run([*java, *form], cwd=directory, check=True, capture_output=True)
-    command = [*java, "kafka.Kafka", "server.properties"]
-    process = Process("kafka", command, directory)
-    process.brokers = f"127.0.0.1:{port}"
-    wait_for_broker(process)
-    return process
+    ports = [(free_port(), free_port()) for _ in range(count)]
+    voters = ",".join(f"{node}@127.0.0.1:{own}" for node, (_, own) in enumerate(ports, 1))
+    java = ["java", f"-Xmx{heap}", "-cp", f"{places[-1]}/libs/*"]
+    brokers = []
+    for node, (port, controller) in enumerate(ports, 1):
+        directory = Path(tempfile.mkdtemp(prefix="synfinance-bench-"))
+        text = PROPERTIES.format(
+            node=node,
+            voters=voters,
+            port=port,
+            controller=controller,
+            directory=directory,
+            copies=count,
+            in_sync=count // 2 + 1,
+        )
+        (directory / "server.properties").write_text(text)
+        form = ["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", "server.properties"]
+        subprocess.run([*java, *form], cwd=directory, check=True, capture_output=True)
+        process = Process("kafka", [*java, "kafka.Kafka", "server.properties"], directory)
+        process.brokers = f"127.0.0.1:{port}"
+        brokers.append(process)
+    for process in brokers:
+        wait_for_broker(process)
+    return brokers
 
 
 def wait_for_broker(process):

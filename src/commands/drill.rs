@@ -34,17 +34,23 @@ const HTTP_PORT: u16 = 80;
 #[command(after_help = "Examples:\n  \
     synfinance --config site.yaml drill\n  \
     synfinance --config site.yaml drill --only kill,database --delivery exactly_once --json\n  \
-    synfinance --config site.yaml drill --restart-broker 'docker restart kafka-1'\n\n\
+    synfinance --config site.yaml drill --restart-broker \
+    'docker restart kafka-$SYNFINANCE_BROKER'\n\n\
     The service runs as processes of this program with the given configuration, on topics, a group \
     and subjects of the drill's own (synfinance-drill-...), which are deleted at the end. It has \
     two workers and saves every second. The database and the registry are not stopped: the service \
     reaches them through a relay, which hangs for half of --outage and refuses for the other half. \
     Every failure has at least --seconds of load, and strikes after a quarter of it:\n  \
-    kill      SIGKILL, and a new start at once\n  \
-    move      a second process joins the group, and leaves it with SIGTERM after --outage\n  \
-    database  state.database_url is away\n  \
-    registry  schema_registry.url is away while records of a schema come that is new\n  \
-    broker    --restart-broker\n\n\
+    kill         SIGKILL, and a new start at once\n  \
+    move         a second process joins the group, and leaves it with SIGTERM after --outage\n  \
+    database     state.database_url is away\n  \
+    registry     schema_registry.url is away while records of a schema come that is new\n  \
+    broker       --restart-broker\n  \
+    coordinator  the same for the broker that coordinates the group, if there are several\n  \
+    leader       the same for a broker that leads a partition of the alerts\n\n\
+    The command of --restart-broker finds in $SYNFINANCE_BROKER the id of the broker to restart, \
+    and in $SYNFINANCE_OUTAGE the seconds of --outage: brokers miss one that is away after nine. \
+    To run coordinator and leader it has to name the former.\n\n\
     What had to be alerted is computed by one engine that nothing disturbs, over the same records. \
     A subscriber of its own receives what came. missed: never came. wrong: differs from the \
     undisturbed run in a bit of any field. doubled: came again. late: came more than --late after \
@@ -53,7 +59,8 @@ const HTTP_PORT: u16 = 80;
     second after its record; with exactly_once a second and stream.commit_interval.\n\n\
     Exit code 1: an alert was missed or wrong, doubled with exactly_once, or not recovered.")]
 pub(super) struct Arguments {
-    /// Failures, separated by commas: kill, move, database, registry, broker; default: all
+    /// Failures, separated by commas: kill, move, database, registry, broker, coordinator, leader;
+    /// default: all
     #[arg(long, value_name = "FAILURES", value_delimiter = ',', value_parser = failure)]
     only: Vec<Failure>,
 
@@ -61,7 +68,8 @@ pub(super) struct Arguments {
     #[arg(long)]
     delivery: Option<Delivery>,
 
-    /// Shell command that restarts a broker, and returns when it is back or coming back
+    /// Shell command that restarts broker $SYNFINANCE_BROKER, and returns when it is back or coming
+    /// back
     #[arg(long, value_name = "COMMAND")]
     restart_broker: Option<String>,
 
@@ -300,7 +308,7 @@ mod tests {
             assert_eq!(failure(known.word()), Ok(known));
         }
         let why = failure("fire").unwrap_err();
-        assert!(why.contains("kill, move, database, registry, broker"), "{why}");
+        assert!(why.contains("registry, broker, coordinator, leader"), "{why}");
     }
 
     #[test]

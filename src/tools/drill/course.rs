@@ -8,10 +8,10 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::brokers::{self, Restart};
 use super::child::Child;
 use super::feed::Feed;
 use super::oracle::Oracle;
@@ -21,7 +21,7 @@ use super::watch::{Ledger, Watch, open};
 use super::{Error, Failure, PARTITIONS, Settings};
 use crate::base::clock::{Stopwatch, millis, now_millis, pause};
 use crate::edges::database::Location;
-use crate::edges::kafka::committed_offsets;
+use crate::edges::kafka::{broker_ids, committed_offsets};
 
 /// Time between two looks at everything.
 const LOOK: Duration = Duration::from_millis(20);
@@ -77,6 +77,8 @@ pub(super) struct Course<'a> {
     database: Option<Relay>,
     registry: Option<Relay>,
     children: Vec<Child>,
+    /// The ids of the cluster's brokers.
+    brokers: Vec<i32>,
     pulse: Pulse,
     /// When the current failure's load began, while the oracle does not know its alerts yet.
     open_since: Option<i64>,
@@ -108,6 +110,7 @@ impl<'a> Course<'a> {
             oracle,
             ledger: Ledger::default(),
             children: Vec::new(),
+            brokers: broker_ids(&settings.connection, brokers::ANSWER_TIME)?,
             pulse: Pulse::default(),
             open_since: None,
         })
@@ -177,9 +180,9 @@ impl<'a> Course<'a> {
             Failure::Kill | Failure::Move => None,
             Failure::Database => self.settings.database.as_ref().err().copied(),
             Failure::Registry => self.settings.registry.as_ref().err().copied(),
-            Failure::Broker => {
-                let is_given = self.settings.restart_broker.is_some();
-                (!is_given).then_some("give --restart-broker COMMAND")
+            Failure::Broker | Failure::Coordinator | Failure::Leader => {
+                let command = self.settings.restart_broker.as_deref();
+                brokers::hindrance(failure, command, &self.brokers)
             }
         }
     }
@@ -236,7 +239,10 @@ impl<'a> Course<'a> {
                 self.feed.evolve();
                 self.strike_relay(signals, |course| course.registry.as_ref())?;
             }
-            Failure::Broker => self.restart_broker(signals)?,
+            Failure::Broker | Failure::Coordinator | Failure::Leader => {
+                let broker = brokers::victim(failure, self.settings, &self.brokers)?;
+                self.restart_broker(broker, signals)?;
+            }
         }
         tracing::info!(failure = failure.title(), "it is over");
         Ok(vec![now_millis()])
@@ -272,31 +278,17 @@ impl<'a> Course<'a> {
         Ok(())
     }
 
-    fn restart_broker(&mut self, signals: Signals<'_>) -> Result<(), Error> {
-        use std::os::unix::process::CommandExt as _;
-        let command = self.settings.restart_broker.as_deref().unwrap_or_default();
-        let mut shell = Command::new("sh")
-            .args(["-c", command])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .process_group(0)
-            .spawn()?;
+    fn restart_broker(&mut self, broker: i32, signals: Signals<'_>) -> Result<(), Error> {
+        tracing::info!(broker, "a broker is restarted");
+        let mut restart = Restart::of(broker, self.settings)?;
         let mut ended = None;
         let is_over = |_: &mut Self| {
-            ended = shell.try_wait().ok().flatten();
+            ended = restart.ended();
             ended.is_some()
         };
-        let waited = self.wait(signals, self.settings.patience, is_over);
-        if !matches!(waited, Ok(true)) {
-            let _ = shell.kill();
-            let _ = shell.wait();
-        }
-        waited?;
-        match ended {
-            Some(status) if status.success() => Ok(()),
-            Some(status) => Err(Error::Restart(format!("ended with {status}"))),
-            None => Err(Error::Restart("did not end in time, let it go to the background".into())),
-        }
+        self.wait(signals, self.settings.patience, is_over)?;
+        let late = || Error::Restart("did not end in time, let it go to the background".to_owned());
+        ended.unwrap_or_else(|| Err(late()))
     }
 
     /// Starts the service as process number `slot` of the group.

@@ -11,9 +11,10 @@
 //! strike one service with one history, so each meets customers who are remembered and saved.
 //!
 //! In reading order: `course` (one failure after the other), `feed` (the load), `child` (the
-//! service), `relay` (what goes away), `watch` (the alerts received), `oracle` (the alerts
-//! expected), `verdict` (the measures and the table), `cleanup`.
+//! service), `relay` and `brokers` (what goes away), `watch` (what came), `oracle` (what had to
+//! come), `verdict` (the measures and the table), `cleanup`.
 
+mod brokers;
 mod child;
 mod cleanup;
 mod course;
@@ -62,22 +63,40 @@ pub enum Failure {
     Registry,
     /// A broker is restarted.
     Broker,
+    /// The broker that coordinates the service's group is restarted.
+    Coordinator,
+    /// A broker that leads a partition of the alerts is restarted.
+    Leader,
 }
 
 impl Failure {
-    /// All failures, in the order in which they strike.
-    pub const ALL: [Self; 5] =
-        [Self::Kill, Self::Move, Self::Database, Self::Registry, Self::Broker];
+    /// All of them, in the order in which they strike.
+    pub const ALL: [Self; 7] = [
+        Self::Kill,
+        Self::Move,
+        Self::Database,
+        Self::Registry,
+        Self::Broker,
+        Self::Coordinator,
+        Self::Leader,
+    ];
 
     /// The failure's word in arguments and JSON.
     pub fn word(self) -> &'static str {
-        ["kill", "move", "database", "registry", "broker"][self as usize]
+        ["kill", "move", "database", "registry", "broker", "coordinator", "leader"][self as usize]
     }
 
     /// The failure's name for people.
     pub fn title(self) -> &'static str {
-        ["worker killed", "partition moved", "database away", "registry away", "broker restarted"]
-            [self as usize]
+        match self {
+            Self::Kill => "worker killed",
+            Self::Move => "partition moved",
+            Self::Database => "database away",
+            Self::Registry => "registry away",
+            Self::Broker => "broker restarted",
+            Self::Coordinator => "coordinator lost",
+            Self::Leader => "leader lost",
+        }
     }
 }
 
