@@ -23,6 +23,9 @@ const START: Duration = Duration::from_secs(120);
 /// What small servers for tests are started with: quick to start, no more threads than needed.
 const SMALL_JAVA: [&str; 3] = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"];
 
+/// The memory of a broker that is alone.
+const HEAP: &str = "-Xmx768m";
+
 /// User and password of the secured listener.
 pub const USER: (&str, &str) = ("svc", "open-sesame");
 
@@ -57,7 +60,7 @@ fn named(variable: &str) -> Option<String> {
 }
 
 /// The newest directory of the cache whose name begins with `prefix`.
-fn cached(prefix: &str) -> PathBuf {
+pub fn cached(prefix: &str) -> PathBuf {
     let of = |variable| named(variable).map(PathBuf::from);
     let cache = of("SYNFINANCE_CACHE")
         .or_else(|| Some(of("XDG_CACHE_HOME")?.join("synfinance")))
@@ -99,12 +102,12 @@ impl Kafka {
         let properties = properties(root, port, secure_port, controller);
         write(root.join("server.properties"), properties).expect("a writable directory");
         let format = ["kafka.tools.StorageTool", "format", "-t", "c3luZmluYW5jZS10ZXN0cw", "-c"];
-        let mut command = kafka_java(&libraries, root);
+        let mut command = kafka_java(&libraries, root, HEAP);
         let output = command.args(format).arg("server.properties").output();
         let output = output.expect("java: run make test, or .ci/setup servers");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "kafka's storage cannot be formatted: {said}");
-        let process = start_broker(&libraries, root, port);
+        let process = start_broker(&libraries, root, port, HEAP);
         Self { process, directory, libraries, port, secure_port }
     }
 
@@ -125,26 +128,32 @@ impl Kafka {
 
     /// Starts it again where it was, with what it had.
     pub fn start_again(&mut self) {
-        self.process = start_broker(&self.libraries, self.directory.path(), self.port);
+        self.process = start_broker(&self.libraries, self.directory.path(), self.port, HEAP);
     }
 }
 
-fn kafka_java(libraries: &Path, directory: &Path) -> Command {
+/// A java with Kafka's classes in a directory.
+pub fn kafka_java(libraries: &Path, directory: &Path, heap: &str) -> Command {
     let mut java = java();
-    java.arg("-Xmx768m").arg("-cp").arg(libraries).current_dir(directory);
+    java.arg(heap).arg("-cp").arg(libraries).current_dir(directory);
     java
 }
 
-fn start_broker(libraries: &Path, directory: &Path, port: u16) -> Process {
-    let mut command = kafka_java(libraries, directory);
-    command.args(["kafka.Kafka", "server.properties"]);
-    let mut process = Process::spawn("kafka", &mut command, directory);
+fn start_broker(libraries: &Path, directory: &Path, port: u16, heap: &str) -> Process {
+    let mut process = spawn_broker(libraries, directory, heap);
     let brokers = format!("127.0.0.1:{port}");
     eventually("kafka answers", START, || {
         assert!(process.ended().is_none(), "kafka ends while it starts: {}", process.report());
         cluster::answers(&brokers).map_err(|error| format!("{error}, {}", process.report()))
     });
     process
+}
+
+/// Starts what a directory's properties say, and does not wait for it.
+pub fn spawn_broker(libraries: &Path, directory: &Path, heap: &str) -> Process {
+    let mut command = kafka_java(libraries, directory, heap);
+    command.args(["kafka.Kafka", "server.properties"]);
+    Process::spawn("kafka", &mut command, directory)
 }
 
 /// A key and its certificate for 127.0.0.1, for a server and for who trusts it.

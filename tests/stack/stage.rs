@@ -78,7 +78,7 @@ impl Stage {
             Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/stack/detector.onnx");
         json!({
             "stream": {
-                "brokers": [self.brokers],
+                "brokers": self.brokers.split(',').collect::<Vec<_>>(),
                 "group_id": self.group,
                 "topics": {
                     "transactions": self.transactions,
