@@ -140,7 +140,7 @@ fn runner(outline: &Outline, width: usize) -> Result<(Runner, ModelKind), LoadEr
         most_leaves: size.most_leaves,
         evaluation: evaluation_text(ensemble.evaluation()),
     };
-    Ok((Runner::Trees(ensemble), kind))
+    Ok((Runner::Trees(Box::new(ensemble)), kind))
 }
 
 fn in_node(node: String, source: TreeError) -> LoadError {

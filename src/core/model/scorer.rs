@@ -21,7 +21,7 @@ pub(super) fn is_probability(score: f32) -> bool {
 #[derive(Debug)]
 pub(super) enum Runner {
     /// The whole graph is one tree ensemble; its last class is the score.
-    Trees(Ensemble),
+    Trees(Box<Ensemble>),
     /// Anything else.
     Graph(Graph),
 }
