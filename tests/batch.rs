@@ -728,7 +728,6 @@ fn failures_leave_no_file_behind() {
         assert_eq!(bench.text("out.parquet"), "what was there before");
     };
     check(bench.score(&cut, "out.parquet"));
-    check(bench.score(&bench.path("missing.csv"), "out.parquet"));
     check(bench.score(&bench.path("cut.avro"), "no/such/directory.parquet"));
     bench.stop.store(true, Ordering::Relaxed);
     check(bench.score(&bench.path("whole.avro"), "out.parquet"));

@@ -73,6 +73,31 @@ fn every_command_has_help_with_an_example() {
 }
 
 #[test]
+fn a_file_that_is_not_there_is_a_wrong_question() {
+    for name in ["nosuch.csv", "nosuch.jsonl", "nosuch.parquet", "nosuch.avro"] {
+        let output = run(&["score", name, "--output", "scored.csv"]);
+        assert_eq!(output.status.code(), Some(2), "{name}");
+        assert_eq!(stderr(&output), format!("error: there is no file {name}\n"));
+    }
+}
+
+#[test]
+fn a_full_disk_is_said_once() {
+    let directory = directory();
+    let rows: String = (0..500).map(|at| format!("t{at},c,m,2024-03-01,1\n")).collect();
+    let header = "transaction_id,customer_id,merchant_id,event_time,amount\n";
+    std::fs::write(directory.path().join("in.csv"), format!("{header}{rows}")).unwrap();
+    for format in ["csv", "jsonl", "parquet", "avro"] {
+        let arguments = ["score", "in.csv", "--output", "/dev/full", "--output-format", format];
+        let output = synfinance(directory.path(), &arguments).output().expect("it starts");
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{format}: {text}");
+        assert_eq!(text.matches("No space left").count(), 1, "{format}: {text}");
+        assert!(text.contains("/dev/full"), "{format}: {text}");
+    }
+}
+
+#[test]
 fn wrong_questions_exit_with_2_and_say_what_is_allowed() {
     let cases: [(&[&str], &str); 22] = [
         (&["dmo"], "unrecognized subcommand 'dmo'"),

@@ -368,7 +368,7 @@ fn a_report_says_what_becomes_of_every_field() {
         ("amount", Outcome::Missing),
         ("currency", Outcome::Converted("union [null, string]".into())),
         ("category", Outcome::Default("\"\"")),
-        ("channel", incompatible("enum Channel cannot be read as a string")),
+        ("channel", Outcome::Converted("enum Channel".into())),
         ("city", Outcome::Same),
         ("latitude", Outcome::Converted("float".into())),
     ] {
@@ -380,6 +380,53 @@ fn a_report_says_what_becomes_of_every_field() {
     assert!(report.to_string().contains("amount: missing"), "{report}");
     assert!(schema_report(TRANSACTION_SCHEMA).unwrap().is_readable());
     assert!(matches!(schema_report("\"string\""), Err(SchemaError::Unreadable(_))));
+}
+
+/// The project's schema with another type for one field.
+fn with_type(field: &str, data_type: Json) -> Json {
+    let mut schema: Json = serde_json::from_str(TRANSACTION_SCHEMA).unwrap();
+    let fields = schema["fields"].as_array_mut().unwrap();
+    let place = fields.iter().position(|other| other["name"] == field).unwrap();
+    fields[place] = json!({"name": field, "type": data_type});
+    schema
+}
+
+#[test]
+fn a_report_says_what_becomes_of_every_symbol() {
+    let symbols = json!({"type": "enum", "name": "State",
+        "symbols": ["approved", "Declined", "REFUNDED", "FAILED"]});
+    for data_type in [symbols.clone(), json!(["null", symbols])] {
+        let report = schema_report(&with_type("status", data_type).to_string()).unwrap();
+        let words = "status: read from enum State: approved is APPROVED, Declined is DECLINED, \
+                     REFUNDED is REFUNDED, FAILED is unknown and counts as APPROVED\n";
+        assert!(report.to_string().contains(words), "{report}");
+        assert!(report.is_readable());
+    }
+    assert!(schema_report(TRANSACTION_SCHEMA).unwrap().to_string().contains("status: read\n"));
+}
+
+#[test]
+fn statuses_in_texts_are_read_in_any_case_and_rejected_if_they_mean_nothing() {
+    let decoder = decoder(&with_type("status", json!("string")).to_string());
+    let schema = Schema::parse(&with_type("status", json!("string"))).unwrap();
+    let own = Schema::parse_str(TRANSACTION_SCHEMA).unwrap();
+    let Value::Record(fields) = reference::read(&own, &encoded(&full())) else { panic!() };
+    for (text, expected) in [
+        ("declined", Ok(Status::Declined)),
+        (" Refunded ", Ok(Status::Refunded)),
+        ("", Ok(Status::Approved)),
+        ("NULL", Ok(Status::Approved)),
+        ("FAILED", Err(Reason::InvalidField)),
+        ("Refund", Err(Reason::InvalidField)),
+    ] {
+        let texted = fields.iter().map(|(name, value)| match name.as_str() {
+            "status" => (name.clone(), Value::String(text.into())),
+            _ => (name.clone(), value.clone()),
+        });
+        let datum = reference::write(&schema, &Value::Record(texted.collect()));
+        let read = decoder.decode_raw(ID, &datum);
+        assert_eq!(read.map(|raw| raw.status).map_err(|why| why.reason), expected, "{text}");
+    }
 }
 
 // --- writing, against apache-avro ------------------------------------------------------------

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use super::output;
 use crate::api::http;
 use crate::base::config::ConfigError;
+use crate::base::error::with_causes;
 use crate::edges::{kafka, registry, telemetry};
 use crate::files;
 
@@ -26,7 +27,7 @@ pub(super) fn report(error: &anyhow::Error) -> ExitCode {
     if is_closed_pipe(error) {
         return ExitCode::SUCCESS;
     }
-    output::note(&format!("error: {error:#}"));
+    output::note(&format!("error: {}", with_causes(error.as_ref())));
     ExitCode::from(if is_usage(error) { WRONG_USAGE } else { FAILED })
 }
 

@@ -117,7 +117,7 @@ impl Position {
 /// How the payment ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Status {
-    /// Paid; also what an unknown status counts as, as the schema's default says.
+    /// Paid; also what no status counts as, as the schema's default says.
     #[default]
     Approved,
     /// Refused by the issuer or the merchant.
@@ -135,17 +135,18 @@ impl Status {
         Self::SYMBOLS[self as usize]
     }
 
-    /// The status that a text names, in any case; an unknown one is the schema's default.
-    pub fn from_text(text: &str) -> Self {
-        if text.eq_ignore_ascii_case("DECLINED") {
-            Self::Declined
-        } else if text.eq_ignore_ascii_case("REFUNDED") {
-            Self::Refunded
-        } else {
-            Self::Approved
-        }
+    /// The status that a text names, in any case. No text is the schema's default; `None` for one
+    /// that means nothing here, which is not taken for another.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let text = text.trim_ascii();
+        let is_named = |status: &Self| text.eq_ignore_ascii_case(status.symbol());
+        let named = [Self::Approved, Self::Declined, Self::Refunded].into_iter().find(is_named);
+        named.or_else(|| is_no_value(text).then(Self::default))
     }
 }
+
+/// The schema's default.
+const DEFAULT_CURRENCY: &str = "INR";
 
 /// A transaction as it arrived, not yet checked. Field for field the schema `Transaction`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -202,7 +203,7 @@ impl Default for RawTransaction<'_> {
             merchant_id: "",
             event_time: 0,
             amount: 0.0,
-            currency: "INR",
+            currency: DEFAULT_CURRENCY,
             category: "",
             payment_mode: "",
             channel: "",
@@ -227,7 +228,8 @@ impl<'a> RawTransaction<'a> {
     ///
     /// A reputation outside 0..1 is moved to the nearer end and one that is no number counts as
     /// unknown: a cosmetic field is no reason to leave a payment unscored. One coordinate without
-    /// the other is an unknown position.
+    /// the other is an unknown position. A text that stands for no value ([`is_no_value`]) is none:
+    /// an id is empty, another field unknown.
     pub fn validate(self, now: i64) -> Result<Transaction<'a>, InvalidField> {
         check_id("transaction_id", self.transaction_id)?;
         check_id("customer_id", self.customer_id)?;
@@ -241,22 +243,22 @@ impl<'a> RawTransaction<'a> {
             merchant_id: self.merchant_id,
             event_time,
             amount,
-            currency: self.currency,
-            category: self.category,
-            payment_mode: self.payment_mode,
-            channel: self.channel,
+            currency: text_or(self.currency, DEFAULT_CURRENCY),
+            category: text_or(self.category, ""),
+            payment_mode: text_or(self.payment_mode, ""),
+            channel: text_or(self.channel, ""),
             status: self.status,
-            merchant_name: self.merchant_name,
+            merchant_name: known(self.merchant_name),
             merchant_reputation: self
                 .merchant_reputation
                 .filter(|value| !value.is_nan())
                 .map(|value| value.clamp(0.0, 1.0)),
-            city: self.city,
-            country: self.country,
+            city: known(self.city),
+            country: known(self.country),
             position: position(self.latitude, self.longitude)?,
             home: position(self.home_latitude, self.home_longitude)?,
-            device_id: self.device_id,
-            ip_address: self.ip_address,
+            device_id: known(self.device_id),
+            ip_address: known(self.ip_address),
         })
     }
 
@@ -279,9 +281,39 @@ impl<'a> RawTransaction<'a> {
     }
 }
 
+/// Whether a text stands for no value: blanks, or what tools write for nothing (`NULL`, `\N`,
+/// `NaN`, `NaT`, `<NA>`).
+#[inline]
+pub fn is_no_value(text: &str) -> bool {
+    match text.as_bytes() {
+        [] => true,
+        [b'N' | b'n' | b'\\' | b'<' | b' ' | b'\t'..=b'\r', ..] => stands_for_nothing(text),
+        _ => false,
+    }
+}
+
+#[inline(never)]
+fn stands_for_nothing(text: &str) -> bool {
+    let text = text.trim_ascii();
+    // Not in any case: Nan is a city.
+    matches!(text, "" | "NULL" | "Null" | "null" | "\\N" | "NaN" | "nan" | "NAN" | "NaT" | "<NA>")
+}
+
+/// A text that is there and stands for a value. An empty one stays: it is one already.
+#[inline]
+fn known(text: Option<&str>) -> Option<&str> {
+    text.filter(|text| text.is_empty() || !is_no_value(text))
+}
+
+/// A text, or what stands for none in its place.
+#[inline]
+fn text_or<'a>(text: &'a str, none: &'a str) -> &'a str {
+    if !text.is_empty() && is_no_value(text) { none } else { text }
+}
+
 fn check_id(field: &'static str, text: &str) -> Result<(), InvalidField> {
     match text.len() {
-        0 => Err(InvalidField::Empty { field }),
+        _ if is_no_value(text) => Err(InvalidField::Empty { field }),
         bytes if bytes > MAX_ID_BYTES => {
             Err(InvalidField::TooLong { field, bytes, allowed: MAX_ID_BYTES })
         }
@@ -505,6 +537,38 @@ mod tests {
         assert_eq!(reputation(f64::NAN), None);
         let half = RawTransaction { latitude: Some(1.0), ..valid() };
         assert_eq!(half.validate(NOW).unwrap().position, None);
+    }
+
+    #[test]
+    fn what_stands_for_nothing_is_nothing() {
+        for nothing in ["NULL", "null", "\\N", "NaN", "nan", "NaT", "<NA>", "  ", "\t", " NULL "] {
+            assert!(is_no_value(nothing), "{nothing:?}");
+            let raw = RawTransaction { currency: nothing, city: Some(nothing), ..valid() };
+            let transaction = raw.validate(NOW).unwrap();
+            assert_eq!((transaction.currency, transaction.city), ("INR", None), "{nothing:?}");
+            let raw = RawTransaction { customer_id: nothing, ..valid() };
+            let error = raw.validate(NOW).unwrap_err();
+            assert_eq!(error, InvalidField::Empty { field: "customer_id" }, "{nothing:?}");
+            assert_eq!(Status::from_text(nothing), Some(Status::Approved), "{nothing:?}");
+        }
+        for something in ["NA", "Nullarbor", "N", "\\", "<", "Nan", "Nat", "None", "0", "-"] {
+            assert!(!is_no_value(something), "{something:?}");
+        }
+    }
+
+    #[test]
+    fn a_status_that_means_nothing_is_none() {
+        let cases = [
+            ("declined", Some(Status::Declined)),
+            (" Refunded ", Some(Status::Refunded)),
+            ("approved", Some(Status::Approved)),
+            ("FAILED", None),
+            ("Refund", None),
+            ("0", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(Status::from_text(text), expected, "{text}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use arrow_array::RecordBatch;
-use arrow_schema::{Field, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use super::{Error, Rejection};
 
@@ -60,12 +60,14 @@ impl RowNumbers {
 /// Marks a text column whose texts are JSON (Arrow's canonical extension type).
 const EXTENSION: (&str, &str) = ("ARROW:extension:name", "arrow.json");
 
-/// A field whose texts are JSON values: JSON Lines writes them as values, other formats as text.
+/// A field whose texts are JSON values: JSON Lines writes them as values, other formats as the
+/// texts that they hold.
 pub(super) fn raw_json(field: Field) -> Field {
     field.with_metadata(HashMap::from([(EXTENSION.0.to_owned(), EXTENSION.1.to_owned())]))
 }
 
 /// Whether [`raw_json`] made the field.
 pub(super) fn is_raw_json(field: &Field) -> bool {
-    field.metadata().get(EXTENSION.0).is_some_and(|name| name == EXTENSION.1)
+    field.data_type() == &DataType::Utf8
+        && field.metadata().get(EXTENSION.0).is_some_and(|name| name == EXTENSION.1)
 }

@@ -6,6 +6,8 @@
 
 use arrow_schema::ArrowError;
 
+use crate::base::error::with_causes;
+
 /// What the caller should do about an [`Error`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
@@ -70,10 +72,33 @@ impl Error {
         Self::Read { name: name.to_owned(), source: source.into() }
     }
 
+    /// As [`Error::read`] for a file that could not even be opened: somebody named another one
+    /// than there is.
+    pub(super) fn opening(name: &str, error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::NotFound => Self::Usage(format!("there is no file {name}")),
+            _ => Self::Usage(format!("cannot read {name}: {error}")),
+        }
+    }
+
+    /// An error of reading with the row that it came after.
+    pub(super) fn behind(self, row: u64) -> Self {
+        match self {
+            Self::Read { name, source } if row > 0 => {
+                Self::Read { name, source: format!("behind row {row}: {source}").into() }
+            }
+            other => other,
+        }
+    }
+
+    /// Libraries wrap what the system says in several ways at once; here it is said once.
     pub(super) fn write(
         name: &str,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self::Write { name: name.to_owned(), source: source.into() }
+        let said = with_causes(source.into().as_ref());
+        let mut parts: Vec<&str> = said.split(": ").collect();
+        parts.dedup();
+        Self::Write { name: name.to_owned(), source: parts.join(": ").into() }
     }
 }

@@ -88,13 +88,17 @@ pub(super) enum Bytes {
 
 impl Source {
     /// The file at `path`, or stdin for `-`. `format` overrides the extension and is required for
-    /// `-`.
+    /// `-`. A directory is a table of Parquet files.
     pub fn from_argument(argument: &Path, format: Option<Format>) -> Result<Self, Error> {
         if argument == Path::new("-") {
             let format = format.ok_or_else(|| nameless("stdin", "--format"))?;
             return Ok(Self::stream(Box::new(std::io::stdin()), format));
         }
-        let format = format.map_or_else(|| of_extension(argument, "--format"), Ok)?;
+        let format = match format {
+            Some(format) => format,
+            None if argument.is_dir() && Format::of_path(argument).is_err() => Format::Parquet,
+            None => of_extension(argument, "--format")?,
+        };
         Ok(Self { format, bytes: Bytes::File(argument.to_owned()) })
     }
 

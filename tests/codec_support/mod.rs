@@ -123,7 +123,9 @@ pub fn raw_of(value: &Value) -> Result<RawTransaction<'_>, String> {
         payment_mode: text("payment_mode")?,
         channel: text("channel")?,
         status: match field("status")? {
-            Value::Enum(_, symbol) => Status::from_text(symbol),
+            Value::Enum(_, symbol) => {
+                Status::from_text(symbol).ok_or(format!("status: {symbol}"))?
+            }
             other => return Err(format!("status: {other:?}")),
         },
         merchant_name: optional_text("merchant_name")?,

@@ -197,6 +197,7 @@ fn changed(reader: &Json, dice: &mut Dice) -> Json {
             json!("string"),
             json!("bytes"),
             json!({"type": "string", "logicalType": "uuid"}),
+            json!({"type": "enum", "name": format!("Word{fresh}"), "symbols": ["POS", "Online"]}),
         ]),
         (Some("double"), _) => {
             let mut decimal = json!({"logicalType": "decimal", "precision": 20, "scale": 2});

@@ -40,7 +40,7 @@ pub fn read(schema: &Schema, mut datum: &[u8]) -> Value {
 pub fn resolve(schema: &Schema, datum: &[u8]) -> Result<Value, String> {
     let Value::Record(fields) = read(schema, datum) else { return Err("no record".into()) };
     let fields = fields.into_iter().filter_map(|(name, value)| {
-        let value = normal(value);
+        let value = if name == "status" { status(normal(value)) } else { texted(normal(value)) };
         let dropped = value == Value::Null && DEFAULTED.contains(&name.as_str());
         (!dropped).then_some((name, value))
     });
@@ -62,6 +62,32 @@ pub fn reason(reason: &Reason) -> Value {
         ("contribution".into(), Value::Double(reason.contribution)),
         ("message".into(), Value::String(reason.message.clone())),
     ])
+}
+
+/// A status in the case that the reader's schema has. A text that is none resolves to nothing,
+/// where an unknown symbol resolves to the reader's default.
+fn status(value: Value) -> Value {
+    let known = |text: &str| {
+        ["APPROVED", "DECLINED", "REFUNDED"].into_iter().find(|s| s.eq_ignore_ascii_case(text))
+    };
+    match value {
+        Value::Enum(place, symbol) => {
+            Value::Enum(place, known(&symbol).map_or(symbol, str::to_owned))
+        }
+        Value::String(text) if text.trim().is_empty() => Value::Null,
+        Value::String(text) => {
+            known(text.trim()).map_or(Value::Int(0), |s| Value::String(s.into()))
+        }
+        other => other,
+    }
+}
+
+/// A symbol as the text that it is.
+fn texted(value: Value) -> Value {
+    match value {
+        Value::Enum(_, symbol) => Value::String(symbol),
+        other => other,
+    }
 }
 
 fn normal(value: Value) -> Value {

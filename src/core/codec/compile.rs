@@ -12,15 +12,18 @@
 //! | `int`, `long`, `float`, `decimal` for a number | the nearest double |
 //! | `int`, `long`, finer or local timestamps for a time | milliseconds, rounded down |
 //! | `bytes`, `uuid` for a string | text |
-//! | other symbols for the status, or a string | by name; an unknown one is the default |
+//! | other symbols for the status | by name in any case; an unknown one is the default |
+//! | a string for the status | by name in any case; another one is rejected: `invalid_field` |
+//! | an `enum` for a string | its symbol |
 //! | a union | by each record's branch; null is the default, or `missing_field` |
 //! | another type | every record is rejected: `unknown_schema` |
 //! | another record name or namespace | no matter |
 //!
 //! Wider than Avro are the logical types (Avro looks at the type beneath), null for a default, a
-//! string for the status and the record's name. Narrower: a `date` or a time of day is no `long`
-//! here, and a timestamp is no amount. An integer is no string by either rule: producers of numeric
-//! ids have to change their schema, and [`super::schema_report`] tells them.
+//! string for the status, an enum for a string and the record's name. Narrower: a `date` or a time
+//! of day is no `long` here, and a timestamp is no amount. An integer is no string by either rule:
+//! producers of numeric ids have to change their schema. [`schema_report`] tells all of it, also
+//! what each symbol becomes.
 
 use apache_avro::Schema;
 use apache_avro::schema::{
@@ -28,12 +31,14 @@ use apache_avro::schema::{
 };
 
 use super::cursor::Fault;
-use super::plan::{Branch, Plan, Program, Read, Step, status_of_symbol};
+use super::plan::{Branch, Plan, Program, Read, Step};
 use super::report::{FieldReport, Outcome, Report, Target};
 use super::schema::{Parsed, SchemaError, parse, type_name};
 use super::skip::Skipper;
+use super::symbols;
 use super::table::{Absence, Field, Kind, Table};
 use super::{Reason, Rejected};
+use crate::core::transaction::Status;
 
 /// Would records of this producer schema be read as transactions? An error if it is no schema of
 /// a record at all; everything else, fields that do not resolve included, is in the report.
@@ -154,9 +159,23 @@ fn outcome_of(schema: &Schema, read: &Read) -> Outcome {
         Read::Text if matches!(schema, Schema::String) => Outcome::Same,
         Read::Double | Read::Flag => Outcome::Same,
         Read::Time { per_milli: 1 } if matches!(schema, Schema::TimestampMillis) => Outcome::Same,
-        Read::Status(_) => Outcome::Same,
+        Read::Status(_) => symbols_outcome(schema).unwrap_or(Outcome::Same),
         _ => Outcome::Converted(type_name(schema)),
     }
+}
+
+/// What becomes of an enum's symbols as statuses; `None` if each is its own.
+fn symbols_outcome(schema: &Schema) -> Option<Outcome> {
+    let Schema::Enum(known) = schema else { return None };
+    if known.symbols.iter().all(|symbol| Status::SYMBOLS.contains(&symbol.as_str())) {
+        return None;
+    }
+    let words = known.symbols.iter().map(|symbol| match Status::from_text(symbol) {
+        Some(status) => format!("{symbol} is {}", status.symbol()),
+        None => format!("{symbol} is unknown and counts as {}", Status::default().symbol()),
+    });
+    let words: Vec<String> = words.collect();
+    Some(Outcome::Converted(format!("{}: {}", type_name(schema), words.join(", "))))
 }
 
 fn resolve_union(
@@ -184,7 +203,13 @@ fn resolve_union(
         return (None, incompatible(&schema, needed(wanted.kind)));
     }
     let step = union_step(branches, slot, absent);
+    let mut variants = union.variants().iter().map(|variant| parsed.resolve(variant));
+    let symbols = variants.find_map(|variant| match wanted.kind {
+        Kind::Status => symbols_outcome(variant),
+        _ => None,
+    });
     let outcome = match (&step, wanted.absence) {
+        _ if symbols.is_some() => symbols.unwrap_or(Outcome::Same),
         (Step::Nullable { .. }, Absence::Default("null")) => Outcome::Same,
         _ => Outcome::Converted(type_name(&schema)),
     };
@@ -211,7 +236,7 @@ fn needed(kind: Kind) -> &'static str {
         Kind::Number => "a number",
         Kind::Time => "a timestamp",
         Kind::Flag => "a boolean",
-        Kind::Status => "an enum",
+        Kind::Status => "a status: APPROVED, DECLINED, REFUNDED",
     }
 }
 
@@ -231,6 +256,7 @@ fn text_of(schema: &Schema) -> Option<Read> {
     match schema {
         Schema::String | Schema::Uuid(UuidSchema::String) => Some(Read::Text),
         Schema::Bytes => Some(Read::TextOfBytes),
+        Schema::Enum(schema) => symbols::kept(&schema.symbols).map(Read::Symbol),
         _ => None,
     }
 }
@@ -266,8 +292,8 @@ fn time_of(schema: &Schema) -> Option<Read> {
 fn status_of(schema: &Schema) -> Option<Read> {
     match schema {
         Schema::Enum(schema) => {
-            let statuses = schema.symbols.iter().map(|symbol| status_of_symbol(symbol));
-            Some(Read::Status(statuses.collect()))
+            let statuses = schema.symbols.iter().map(|symbol| Status::from_text(symbol));
+            Some(Read::Status(statuses.map(Option::unwrap_or_default).collect()))
         }
         Schema::String => Some(Read::StatusOfText),
         _ => None,

@@ -23,6 +23,8 @@ pub(super) enum Fault {
     UnknownBranch,
     /// An enum symbol that the schema does not have.
     UnknownSymbol,
+    /// A text that names no status.
+    NoStatus,
     /// A boolean that is neither 0 nor 1.
     NotBoolean,
     /// Values nested deeper than [`super::MAX_SKIP_DEPTH`].
@@ -46,9 +48,11 @@ impl Fault {
     pub(super) fn reason(self) -> Reason {
         match self {
             Self::Null => Reason::MissingField,
-            Self::BranchMismatch | Self::BytesNotText | Self::EmptyDecimal | Self::WideDecimal => {
-                Reason::InvalidField
-            }
+            Self::BranchMismatch
+            | Self::BytesNotText
+            | Self::EmptyDecimal
+            | Self::WideDecimal
+            | Self::NoStatus => Reason::InvalidField,
             _ => Reason::MalformedAvro,
         }
     }
@@ -63,6 +67,7 @@ impl Fault {
             Self::NotUtf8 => "a string is not UTF-8",
             Self::UnknownBranch => "the union has no such branch",
             Self::UnknownSymbol => "the enum has no such symbol",
+            Self::NoStatus => "the value is none of APPROVED, DECLINED, REFUNDED",
             Self::NotBoolean => "a boolean is neither 0 nor 1",
             Self::TooDeep => "values are nested too deeply",
             Self::Trailing => "bytes follow the end of the datum",

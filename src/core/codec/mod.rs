@@ -25,6 +25,7 @@ mod rejected;
 mod report;
 mod schema;
 mod skip;
+mod symbols;
 mod table;
 
 pub use alert_reader::{AlertView, ReasonView, read_alert, read_framed_alert};

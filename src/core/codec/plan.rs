@@ -38,6 +38,8 @@ pub(super) enum Read {
     Status(Box<[Status]>),
     /// `string` that holds a status symbol.
     StatusOfText,
+    /// `enum` for a text: the producer's symbols.
+    Symbol(Box<[&'static str]>),
 }
 
 impl Read {
@@ -74,19 +76,16 @@ impl Read {
             Self::Time { per_milli } => Cell::Time(cursor.long()?.div_euclid(*per_milli)),
             Self::TimeOfInt => Cell::Time(i64::from(cursor.int()?)),
             Self::Flag => Cell::Flag(cursor.boolean()?),
-            Self::StatusOfText => Cell::Status(Status::from_text(cursor.text()?)),
+            Self::StatusOfText => {
+                Cell::Status(Status::from_text(cursor.text()?).ok_or(Fault::NoStatus)?)
+            }
+            Self::Symbol(symbols) => {
+                let index = cursor.index(Fault::UnknownSymbol)?;
+                Cell::Text(symbols.get(index).ok_or(Fault::UnknownSymbol)?)
+            }
             Self::Text | Self::Double | Self::Status(_) => return self.read(cursor, cell),
         };
         Ok(())
-    }
-}
-
-/// The status that a producer's symbol stands for; an unknown one is the schema's default.
-pub(super) fn status_of_symbol(symbol: &str) -> Status {
-    match symbol {
-        "DECLINED" => Status::Declined,
-        "REFUNDED" => Status::Refunded,
-        _ => Status::Approved,
     }
 }
 

@@ -25,6 +25,9 @@ pub enum SchemaError {
         /// Its length.
         bytes: usize,
     },
+    /// A schema of another kind than Avro, which a registry has as well.
+    #[error("the schema is {0}; only records of Avro schemas are read")]
+    Foreign(&'static str),
     /// Not JSON, or JSON that is no Avro schema.
     #[error("not an Avro schema: {0}")]
     Invalid(String),
@@ -45,10 +48,61 @@ pub(super) fn parse(json: &str) -> Result<(Schema, u64), SchemaError> {
         return Err(SchemaError::TooLong { bytes: json.len() });
     }
     let invalid = |error: &dyn std::fmt::Display| SchemaError::Invalid(error.to_string());
-    let mut value: Value = serde_json::from_str(json).map_err(|error| invalid(&error))?;
+    let mut value: Value = match serde_json::from_str(json) {
+        Ok(value) => value,
+        Err(_) if is_protobuf(json) => return Err(SchemaError::Foreign("Protobuf")),
+        Err(error) => return Err(invalid(&error)),
+    };
     strip(&mut value);
-    let schema = Schema::parse(&value).map_err(|error| invalid(&error))?;
-    Ok((schema, of_schema(&value)))
+    let fingerprint = of_schema(&value);
+    let schema = match Schema::parse(&value) {
+        Ok(schema) => schema,
+        Err(_) if is_json_schema(&value) => return Err(SchemaError::Foreign("a JSON schema")),
+        Err(error) => {
+            // Java takes names that the specification does not, and reading needs none of them.
+            tame(&mut value);
+            Schema::parse(&value).map_err(|_| invalid(&error))?
+        }
+    };
+    Ok((schema, fingerprint))
+}
+
+/// Whether a text looks like a Protobuf schema file.
+fn is_protobuf(text: &str) -> bool {
+    let begins = |word: &str| text.lines().any(|line| line.trim_start().starts_with(word));
+    begins("syntax") || begins("message ") || begins("edition")
+}
+
+/// Whether this describes JSON documents.
+fn is_json_schema(value: &Value) -> bool {
+    value["type"] == "object"
+        || ["$schema", "$ref", "$defs", "properties", "oneOf", "anyOf", "allOf"]
+            .iter()
+            .any(|key| value.get(key).is_some())
+}
+
+/// Puts `_` for every character that no name may have, in the names of types, in namespaces and
+/// where types are used.
+fn tame(schema: &mut Value) {
+    let allowed = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '_' };
+    let tame_name = |name: &mut String| *name = name.chars().map(allowed).collect();
+    match schema {
+        Value::String(name) => tame_name(name),
+        Value::Array(branches) => branches.iter_mut().for_each(tame),
+        Value::Object(object) => {
+            for (key, value) in object {
+                match (key.as_str(), value) {
+                    ("name" | "namespace", Value::String(name)) => tame_name(name),
+                    ("type" | "items" | "values", inner) => tame(inner),
+                    ("fields", Value::Array(fields)) => {
+                        fields.iter_mut().filter_map(|field| field.get_mut("type")).for_each(tame);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 fn strip(value: &mut Value) {
@@ -206,10 +260,31 @@ mod tests {
             (r#"{"type": "record", "name": "R"}"#, "not an Avro schema"),
             (r#"{"type": "record", "name": "R", "fields": [{"name": "a", "type": "T"}]}"#, "T"),
             (long.as_str(), "1048577 bytes"),
+            (
+                "// x\nsyntax = \"proto3\";\nmessage Pay { string id = 1; }",
+                "the schema is Protobuf",
+            ),
+            (r#"{"type": "object", "properties": {"id": {}}}"#, "the schema is a JSON schema"),
+            (r#"{"$schema": "x", "oneOf": []}"#, "only records of Avro schemas"),
         ] {
             let error = parse(json).unwrap_err().to_string();
             assert!(error.contains(words), "{error}");
         }
+    }
+
+    #[test]
+    fn names_that_java_takes_are_read_and_named_as_they_are() {
+        let schema = |namespace: &str| {
+            format!(
+                r#"{{"type": "record", "name": "P", "namespace": "{namespace}", "fields": [
+                    {{"name": "a", "type": {{"type": "fixed", "name": "F", "size": 2}}}},
+                    {{"name": "b", "type": ["null", "{namespace}.F"]}}]}}"#
+            )
+        };
+        let (hyphened, fingerprint) = parse(&schema("com.my-bank.pay")).unwrap();
+        assert!(Parsed::new(&hyphened).is_ok());
+        let (_, other) = parse(&schema("com.my_bank.pay")).unwrap();
+        assert_ne!(fingerprint, other, "a fingerprint is that of the schema as it is");
     }
 
     #[test]

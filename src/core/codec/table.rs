@@ -7,7 +7,9 @@
 
 use super::Rejected;
 use crate::base::limits::{MAX_ID_BYTES, MAX_TEXT_BYTES};
-use crate::core::transaction::{EventTime, InvalidField, Label, RawTransaction, Status};
+use crate::core::transaction::{
+    EventTime, InvalidField, Label, RawTransaction, Status, is_no_value,
+};
 
 /// Most fields of a table.
 pub(super) const MAX_FIELDS: usize = 20;
@@ -209,7 +211,7 @@ impl<'a> Row<'a> {
 fn check_text(slot: usize, text: &str, allowed: usize) -> Result<&str, InvalidField> {
     let Field { name: field, absence, .. } = LABEL.fields[slot];
     match text.len() {
-        0 if absence == Absence::Rejects => Err(InvalidField::Empty { field }),
+        _ if absence == Absence::Rejects && is_no_value(text) => Err(InvalidField::Empty { field }),
         bytes if bytes > allowed => Err(InvalidField::TooLong { field, bytes, allowed }),
         _ => Ok(text),
     }

@@ -14,6 +14,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow_select::filter::filter;
 
 use super::job::{Job, Opened, Outcome, Wanted, open};
+use super::order::Order;
 use super::score::{CHUNK_ROWS, duplicate};
 use super::shards::{Division, Prepared, run};
 use super::{Scorer, Summary};
@@ -63,7 +64,8 @@ pub fn features<E: Scorer>(
         .into_iter()
         .enumerate()
         .map(|(shard, mut engine)| {
-            move |prepared: &Prepared| share(&mut engine, prepared, shard, clock)
+            let mut order = Order::default();
+            move |prepared: &Prepared| share(&mut engine, prepared, shard, clock, &mut order)
         })
         .collect();
     let division = Division { resolved, label, shards };
@@ -71,6 +73,7 @@ pub fn features<E: Scorer>(
         let mut shares = shares.into_iter().collect::<Result<Vec<_>, _>>()?;
         let batch = assemble(prepared, &schema, label, &shares)?;
         outcome.summary.late += shares.iter().map(|share| share.late).sum::<u64>();
+        outcome.summary.out_of_order += shares.iter().map(|share| share.older).sum::<u64>();
         let rejected = shares.iter_mut().flat_map(|share| share.rejected.drain(..)).collect();
         outcome.block(prepared, &batch, rejected)
     })?;
@@ -90,6 +93,8 @@ struct FeatureShare {
     /// Their features, row by row.
     values: Vec<f64>,
     late: u64,
+    /// Rows behind a later one of their customer.
+    older: u64,
     rejected: Vec<Rejection>,
 }
 
@@ -130,21 +135,23 @@ fn share(
     prepared: &Prepared,
     shard: usize,
     clock: Clock,
+    order: &mut Order,
 ) -> Result<FeatureShare, EngineError> {
     let mut share = FeatureShare {
         rows: Vec::with_capacity(prepared.shares[shard].len()),
         values: Vec::new(),
         late: 0,
+        older: 0,
         rejected: Vec::new(),
     };
     let mut rest = prepared.shares[shard].as_slice();
     for fraud in &prepared.frauds {
         let (before, after) = rest.split_at(rest.partition_point(|row| row <= fraud));
-        share.compute(engine, prepared, before, clock.now)?;
+        share.compute(engine, prepared, before, clock.now, order)?;
         learn(engine, prepared, *fraud, clock);
         rest = after;
     }
-    share.compute(engine, prepared, rest, clock.now)?;
+    share.compute(engine, prepared, rest, clock.now, order)?;
     Ok(share)
 }
 
@@ -170,6 +177,7 @@ impl FeatureShare {
         prepared: &Prepared,
         rows: &[u32],
         now: i64,
+        order: &mut Order,
     ) -> Result<(), EngineError> {
         let mut batch: Vec<Transaction<'_>> = Vec::with_capacity(rows.len().min(CHUNK_ROWS));
         let mut places = Vec::with_capacity(rows.len().min(CHUNK_ROWS));
@@ -187,6 +195,9 @@ impl FeatureShare {
                 }
             }
             engine.features(&batch, &mut values, &mut seen)?;
+            let scored = batch.iter().zip(&seen).filter(|(_, seen)| **seen != Seen::Duplicate);
+            self.older +=
+                scored.filter(|(transaction, _)| order.is_older(transaction)).count() as u64;
             self.take(prepared, &places, &batch, &values, &seen);
         }
         Ok(())

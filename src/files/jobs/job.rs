@@ -7,6 +7,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::Schema;
 
 use super::Summary;
+use super::order::note;
 use super::shards::Prepared;
 use crate::files::block::Blocks;
 use crate::files::format::{Source, Target};
@@ -143,6 +144,7 @@ impl<'a> Outcome<'a> {
             rejects.finish()?;
         }
         self.summary.notes.extend(notes);
+        self.summary.notes.extend(note(self.summary.out_of_order, self.summary.scored));
         self.summary.elapsed = (self.clock)().saturating_sub(began);
         Ok(self.summary)
     }

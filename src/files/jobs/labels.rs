@@ -4,7 +4,7 @@
 //! the very check that every reader of the topic makes: it is encoded, and decoded as a record
 //! would be. Rows that fail are set aside with the same words.
 
-use arrow_array::ArrayRef;
+use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::Schema;
 
 use super::Summary;
@@ -16,7 +16,7 @@ use crate::core::transaction::{EventTime, Label};
 use crate::files::block::Blocks;
 use crate::files::format::{Source, Target};
 use crate::files::rejection::{INVALID_FIELD, MISSING_FIELD, Rejection};
-use crate::files::rows::{find, invalid_message, show};
+use crate::files::rows::{Cells, find, invalid_message, show};
 use crate::files::write::Rejects;
 use crate::files::{Error, read};
 
@@ -60,7 +60,7 @@ pub fn read_labels<E: From<Error>>(
     let mut check = Check::new(now);
     let mut summary = Summary::default();
     while let Some(block) = blocks.next()? {
-        let rows = Rows::new(block.batch.columns(), &places)?;
+        let rows = Rows::new(&block.batch, &places)?;
         let mut set_aside = block.malformed;
         for row in 0..block.batch.num_rows() {
             match check.label(&rows, row) {
@@ -111,12 +111,12 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    fn new(batch: &'a [ArrayRef], places: &Places) -> Result<Self, Error> {
-        let sources: Vec<_> = places.iter().map(|place| place.map(|at| &batch[at])).collect();
-        let column = |(source, wanted): (&Option<&ArrayRef>, &Wanted)| {
-            source.map(|column| Column::new(column, wanted.shape)).transpose()
+    fn new(batch: &'a RecordBatch, places: &Places) -> Result<Self, Error> {
+        let sources = places.iter().map(|place| place.map(|at| batch.column(at))).collect();
+        let column = |(place, wanted): (&Option<usize>, &Wanted)| {
+            place.map(|at| Column::new(&Cells::of(batch, at), wanted.shape)).transpose()
         };
-        let columns = sources.iter().zip(&WANTED).map(column).collect::<Result<_, _>>()?;
+        let columns = places.iter().zip(&WANTED).map(column).collect::<Result<_, _>>()?;
         Ok(Self { sources, columns })
     }
 

@@ -2,7 +2,8 @@
 //!
 //! In reading order: `job` is what all runs over a file share, `shards` divides customers among
 //! engines that work side by side ([`Scorer`] is what they need of one), [`score()`] and
-//! [`features()`] put results together, `reasons` is one of their columns, [`Summary`] adds up.
+//! [`features()`] put results together, `reasons` is one of their columns, `order` notices times
+//! that go backwards, [`Summary`] adds up.
 //! `records` and `labels` read without scoring, [`TransactionWriter`] writes what was generated.
 //!
 //! What never happens here: results never depend on the number of shards. Rows are never lost:
@@ -11,6 +12,7 @@
 mod features;
 mod job;
 mod labels;
+mod order;
 mod reasons;
 mod records;
 mod score;

@@ -3,14 +3,13 @@
 //! Such a command knows which columns it wants and as what. [`read_records`] converts them block by
 //! block and shows one row at a time, borrowed; [`read_transactions`] shows rows as transactions.
 
-use arrow_array::ArrayRef;
 use arrow_schema::Schema;
 
 use super::job::{Opened, Wanted, open};
 use crate::core::transaction::Transaction;
 use crate::files::format::Source;
 use crate::files::rows::{
-    ColumnMap, Fields, Lookup, NumberColumn, TextColumn, TimeColumn, VerdictColumn, find,
+    Cells, ColumnMap, Fields, Lookup, NumberColumn, TextColumn, TimeColumn, VerdictColumn, find,
     is_scalar, no_such_column,
 };
 use crate::files::{Error, Rejection, read};
@@ -84,7 +83,7 @@ pub fn read_records(
         let columns = places
             .iter()
             .zip(shapes)
-            .map(|(place, shape)| Column::new(block.batch.column(*place), shape))
+            .map(|(place, shape)| Column::new(&Cells::of(&block.batch, *place), shape))
             .collect::<Result<Vec<Column>, Error>>()?;
         for row in 0..block.batch.num_rows() {
             let cells: Vec<Cell<'_>> = columns.iter().map(|column| column.cell(row)).collect();
@@ -129,7 +128,7 @@ pub(super) fn wanted_place(schema: &Schema, name: &str) -> Result<usize, Error> 
 }
 
 impl Column {
-    pub(super) fn new(column: &ArrayRef, shape: Shape) -> Result<Self, Error> {
+    pub(super) fn new(column: &Cells, shape: Shape) -> Result<Self, Error> {
         Ok(match shape {
             Shape::Text => Self::Text(TextColumn::text(column)?),
             Shape::Number => Self::Number(NumberColumn::number(column)?),

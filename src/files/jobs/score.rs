@@ -14,6 +14,7 @@ use arrow_schema::{DataType, Field, SchemaRef};
 use arrow_select::filter::filter_record_batch;
 
 use super::job::{Job, Opened, Outcome, Wanted, open};
+use super::order::Order;
 use super::reasons::reasons_json;
 use super::shards::{Division, Prepared, run};
 use super::{Scorer, Summary};
@@ -49,8 +50,9 @@ pub fn score<E: Scorer>(
         .map(|shard| {
             let mut engine = engine();
             let mut decisions = Vec::new();
+            let mut order = Order::default();
             move |prepared: &Prepared| {
-                score_share(&mut engine, prepared, shard, now, &mut decisions)
+                score_share(&mut engine, prepared, shard, now, (&mut decisions, &mut order))
             }
         })
         .collect();
@@ -60,6 +62,7 @@ pub fn score<E: Scorer>(
         let batch = assemble(prepared, &schema, &shares)?;
         outcome.summary.alerts += shares.iter().map(|share| share.alerts.len() as u64).sum::<u64>();
         outcome.summary.late += shares.iter().map(|share| share.late).sum::<u64>();
+        outcome.summary.out_of_order += shares.iter().map(|share| share.older).sum::<u64>();
         let rejected = shares.iter_mut().flat_map(|share| share.rejected.drain(..)).collect();
         outcome.block(prepared, &batch, rejected)
     })?;
@@ -74,6 +77,8 @@ pub(super) struct ScoredShare {
     rejected: Vec<Rejection>,
     /// Rows of this block that came too late to be remembered.
     late: u64,
+    /// Rows of this block behind a later one of their customer.
+    older: u64,
 }
 
 /// Scores one shard's rows of a block.
@@ -82,7 +87,7 @@ fn score_share(
     prepared: &Prepared,
     shard: usize,
     now: i64,
-    decisions: &mut Vec<Option<Decision>>,
+    (decisions, order): (&mut Vec<Option<Decision>>, &mut Order),
 ) -> Result<ScoredShare, EngineError> {
     let rows = &prepared.shares[shard];
     let mut share = ScoredShare {
@@ -90,6 +95,7 @@ fn score_share(
         alerts: Vec::new(),
         rejected: Vec::new(),
         late: 0,
+        older: 0,
     };
     let late_before = engine.late();
     let mut batch: Vec<Transaction<'_>> = Vec::with_capacity(CHUNK_ROWS);
@@ -108,6 +114,7 @@ fn score_share(
         }
         engine.score(&batch, decisions)?;
         for ((row, transaction), decision) in places.iter().zip(&batch).zip(decisions.drain(..)) {
+            share.older += u64::from(decision.is_some() && order.is_older(transaction));
             share.take(prepared, *row, transaction, decision);
         }
     }

@@ -18,7 +18,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::core::transaction::Transaction;
 use crate::files::block::{Block, Blocks};
-use crate::files::rows::{Fields, Lookup, Resolved, VerdictColumn};
+use crate::files::rows::{Cells, Fields, Lookup, Resolved, VerdictColumn};
 use crate::files::{Error, Rejection};
 
 /// Blocks that may wait between two threads.
@@ -57,7 +57,7 @@ impl Division {
     fn prepare(&self, block: Block) -> Result<Prepared, Error> {
         let fields = Fields::new(&block.batch, &self.resolved)?;
         let verdicts = match self.label {
-            Some(place) => Some(VerdictColumn::verdict(block.batch.column(place))?),
+            Some(place) => Some(VerdictColumn::verdict(&Cells::of(&block.batch, place))?),
             None => None,
         };
         let rows = block.batch.num_rows();
@@ -118,8 +118,10 @@ fn read(
     whole: &SyncSender<Arc<Prepared>>,
     shards: &[SyncSender<Arc<Prepared>>],
 ) -> Result<Vec<String>, Error> {
+    let mut unknown = 0;
     while let Some(block) = blocks.next()? {
         let prepared = Arc::new(division.prepare(block)?);
+        unknown += prepared.fields.unknown_symbols();
         let listeners = std::iter::once(whole).chain(shards);
         for listener in listeners {
             if listener.send(prepared.clone()).is_err() {
@@ -127,7 +129,14 @@ fn read(
             }
         }
     }
-    Ok(blocks.notes())
+    let mut notes = blocks.notes();
+    if unknown > 0 {
+        notes.push(format!(
+            "the status symbol of {unknown} rows is unknown and counts as APPROVED, the schema's \
+             default; synfinance schemas check says what each symbol becomes"
+        ));
+    }
+    Ok(notes)
 }
 
 fn work<P>(

@@ -26,6 +26,8 @@ pub struct Summary {
     pub alerts: u64,
     /// Scored rows too old to be remembered.
     pub late: u64,
+    /// Scored rows that stand behind a later one of their customer.
+    pub out_of_order: u64,
     /// Wall time of the whole run.
     pub elapsed: Duration,
     /// The first rejected rows, at most ten, in input order.
@@ -45,6 +47,7 @@ pub struct SummaryJson<'a> {
     rejected_by_reason: &'a BTreeMap<&'static str, u64>,
     alerts: u64,
     late: u64,
+    out_of_order: u64,
     seconds: f64,
     rows_per_second: f64,
     rejected_examples: Vec<ExampleJson<'a>>,
@@ -80,6 +83,7 @@ impl Summary {
             rejected_by_reason: &self.rejected_by_reason,
             alerts: self.alerts,
             late: self.late,
+            out_of_order: self.out_of_order,
             seconds: self.elapsed.as_secs_f64(),
             rows_per_second: self.rows_per_second(),
             rejected_examples: self.examples.iter().map(ExampleJson::of).collect(),

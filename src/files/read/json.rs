@@ -12,7 +12,7 @@ use serde::de::IgnoredAny;
 /// The value of one field, as it is written.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Cell<'l> {
-    /// `null`, or no such field.
+    /// `null`, `NaN`, or no such field.
     Null,
     /// `true` or `false`.
     Bool(bool),
@@ -91,6 +91,8 @@ impl<'l> Cursor<'l> {
             Some(b't') => self.word("true", Cell::Bool(true)),
             Some(b'f') => self.word("false", Cell::Bool(false)),
             Some(b'n') => self.word("null", Cell::Null),
+            // No JSON, but what Python writes for a number that is missing.
+            Some(b'N') => self.word("NaN", Cell::Null),
             _ => Err(self.wanted("value")),
         }
     }
@@ -180,10 +182,17 @@ impl<'l> Cursor<'l> {
             }
         }
         let nested = &self.line[start..self.at];
-        serde_json::from_str::<IgnoredAny>(nested)
-            .map_err(|error| format!("a broken value at column {}: {error}", start + 1))?;
+        serde_json::from_str::<IgnoredAny>(nested).map_err(|error| {
+            format!("a broken value at column {}: {error}{}", start + 1, hint(nested))
+        })?;
         Ok(nested)
     }
+}
+
+/// What is no JSON and written all the same.
+fn hint(nested: &str) -> &'static str {
+    let has = |word: &str| nested.contains(word);
+    if has("NaN") || has("Infinity") { " (NaN and Infinity are no JSON)" } else { "" }
 }
 
 #[cfg(test)]
@@ -210,6 +219,7 @@ mod tests {
         ];
         assert_eq!(scanned(line).unwrap(), expected);
         assert_eq!(scanned("{}").unwrap(), vec![]);
+        assert_eq!(scanned(r#"{"a": NaN}"#).unwrap(), vec![("a".to_owned(), Cell::Null)]);
     }
 
     #[test]
@@ -232,7 +242,10 @@ mod tests {
             r#"{"a":"x\q"}"#,
             r#"{"a":[1}"#,
             r#"{"a":[1,]}"#,
-            r#"{"a":NaN}"#,
+            r#"{"a":Nan}"#,
+            r#"{"a":Infinity}"#,
+            r#"{"a":-Infinity}"#,
+            r#"{"a":[NaN]}"#,
             "{\"a\":\"x\u{1}\"}",
             r#"{"a":"\"#,
         ];

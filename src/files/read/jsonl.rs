@@ -42,6 +42,8 @@ struct Learned {
     fields: Vec<(String, Kind)>,
     /// Not one line: there is nothing to choose from, and nothing to choose for.
     is_empty: bool,
+    /// What is wrong with the first line that is no object.
+    broken: Option<String>,
 }
 
 impl JsonBlocks {
@@ -53,6 +55,12 @@ impl JsonBlocks {
         choose: Choose<'_>,
     ) -> Result<Self, Error> {
         let learned = Learned::from_all(&mut whole)?;
+        if let (true, Some(why)) = (learned.fields.is_empty(), &learned.broken) {
+            return Err(Error::Usage(format!(
+                "no line of {} is a JSON object: {why}",
+                whole.name()
+            )));
+        }
         let all = Schema::new(
             learned.fields.iter().map(|(name, kind)| kind.field(name)).collect::<Vec<_>>(),
         );
@@ -188,23 +196,28 @@ impl Learned {
     fn from_all(buffer: &mut Buffer) -> Result<Self, Error> {
         let mut learned = Self { is_empty: true, ..Self::default() };
         refuse_array(buffer)?;
+        let mut number = 1_u64;
         while let Some(length) = next_line(buffer)? {
             let line = &buffer.rest()[..length];
             learned.is_empty &= line.trim_ascii().is_empty();
-            learned.line(line, buffer.name())?;
+            learned.line(line, number, buffer.name())?;
             pass_line(buffer, length)?;
+            number += 1;
         }
         Ok(learned)
     }
 
     /// Takes the fields of one line in; a broken line, which will be rejected, teaches nothing.
-    fn line(&mut self, line: &[u8], name: &str) -> Result<(), Error> {
+    fn line(&mut self, line: &[u8], number: u64, name: &str) -> Result<(), Error> {
         if line.len() > MAX_RECORD_BYTES {
             return Ok(());
         }
         let Ok(line) = std::str::from_utf8(line) else { return Ok(()) };
         let mut seen: Vec<(Cow<'_, str>, Kind)> = Vec::with_capacity(self.fields.len());
-        if scan_object(line, |name, cell| seen.push((name, Kind::of(&cell)))).is_err() {
+        if let Err(why) = scan_object(line, |name, cell| seen.push((name, Kind::of(&cell)))) {
+            if !line.trim_ascii().is_empty() && self.broken.is_none() {
+                self.broken = Some(format!("line {number} has {why}"));
+            }
             return Ok(());
         }
         for (place, (field, kind)) in seen.into_iter().enumerate() {

@@ -8,18 +8,15 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::Path;
 
-use arrow_array::RecordBatch;
-use arrow_schema::{ArrowError, SchemaRef};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tempfile::NamedTempFile;
 
-use super::avro::Whole;
+use super::avro::{self, Stream};
 use super::csv::CsvBlocks;
 use super::jsonl::JsonBlocks;
+use super::parquet::{self, Part};
 use super::text::Buffer;
 use crate::files::Error;
-use crate::files::block::{BLOCK_ROWS, Block, Blocks, Choose, RowNumbers};
+use crate::files::block::{Blocks, Choose};
 use crate::files::format::{Bytes, Format, Source};
 
 /// Opens a source and lets `choose` pick its columns.
@@ -36,13 +33,34 @@ pub(in crate::files) fn open(source: Source, choose: Choose<'_>) -> Result<Box<d
             let buffer = || Buffer::new(Box::new(again), name);
             Ok(Box::new(JsonBlocks::open(whole, buffer, choose)?))
         }
-        Format::Parquet => open_parquet(seekable(source.bytes, &name)?, name, choose),
-        Format::Avro => open_avro(reader(source.bytes, &name)?, name, choose),
+        Format::Parquet => {
+            let parts = match &source.bytes {
+                Bytes::File(path) if path.is_dir() => parquet::parts(path, &name)?,
+                _ => vec![Part::of_file(seekable(source.bytes, &name)?, name.clone())],
+            };
+            Ok(Box::new(parquet::open(parts, name, choose)?))
+        }
+        Format::Avro => {
+            let again = name.clone();
+            let twice = move |rest| {
+                let spooled = spool(rest, &again)?;
+                let second = spooled.reopen().map_err(|error| Error::read(&again, error))?;
+                Ok((Box::new(second) as Stream, Box::new(spooled.into_file()) as Stream))
+            };
+            Ok(Box::new(avro::open(reader(source.bytes, &name)?, name, choose, twice)?))
+        }
     }
 }
 
 fn file(path: &Path, name: &str) -> Result<File, Error> {
-    File::open(path).map_err(|error| Error::read(name, error))
+    let file = File::open(path).map_err(|error| Error::opening(name, error))?;
+    match path.is_dir() {
+        true => Err(Error::Usage(format!(
+            "{name} is a directory; only Parquet files are read from one, in the order of their \
+             names"
+        ))),
+        false => Ok(file),
+    }
 }
 
 fn reader(bytes: Bytes, name: &str) -> Result<Box<dyn Read + Send>, Error> {
@@ -86,61 +104,4 @@ fn spool(mut stream: Box<dyn Read + Send>, name: &str) -> Result<NamedTempFile, 
         Ok(spooled)
     };
     copied().map_err(|error| Error::read(name, error))
-}
-
-fn open_parquet(file: File, name: String, choose: Choose<'_>) -> Result<Box<dyn Blocks>, Error> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file)
-        .map_err(|error| Error::read(&name, error))?
-        .with_batch_size(BLOCK_ROWS);
-    let builder = match choose(builder.schema())? {
-        Some(kept) => {
-            let mask = ProjectionMask::roots(builder.parquet_schema(), kept);
-            builder.with_projection(mask)
-        }
-        None => builder,
-    };
-    let batches = builder.build().map_err(|error| Error::read(&name, error))?;
-    let schema = arrow_array::RecordBatchReader::schema(&batches);
-    Ok(Box::new(TypedBlocks { batches, schema, name, rows: 0, kept: None }))
-}
-
-fn open_avro(
-    bytes: Box<dyn Read + Send>,
-    name: String,
-    choose: Choose<'_>,
-) -> Result<Box<dyn Blocks>, Error> {
-    let batches = Whole::open(bytes, BLOCK_ROWS).map_err(|error| Error::read(&name, error))?;
-    let schema = batches.schema();
-    let kept = choose(&schema)?;
-    let schema = match &kept {
-        Some(kept) => std::sync::Arc::new(schema.project(kept)?),
-        None => schema,
-    };
-    Ok(Box::new(TypedBlocks { batches, schema, name, rows: 0, kept }))
-}
-
-/// Blocks of a format that brings its types along.
-struct TypedBlocks<I> {
-    batches: I,
-    schema: SchemaRef,
-    name: String,
-    rows: u64,
-    kept: Option<Vec<usize>>,
-}
-
-impl<I: Iterator<Item = Result<RecordBatch, ArrowError>> + Send> Blocks for TypedBlocks<I> {
-    fn schema(&self) -> SchemaRef {
-        self.schema.clone()
-    }
-
-    fn next(&mut self) -> Result<Option<Block>, Error> {
-        let Some(batch) = self.batches.next() else { return Ok(None) };
-        let mut batch = batch.map_err(|error| Error::read(&self.name, error))?;
-        if let Some(kept) = &self.kept {
-            batch = batch.project(kept)?;
-        }
-        let numbers = RowNumbers::From(self.rows + 1);
-        self.rows += batch.num_rows() as u64;
-        Ok(Some(Block { batch, numbers, malformed: Vec::new() }))
-    }
 }

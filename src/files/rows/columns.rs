@@ -122,6 +122,20 @@ impl FieldName {
         )
     }
 
+    /// Holds a text.
+    pub(super) fn is_text(self) -> bool {
+        !matches!(
+            self,
+            Self::EventTime
+                | Self::Amount
+                | Self::MerchantReputation
+                | Self::Latitude
+                | Self::Longitude
+                | Self::HomeLatitude
+                | Self::HomeLongitude
+        )
+    }
+
     /// The field of a schema name.
     pub(in crate::files) fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|field| field.name() == name)

@@ -1,26 +1,30 @@
 //! From a block of columns to transactions, row by row.
 //!
-//! [`Fields`] holds one converted column per field and builds a
-//! [`RawTransaction`](crate::core::transaction::RawTransaction) that borrows from them: no text is copied
-//! between the file and the engine. A row that cannot be one becomes a [`Rejection`] that says
-//! which row, which column, which value and why, with the same reason words as the stream's dead
-//! letters.
+//! [`Fields`] holds one converted column per field and builds a [`RawTransaction`] that borrows
+//! from them: no text is copied between the file and the engine. A row that cannot be one becomes a
+//! [`Rejection`] that says which row, which column, which value and why, with the same reason words
+//! as the stream's dead letters.
 
 use arrow_array::RecordBatch;
-use arrow_schema::{Schema, SchemaRef};
+use arrow_avro::schema::AVRO_ENUM_SYMBOLS_METADATA_KEY;
+use arrow_cast::can_cast_types;
+use arrow_schema::{DataType, Schema, SchemaRef};
 
 use super::columns::{FieldName, Resolved};
 use super::times::format_time;
-use super::values::{self, Lookup, NumberColumn, TextColumn, TimeColumn};
+use super::values::{self, Cells, Lookup, NumberColumn, TextColumn, TimeColumn};
 use crate::core::transaction::{InvalidField, RawTransaction, Status, Transaction};
 use crate::files::Error;
 use crate::files::rejection::{INVALID_FIELD, MISSING_FIELD, Rejection};
+use crate::files::texts::is_bytes;
 
 /// One converted column per field that the file has.
 #[derive(Debug)]
 pub(in crate::files) struct Fields {
     schema: SchemaRef,
     resolved: Resolved,
+    /// The status comes from an Avro enum.
+    status_is_enum: bool,
     transaction_id: TextColumn,
     customer_id: TextColumn,
     merchant_id: TextColumn,
@@ -54,17 +58,21 @@ impl Fields {
     /// Converts the mapped columns of a batch.
     pub(in crate::files) fn new(batch: &RecordBatch, resolved: &Resolved) -> Result<Self, Error> {
         use FieldName as F;
-        let column = |field| resolved.place(field).map(|place| batch.column(place));
-        let text = |field| column(field).map(TextColumn::text).transpose();
-        let number = |field| column(field).map(NumberColumn::number).transpose();
+        let cells = |field| resolved.place(field).map(|place| Cells::of(batch, place));
+        let text = |field| cells(field).as_ref().map(TextColumn::text).transpose();
+        let number = |field| cells(field).as_ref().map(NumberColumn::number).transpose();
         let required = "invariant: a resolved map has a place for every required field";
         Ok(Self {
             schema: batch.schema(),
             resolved: resolved.clone(),
+            status_is_enum: resolved.place(F::Status).is_some_and(|place| {
+                let schema = batch.schema_ref();
+                schema.field(place).metadata().contains_key(AVRO_ENUM_SYMBOLS_METADATA_KEY)
+            }),
             transaction_id: text(F::TransactionId)?.expect(required),
             customer_id: text(F::CustomerId)?.expect(required),
             merchant_id: text(F::MerchantId)?.expect(required),
-            event_time: TimeColumn::time(column(F::EventTime).expect(required))?,
+            event_time: TimeColumn::time(&cells(F::EventTime).expect(required))?,
             amount: number(F::Amount)?.expect(required),
             currency: text(F::Currency)?,
             category: text(F::Category)?,
@@ -89,7 +97,7 @@ impl Fields {
         for field in FieldName::ALL {
             let Some(place) = resolved.place(field) else { continue };
             let column = schema.field(place);
-            if !values::is_scalar(column.data_type()) {
+            if !can_be(column.data_type(), field) {
                 return Err(Error::Usage(format!(
                     "column {} holds {}, which cannot be {}",
                     column.name(),
@@ -144,18 +152,40 @@ impl Fields {
             category: text_or(&self.category, row, default.category),
             payment_mode: text_or(&self.payment_mode, row, default.payment_mode),
             channel: text_or(&self.channel, row, default.channel),
-            status: Status::from_text(text_or(&self.status, row, Status::Approved.symbol()).trim()),
+            status: self.status(row)?,
             merchant_name: optional_text(&self.merchant_name, row),
-            merchant_reputation: self.merchant_reputation.as_ref().and_then(|c| value(c.get(row))),
+            merchant_reputation: optional_number(
+                &self.merchant_reputation,
+                row,
+                F::MerchantReputation,
+            )?,
             city: optional_text(&self.city, row),
             country: optional_text(&self.country, row),
-            latitude: coordinate(&self.latitude, row, F::Latitude)?,
-            longitude: coordinate(&self.longitude, row, F::Longitude)?,
-            home_latitude: coordinate(&self.home_latitude, row, F::HomeLatitude)?,
-            home_longitude: coordinate(&self.home_longitude, row, F::HomeLongitude)?,
+            latitude: optional_number(&self.latitude, row, F::Latitude)?,
+            longitude: optional_number(&self.longitude, row, F::Longitude)?,
+            home_latitude: optional_number(&self.home_latitude, row, F::HomeLatitude)?,
+            home_longitude: optional_number(&self.home_longitude, row, F::HomeLongitude)?,
             device_id: optional_text(&self.device_id, row),
             ip_address: optional_text(&self.ip_address, row),
         })
+    }
+
+    #[inline]
+    fn status(&self, row: usize) -> Result<Status, Fault> {
+        let Some(text) = optional_text(&self.status, row) else { return Ok(Status::default()) };
+        match Status::from_text(text) {
+            Some(status) => Ok(status),
+            None if self.status_is_enum => Ok(Status::default()),
+            None => Err(Fault::Broken(FieldName::Status)),
+        }
+    }
+
+    /// How many rows have a symbol that is no status: by Avro's rules, in files as in the stream,
+    /// it stands for the schema's default.
+    pub(in crate::files) fn unknown_symbols(&self) -> u64 {
+        let Some(status) = self.status.as_ref().filter(|_| self.status_is_enum) else { return 0 };
+        let texts = status.values().iter().flatten();
+        texts.filter(|text| Status::from_text(text).is_none()).count() as u64
     }
 
     #[cold]
@@ -188,6 +218,11 @@ impl Fields {
                 "a time: RFC 3339, YYYY-MM-DD HH:MM:SS, or epoch milliseconds",
             ),
             FieldName::Amount => (Some(self.amount.shown(row)), "a number"),
+            FieldName::Status => (
+                self.status.as_ref().map(|status| status.shown(row)),
+                "APPROVED, DECLINED or REFUNDED",
+            ),
+            FieldName::MerchantReputation => (number(&self.merchant_reputation), "a number"),
             FieldName::Latitude => (number(&self.latitude), "a number"),
             FieldName::Longitude => (number(&self.longitude), "a number"),
             FieldName::HomeLatitude => (number(&self.home_latitude), "a number"),
@@ -198,6 +233,24 @@ impl Fields {
         };
         format!("{} is {:?}, it must be {wanted}", field.name(), shown.unwrap_or_default())
     }
+}
+
+/// Whether columns of a type can hold values of a field.
+fn can_be(data_type: &DataType, field: FieldName) -> bool {
+    let shape = match field {
+        _ if field.is_text() => DataType::Utf8,
+        FieldName::EventTime => DataType::Int64,
+        _ => DataType::Float64,
+    };
+    // A time of day is no time, however many milliseconds it has.
+    let is_no_time = matches!(
+        data_type,
+        DataType::Time32(_) | DataType::Time64(_) | DataType::Duration(_) | DataType::Boolean
+    );
+    values::is_scalar(data_type)
+        && (field.is_text() || !is_bytes(data_type))
+        && (field != FieldName::EventTime || !is_no_time)
+        && (is_bytes(data_type) || can_cast_types(data_type, &shape))
 }
 
 /// An invalid field in words, with times that a person can read.
@@ -240,9 +293,9 @@ fn optional_text(column: &Option<TextColumn>, row: usize) -> Option<&str> {
     column.as_ref().and_then(|column| value(column.get(row)))
 }
 
-/// A coordinate. Not-a-number is how tools without nulls write an unknown one.
+/// A number that may be unknown. Not-a-number is how tools without nulls write one that is.
 #[inline]
-fn coordinate(
+fn optional_number(
     column: &Option<NumberColumn>,
     row: usize,
     field: FieldName,

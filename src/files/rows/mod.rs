@@ -17,5 +17,5 @@ pub(super) use columns::{Resolved, find, no_such_column};
 pub(super) use fields::{Fields, invalid_message};
 pub use times::{format_time, parse_time};
 pub(super) use values::{
-    Lookup, NumberColumn, TextColumn, TimeColumn, VerdictColumn, is_scalar, show,
+    Cells, Lookup, NumberColumn, TextColumn, TimeColumn, VerdictColumn, is_scalar, show,
 };

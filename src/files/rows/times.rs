@@ -1,8 +1,9 @@
 //! A time written as text.
 //!
 //! Exports write the same instant in many ways. All that name one instant without doubt are taken:
-//! RFC 3339 with any offset, a date with a time after a blank or a `T`, a bare date, and epoch
-//! milliseconds in digits, also as a float without a fraction. Where no zone is written it is UTC.
+//! RFC 3339 with any offset, a date with a time after a blank or a `T`, a bare date, the word UTC
+//! or an offset behind a blank (BigQuery, Snowflake), and epoch milliseconds in digits, also as a
+//! float without a fraction. Where no zone is written it is UTC.
 //! Forms that need guessing (day before month? seconds or milliseconds?) are not: a wrong guess
 //! would move windows silently.
 
@@ -25,8 +26,23 @@ pub fn parse_time(text: &str) -> Option<i64> {
     }
     match text.parse::<Timestamp>() {
         Ok(instant) => Some(floor_millis(instant)),
-        Err(_) => civil(text.parse::<DateTime>().ok()?),
+        Err(_) => match text.parse::<DateTime>() {
+            Ok(datetime) => civil(datetime),
+            Err(_) => with_zone_apart(text),
+        },
     }
+}
+
+/// A date and a time, a blank, and what tells the offset.
+fn with_zone_apart(text: &str) -> Option<i64> {
+    let (time, zone) = text.rsplit_once(' ')?;
+    let time = time.trim_end();
+    if ["UTC", "GMT", "Z"].iter().any(|word| zone.eq_ignore_ascii_case(word)) {
+        return civil(time.parse().ok()?);
+    }
+    let is_offset = zone.starts_with(['+', '-']) && time.len() > SHORTEST;
+    let instant = || format!("{time}{zone}").parse::<Timestamp>().ok();
+    is_offset.then(instant).flatten().map(floor_millis)
 }
 
 /// `YYYY-MM-DD`: anything shorter is not a time (jiff would take some of it, such as `20240301`).
@@ -83,6 +99,16 @@ mod tests {
             "2024-03-01T10:00:00",
             "2024-03-01 10:00:00.000",
             " 2024-03-01 10:00:00 ",
+            "2024-03-01 10:00:00 UTC",
+            "2024-03-01 10:00:00.000000 UTC",
+            "2024-03-01 10:00:00 utc",
+            "2024-03-01 10:00:00 GMT",
+            "2024-03-01 10:00:00 Z",
+            "2024-03-01 10:00:00+00",
+            "2024-03-01 15:30:00+0530",
+            "2024-03-01 15:30:00 +0530",
+            "2024-03-01 15:30:00.000 +05:30",
+            "2024-03-01 05:00:00 -0500",
             "1709287200000",
             "1709287200000.0",
             "1.7092872e12",
@@ -112,6 +138,11 @@ mod tests {
             "nan",
             "inf",
             "2024-03",
+            "2024-03-01 10:00:00 CET",
+            "2024-03-01 10:00:00 EST",
+            "2024-03-01 -0500",
+            "10:00:00 UTC",
+            "1709287200000 UTC",
             "yesterday",
             "2024-03-01T10:00:00[Asia/Kolkata]",
             "99999999999999999999",

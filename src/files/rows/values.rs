@@ -7,6 +7,8 @@
 //! booleans. A cell that could not be converted is null here and not null in its source, which is
 //! how [`Lookup`] tells a broken cell from an empty one.
 
+use std::sync::Arc;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Date32Type, Date64Type, Float32Type, Float64Type, Int64Type, TimestampMicrosecondType,
@@ -14,15 +16,16 @@ use arrow_array::types::{
 };
 use arrow_array::{
     Array, ArrayRef, ArrowPrimitiveType, BooleanArray, Float64Array, Int64Array, PrimitiveArray,
-    StringArray, TimestampMillisecondArray, builder::StringBuilder,
+    RecordBatch, StringArray, TimestampMillisecondArray, builder::StringBuilder,
 };
 use arrow_cast::cast;
 use arrow_schema::{DataType, TimeUnit};
 
 use super::times::parse_time;
-use crate::core::transaction::DAY_MS;
+use crate::core::transaction::{DAY_MS, is_no_value};
 use crate::files::Error;
-use crate::files::texts::uuids;
+use crate::files::block::is_raw_json;
+use crate::files::texts::{hexadecimal, is_bytes, is_text};
 
 /// What a cell holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +36,42 @@ pub(in crate::files) enum Lookup<T> {
     Missing,
     /// Something that is no value of the shape asked for.
     Broken,
+}
+
+/// A column of a file, ready to be converted.
+#[derive(Debug, Clone)]
+pub(in crate::files) struct Cells {
+    /// As the file has it.
+    source: ArrayRef,
+    /// The same, with JSON values as what they are.
+    plain: ArrayRef,
+}
+
+impl Cells {
+    /// The column at `place`.
+    pub(in crate::files) fn of(batch: &RecordBatch, place: usize) -> Self {
+        let source = batch.column(place);
+        let plain = match is_raw_json(batch.schema_ref().field(place)) {
+            true => Arc::new(scalars(source.as_string())),
+            false => source.clone(),
+        };
+        Self { source: source.clone(), plain }
+    }
+}
+
+/// JSON texts as the texts, numbers and words that they hold; arrays and objects are null. A whole
+/// number is written without a fraction, so that 1.0 is the customer 1.
+fn scalars(values: &StringArray) -> StringArray {
+    let scalar = |json: &str| match json.as_bytes().first()? {
+        b'"' => serde_json::from_str::<String>(json).ok(),
+        b'{' | b'[' => None,
+        b't' | b'f' => Some(json.to_owned()),
+        _ if json.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') => {
+            Some(json.to_owned())
+        }
+        _ => Some(json.parse().ok().and_then(whole_text).unwrap_or_else(|| json.to_owned())),
+    };
+    values.iter().map(|value| value.and_then(scalar)).collect()
 }
 
 /// A column converted to one shape, and the column it came from.
@@ -61,23 +100,26 @@ impl<A: Array> Converted<A> {
 }
 
 impl TextColumn {
-    pub(in crate::files) fn text(column: &ArrayRef) -> Result<Self, Error> {
+    pub(in crate::files) fn text(cells: &Cells) -> Result<Self, Error> {
+        let column = &cells.plain;
         let values = match column.data_type() {
             DataType::Utf8 => column.as_string::<i32>().clone(),
             DataType::Float32 => float_ids(cast(column, &DataType::Float64)?.as_primitive()),
             DataType::Float64 => float_ids(column.as_primitive::<Float64Type>()),
-            DataType::FixedSizeBinary(16) => uuids(column),
+            other if is_bytes(other) => hexadecimal(column)?,
             _ => cast(column, &DataType::Utf8)?.as_string::<i32>().clone(),
         };
-        Ok(Self { values, source: column.clone() })
+        Ok(Self { values, source: cells.source.clone() })
     }
 
     #[inline]
     pub(in crate::files) fn get(&self, row: usize) -> Lookup<&str> {
-        if self.values.is_valid(row) {
-            Lookup::Value(self.values.value(row))
-        } else {
-            self.nothing(row)
+        if !self.values.is_valid(row) {
+            return self.nothing(row);
+        }
+        match self.values.value(row) {
+            nothing if is_no_value(nothing) => Lookup::Missing,
+            text => Lookup::Value(text),
         }
     }
 
@@ -98,7 +140,8 @@ impl<T: ArrowPrimitiveType> Converted<PrimitiveArray<T>> {
 }
 
 impl NumberColumn {
-    pub(in crate::files) fn number(column: &ArrayRef) -> Result<Self, Error> {
+    pub(in crate::files) fn number(cells: &Cells) -> Result<Self, Error> {
+        let column = &cells.plain;
         let values = match column.data_type() {
             DataType::Float64 => column.as_primitive::<Float64Type>().clone(),
             data_type if is_text(data_type) => {
@@ -108,7 +151,7 @@ impl NumberColumn {
             }
             _ => cast(column, &DataType::Float64)?.as_primitive::<Float64Type>().clone(),
         };
-        Ok(Self { values, source: column.clone() })
+        Ok(Self { values, source: cells.source.clone() })
     }
 }
 
@@ -118,13 +161,14 @@ impl TimeColumn {
         self.values.reinterpret_cast()
     }
 
-    pub(in crate::files) fn time(column: &ArrayRef) -> Result<Self, Error> {
-        Ok(Self { values: millis(column)?, source: column.clone() })
+    pub(in crate::files) fn time(cells: &Cells) -> Result<Self, Error> {
+        Ok(Self { values: millis(&cells.plain)?, source: cells.source.clone() })
     }
 }
 
 impl VerdictColumn {
-    pub(in crate::files) fn verdict(column: &ArrayRef) -> Result<Self, Error> {
+    pub(in crate::files) fn verdict(cells: &Cells) -> Result<Self, Error> {
+        let column = &cells.plain;
         let values = match column.data_type() {
             DataType::Boolean => column.as_boolean().clone(),
             data_type if is_text(data_type) => {
@@ -137,7 +181,7 @@ impl VerdictColumn {
                 numbers.map(|number| number.and_then(verdict_of_number)).collect()
             }
         };
-        Ok(Self { values, source: column.clone() })
+        Ok(Self { values, source: cells.source.clone() })
     }
 
     #[inline]
@@ -158,14 +202,7 @@ pub(in crate::files) fn is_scalar(data_type: &DataType) -> bool {
     }
 }
 
-fn is_text(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Dictionary(_, values) => is_text(values),
-        other => matches!(other, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View),
-    }
-}
-
-/// Null, not a number (what pandas writes for nothing, also as text), or a text of blanks.
+/// Null, not a number (what pandas writes for nothing), or a text that stands for no value.
 fn is_blank(column: &ArrayRef, row: usize) -> bool {
     if column.is_null(row) {
         return true;
@@ -174,11 +211,7 @@ fn is_blank(column: &ArrayRef, row: usize) -> bool {
         DataType::Null => true,
         DataType::Float64 => column.as_primitive::<Float64Type>().value(row).is_nan(),
         DataType::Float32 => column.as_primitive::<Float32Type>().value(row).is_nan(),
-        _ => {
-            let shown = show(column, row);
-            let text = shown.trim();
-            text.is_empty() || text.eq_ignore_ascii_case("nan")
-        }
+        _ => is_no_value(&show(column, row)),
     }
 }
 
@@ -197,18 +230,22 @@ pub(in crate::files) fn show(column: &ArrayRef, row: usize) -> String {
 
 /// Whole floats are ids that passed through a tool without integers-with-nulls.
 fn float_ids(values: &Float64Array) -> StringArray {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
     let mut texts = StringBuilder::with_capacity(values.len(), values.len() * 8);
     for value in values {
-        match value {
-            Some(value) if value.fract() == 0.0 && value.abs() <= EXACT => {
-                texts.append_value((value as i64).to_string());
+        match value.filter(|value| !value.is_nan()) {
+            Some(value) => {
+                texts.append_value(whole_text(value).unwrap_or_else(|| value.to_string()));
             }
-            Some(value) if !value.is_nan() => texts.append_value(value.to_string()),
-            _ => texts.append_null(),
+            None => texts.append_null(),
         }
     }
     texts.finish()
+}
+
+/// A whole number's digits, if a double has them all.
+fn whole_text(value: f64) -> Option<String> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    (value.fract() == 0.0 && value.abs() <= EXACT).then(|| (value as i64).to_string())
 }
 
 fn millis(column: &ArrayRef) -> Result<Int64Array, Error> {

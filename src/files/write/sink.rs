@@ -11,10 +11,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
-use arrow_cast::cast;
+use arrow_array::cast::AsArray;
+use arrow_array::{ArrayRef, RecordBatch};
 use arrow_json::writer::LineDelimited;
-use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow_schema::{FieldRef, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -22,8 +22,11 @@ use tempfile::NamedTempFile;
 
 use super::avro::FixedSync;
 use super::json_out::RawJson;
+use super::types::shaped;
 use crate::files::Error;
+use crate::files::block::is_raw_json;
 use crate::files::format::{Format, Target};
+use crate::files::texts::{lossless, texts_of_json};
 
 type Out = BufWriter<Box<dyn Write + Send>>;
 
@@ -38,6 +41,8 @@ const DICTIONARY_BYTES: usize = 128 << 10;
 pub(in crate::files) struct Sink {
     writer: Writer,
     schema: SchemaRef,
+    /// Columns of JSON values that are written as the texts that they hold.
+    unquoted: Vec<bool>,
     place: Place,
     name: String,
 }
@@ -61,12 +66,15 @@ impl Sink {
     /// A sink for rows with these columns. A usage error when the format cannot hold one of them.
     pub(in crate::files) fn create(target: &Target, schema: &Schema) -> Result<Self, Error> {
         let name = target.name();
+        let is_unquoted =
+            |field: &FieldRef| target.format != Format::JsonLines && is_raw_json(field);
+        let unquoted = schema.fields().iter().map(is_unquoted).collect();
         let schema = Arc::new(shaped(schema, target.format, &name)?);
         let (bytes, place) = open(target).map_err(|error| Error::write(&name, error))?;
         let out = BufWriter::with_capacity(1 << 18, bytes);
-        let writer = Writer::new(target.format, out, &schema)
-            .map_err(|error| Error::Write { name: name.clone(), source: error })?;
-        Ok(Self { writer, schema, place, name })
+        let writer =
+            Writer::new(target.format, out, &schema).map_err(|error| Error::write(&name, error))?;
+        Ok(Self { writer, schema, unquoted, place, name })
     }
 
     /// Writes rows; their columns must be those the sink was made for.
@@ -79,14 +87,14 @@ impl Sink {
             Writer::Avro(_) if batch.num_rows() == 0 => Ok(()),
             Writer::Avro(writer) => writer.write(&batch).map_err(Into::into),
         };
-        written.map_err(|source| Error::Write { name: self.name.clone(), source })
+        written.map_err(|source: WriteError| Error::write(&self.name, source))
     }
 
     /// Writes what is still held and gives the file its name.
     pub(in crate::files) fn finish(self) -> Result<(), Error> {
         let name = self.name;
         let finished = self.writer.finish();
-        finished.map_err(|source| Error::Write { name: name.clone(), source })?;
+        finished.map_err(|source| Error::write(&name, source))?;
         match self.place {
             Place::Direct => Ok(()),
             Place::Rename { file, path } => file
@@ -97,19 +105,27 @@ impl Sink {
         }
     }
 
-    /// The batch with the types that the format takes.
+    /// The batch with the types that the format takes. A value that they do not hold is an error.
     fn shape(&self, batch: &RecordBatch) -> Result<RecordBatch, Error> {
         let columns = batch
             .columns()
             .iter()
             .zip(self.schema.fields())
-            .map(|(column, field)| match column.data_type() == field.data_type() {
+            .zip(&self.unquoted)
+            .map(|((column, field), unquoted)| match column.data_type() == field.data_type() {
+                true if *unquoted => Ok(Arc::new(texts_of_json(column.as_string())) as ArrayRef),
                 true => Ok(column.clone()),
-                false => cast(column, field.data_type()),
+                false => lossless(column, field.data_type())
+                    .map_err(|error| self.misfit(field.name(), &error)),
             })
-            .collect::<Result<Vec<_>, _>>()?;
+            .collect::<Result<Vec<_>, Error>>()?;
         let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         Ok(RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?)
+    }
+
+    #[cold]
+    fn misfit(&self, column: &str, error: &arrow_schema::ArrowError) -> Error {
+        Error::write(&self.name, format!("column {column} does not fit the format: {error}"))
     }
 }
 
@@ -166,63 +182,6 @@ fn properties() -> WriterProperties {
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_created_by(concat!("synfinance ", env!("CARGO_PKG_VERSION")).to_owned())
         .build()
-}
-
-/// The columns as the format can hold them, without the metadata of the schema they came from.
-fn shaped(schema: &Schema, format: Format, name: &str) -> Result<Schema, Error> {
-    let shape = match format {
-        Format::Csv => return shaped_csv(schema, name),
-        Format::JsonLines => zone_as_offset,
-        Format::Parquet => return Ok(Schema::new(schema.fields().clone())),
-        Format::Avro => plain_avro,
-    };
-    Ok(Schema::new(schema.fields().iter().map(|field| shape(field)).collect::<Vec<_>>()))
-}
-
-fn shaped_csv(schema: &Schema, name: &str) -> Result<Schema, Error> {
-    match schema.fields().iter().find(|field| field.data_type().is_nested()) {
-        Some(field) => Err(Error::Usage(format!(
-            "column {} holds {}, which csv cannot hold; write {name} as jsonl, parquet or avro",
-            field.name(),
-            field.data_type()
-        ))),
-        None => {
-            let fields = schema.fields().iter().map(|field| zone_as_offset(field));
-            Ok(Schema::new(fields.collect::<Vec<_>>()))
-        }
-    }
-}
-
-/// A time with a named zone is written in UTC: the instant is the same, and text needs an offset.
-fn zone_as_offset(field: &Field) -> Field {
-    let field = field.clone();
-    match field.data_type().clone() {
-        DataType::Timestamp(unit, Some(_)) => {
-            field.with_data_type(DataType::Timestamp(unit, Some("+00:00".into())))
-        }
-        _ => field,
-    }
-}
-
-/// A field without the metadata of the schema it came from, in a type that Avro has.
-fn plain_avro(field: &Field) -> Field {
-    let data_type = match field.data_type() {
-        DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
-        DataType::LargeBinary | DataType::BinaryView => DataType::Binary,
-        DataType::Dictionary(_, values) => match values.as_ref() {
-            DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
-            other => other.clone(),
-        },
-        DataType::Int8 | DataType::Int16 | DataType::UInt8 | DataType::UInt16 => DataType::Int32,
-        DataType::UInt32 | DataType::UInt64 => DataType::Int64,
-        DataType::Float16 => DataType::Float32,
-        DataType::Timestamp(TimeUnit::Second, zone) => {
-            DataType::Timestamp(TimeUnit::Millisecond, zone.clone())
-        }
-        DataType::Date64 => DataType::Timestamp(TimeUnit::Millisecond, None),
-        other => other.clone(),
-    };
-    Field::new(field.name(), data_type, field.is_nullable())
 }
 
 fn open(target: &Target) -> std::io::Result<(Box<dyn Write + Send>, Place)> {
