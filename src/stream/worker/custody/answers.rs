@@ -1,4 +1,4 @@
-//! What the keeper that saves has answered.
+//! Applies the answers of the keeper that saves.
 
 use std::time::Duration;
 
@@ -8,12 +8,13 @@ use crate::edges::database::Holder;
 use crate::stream::snapshots::{Answer, Order};
 use crate::stream::worker::Event;
 
-/// Customers from which a batch tells how quick saving is, and the weight of the newest one.
+/// Batches of at least this many customers are timed; `PACE_WEIGHT` is the weight of the newest one
+/// in the average pace.
 const TIMED_BATCH: usize = 64;
 const PACE_WEIGHT: f64 = 0.1;
 
 impl Custody {
-    /// A batch of a save is stored.
+    /// Counts a stored batch and updates the pace.
     fn count(&mut self, holder: Holder, customers: usize, duration: Duration) {
         if customers >= TIMED_BATCH {
             let pace = customers as f64 / duration.as_secs_f64().max(1e-6);
@@ -25,17 +26,18 @@ impl Custody {
         }
     }
 
-    /// The database failed during a save, or while a partition was handed over that relies on one,
-    /// and may have forgotten some of it.
+    /// The database failed during a save, or during a handover that relies on one, and may have
+    /// lost rows.
     fn torn(&mut self, holder: Holder, is_handover: bool, memory: &mut Memory) {
         let partition = holder.partition;
         let Some(part) = self.held(holder) else { return };
         if part.phase.is_handing_over() && !is_handover {
-            // A save that was dropped for handing over. If that relies on it, it fails as well.
+            // This save was dropped for a handover. If the handover relies on it, it fails as well.
             return;
         }
         if part.phase.is_handing_over() {
-            // Who counted as stored already is not put back: nothing can be promised any more.
+            // Rows already confirmed as stored cannot be marked changed again, so nothing can be
+            // promised.
             tracing::warn!(partition, "the database failed while the partition was handed over");
             return self.drop_parts(&[partition]);
         }
@@ -43,7 +45,7 @@ impl Custody {
         part.cancel_save(memory);
     }
 
-    /// Takes an answer in.
+    /// Applies one answer.
     pub(super) fn take_answer(
         &mut self,
         answer: Answer,
@@ -58,12 +60,12 @@ impl Custody {
                 let holder = claim.holder;
                 match self.part(holder.partition) {
                     Some(part) => part.claimed(claim, handed_over, memory),
-                    // It has gone before the answer came.
+                    // The partition left before the answer came.
                     None => drop(self.keeper.order(Order::Release(holder))),
                 }
             }
             Answer::Saved { holder, saved_offset: Some(_), .. } => {
-                // A save that was dropped for handing over has ended all the same.
+                // A save that was dropped for a handover confirms nothing.
                 let part = self.held(holder).filter(|part| !part.phase.is_handing_over());
                 if let Some(part) = part
                     && let Some(duration) = part.confirm_save(memory)

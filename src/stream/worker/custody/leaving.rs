@@ -1,11 +1,11 @@
-//! Partitions that leave: saved if that is quick, handed over if not.
+//! Partitions that leave are saved if that is quick, and handed over if not.
 //!
-//! From the moment a partition is drained until its next owner knows its customers nobody scores
-//! it. Storing ten thousands of changed customers takes seconds, because each has a row to be found
-//! and replaced, and reading the topic again for them takes as long. Handing them over as rows that
-//! nobody looks up takes a fraction of that, and so does having them again. A process that ends
-//! does not know whether anybody goes on with its partitions: it hands over, leaves the group, and
-//! saves until somebody else claims them.
+//! Nobody scores a partition from its draining until the next owner knows its customers. Saving
+//! tens of thousands of changed customers takes seconds, because each row has to be found and
+//! replaced; reading the topic again takes as long. Rows handed over are not looked up, so writing
+//! and reading them takes a fraction of that. A process that ends does not know whether anybody
+//! continues its partitions: it hands over, leaves the group, and saves until somebody else claims
+//! them.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ use crate::stream::snapshots::{Answer, Order};
 use crate::stream::worker::Event;
 use crate::stream::worker::tasks::Tasks;
 
-/// How long a partition that leaves waits for a database that is away.
+/// How long a leaving partition waits for a database that is away.
 const AWAY_PATIENCE: Duration = Duration::from_millis(500);
 
-/// What can be saved in this time when a partition leaves is; more is handed over.
+/// Time that saving leaving partitions may take; more is handed over.
 const SAVE_TIME: Duration = Duration::from_millis(250);
 
 /// How partitions leave.
@@ -29,13 +29,14 @@ const SAVE_TIME: Duration = Duration::from_millis(250);
 pub(in crate::stream::worker) struct Departure {
     /// How long saving and handing over may take.
     pub limit: Duration,
-    /// Whether those that are handed over are kept for [`Custody::save_rest`].
+    /// Whether partitions handed over are kept for [`Custody::save_rest`].
     pub keeps_handed_over: bool,
 }
 
 impl Custody {
-    /// Saves or hands over all that is not saved of these partitions, and lets them go; what is not
-    /// done in time, whoever has them next reads from the topic. All that was judged is committed.
+    /// Saves or hands over all unsaved changes of these partitions and releases them. The next
+    /// owner reads from the topic what misses the limit. Everything judged must be committed
+    /// before.
     pub(in crate::stream::worker) fn let_go(
         &mut self,
         partitions: &[i32],
@@ -65,8 +66,8 @@ impl Custody {
         self.release(held, limit.saturating_sub(waited.elapsed()), memory, observe);
     }
 
-    /// Saves what was handed over of partitions that have left with this process, for as long as
-    /// nobody else has claimed them: whoever ends last leaves everything stored.
+    /// Saves what was handed over of partitions that left with this process, unless somebody else
+    /// claims them: so the last process to end leaves everything stored.
     pub(in crate::stream::worker) fn save_rest(
         &mut self,
         memory: &mut Memory,
@@ -83,8 +84,8 @@ impl Custody {
         }
     }
 
-    /// Goes on with saving and handing over until all of it is done, until it `is_late`, or while
-    /// the database is away. Which partitions are not done.
+    /// Saves and hands over until all is done, `is_late` says so, or the database is away. Returns
+    /// the unfinished partitions.
     pub(super) fn save(
         &mut self,
         partitions: &[i32],
@@ -98,8 +99,7 @@ impl Custody {
         loop {
             observe(Event::Beat);
             let keeper = &self.keeper;
-            // The smallest first, one after the other as far as they can go on: those that are done
-            // by the limit are done completely.
+            // Smallest first, so that as many partitions as possible are complete at the limit.
             let mut parts: Vec<_> = self.parts.iter_mut().filter(|part| is_one(part)).collect();
             parts.sort_by_key(|part| part.unsaved(memory));
             let mut may_encode = true;
@@ -124,7 +124,7 @@ impl Custody {
         }
     }
 
-    /// Tells the database that these claims are let go.
+    /// Releases these claims in the database, within `limit`.
     fn release(
         &mut self,
         mut left: Vec<Holder>,
@@ -135,7 +135,7 @@ impl Custody {
         let waited = Stopwatch::start();
         let mut to_give = left.clone();
         while !left.is_empty() && waited.elapsed() < limit {
-            // There is room for few at a time, and for few answers.
+            // The keeper has room for few orders and few answers.
             while let Some(&holder) = to_give.last()
                 && self.keeper.order(Order::Release(holder)).is_ok()
             {
@@ -161,8 +161,8 @@ impl Custody {
         }
     }
 
-    /// Begins to hand over the largest of these partitions, as far as saving all would be more than
-    /// `most` customers, and gives up those of which that cannot be done.
+    /// Begins to hand over the largest of these partitions, so that at most `most` customers are
+    /// left to save. Drops those that cannot be handed over.
     pub(super) fn hand_over_what_takes_long(
         &mut self,
         partitions: &[i32],

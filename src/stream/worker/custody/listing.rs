@@ -1,17 +1,17 @@
-//! Learns who is stored, and reads their states ahead.
+//! Lists the stored customers and reads their states ahead.
 //!
-//! After a restart nobody is in memory, and everybody may be stored. Asking for each customer who
-//! pays costs many small queries, and their records wait while the database is away. So a
-//! partition's customers are read in pages from the moment it comes, one partition after the other,
-//! beside the stream. Pages bring states while memory has room, in the order of the table's file,
-//! which costs the database half of what the order of ids does. Without room, ids alone are read:
-//! those customers are asked for when they return. Once the last page is in, a new customer needs
-//! no query, and a database that goes away stops nobody.
+//! After a restart memory is empty, and anybody may be stored. Asking for each customer who pays
+//! costs many small queries, and records wait while the database is away. So a partition's
+//! customers are read in pages from the moment it comes, one partition at a time, beside the
+//! stream. While memory has room, pages bring states in the order of the table's file, which costs
+//! the database half of reading in the order of ids. Without room, pages bring ids alone, and
+//! customers are asked for when they return. After the last page a new customer needs no query, and
+//! a database that goes away stops nobody.
 //!
-//! A scan shows rows as they were when it began. If any customer was evicted since, its rows say
-//! only who is stored. A scan that fails twice while the database answers is given up for the ids.
+//! A scan shows rows as they were when it began. After an eviction its rows say only who is stored.
+//! A scan that fails twice while the database answers is replaced by ids.
 //!
-//! When a row cannot be read, all rows are inspected: every damaged one has to be known before the
+//! When a row cannot be read, all rows are inspected: every damaged row must be known before the
 //! topic is read again.
 
 use super::Custody;
@@ -19,23 +19,24 @@ use crate::core::state::memory::Memory;
 use crate::stream::snapshots::{Order, Page, Place};
 use crate::stream::worker::tasks::Tasks;
 
-/// The share of the memory that may be filled by reading ahead: a save takes what has changed
-/// since, and what is evicted costs a query to have again.
+/// The share of memory that reading ahead may fill. Saves need the rest for changes, and an evicted
+/// customer costs a query to read again.
 const AHEAD_SHARE: (usize, usize) = (3, 4);
 
-/// Reading ahead, as far as it has come.
+/// The page that is read ahead, one at a time for all partitions of a worker. Each partition's
+/// [`Roster`](super::roster::Roster) has its progress.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
-    /// A page is ordered and has not been answered.
+    /// A page is ordered and not answered.
     is_awaited: bool,
-    /// Customers evicted when the scan was ordered that pages are from.
+    /// Customers evicted before the scan was ordered.
     evicted: u64,
     /// Memory had room when the page was ordered.
     has_room: bool,
 }
 
 impl Custody {
-    /// Takes in what has been read and orders the next page, if there is one.
+    /// Takes in what has been read and orders the next page, if any.
     pub(super) fn read_ahead(&mut self, memory: &mut Memory, tasks: &Tasks) {
         while let Some(answer) = self.reader.answer() {
             self.take_in(answer, memory, tasks);
@@ -64,16 +65,16 @@ impl Custody {
         }
     }
 
-    /// Whether there is a partition of which it is not known who is stored.
+    /// Whether pages of any partition are still to be read.
     pub(in crate::stream::worker) fn is_listing(&self) -> bool {
         self.parts.iter().any(|part| part.roster.next().is_some())
     }
 
-    /// Takes in a page, of the partition that the worker had when it was ordered.
+    /// Takes in a page; `adoption` names the part that ordered it.
     pub(super) fn take_page(&mut self, adoption: u64, page: Page, memory: &mut Memory) {
         let Page { customers, refused, ids, next, has_failed } = page;
         self.listing.is_awaited = false;
-        // Who was saved and evicted since the scan began stands in it as before.
+        // A customer saved and evicted since the scan began stands in it as before.
         let is_welcome = self.listing.has_room && self.listing.evicted == memory.counts().evicted;
         let Some(part) = self.adopted(adoption) else { return };
         let partition = part.partition;
@@ -81,7 +82,7 @@ impl Custody {
         if !part.roster.is_listed() {
             match &next {
                 Some(Place::Ids(after)) => memory.customers_mut(partition).mark_known(Some(after)),
-                // The order is none that ids have.
+                // A scan is not in the order of ids.
                 Some(Place::Scan | Place::ScanOn) => {}
                 None => memory.customers_mut(partition).mark_known(None),
             }
@@ -99,19 +100,19 @@ impl Custody {
         let before = part.repair.refused().len();
         part.roster.turn(next);
         part.admit(refused, memory);
-        // They are missing until the log is read again.
+        // They are missing until the topic is read again.
         part.repair.refused()[before..]
             .iter()
             .for_each(|id| memory.customers_mut(partition).mark_stored(id));
         part.inspect_if_needed();
     }
 
-    /// Memory of those who were read ahead and have not returned, in bytes, about.
+    /// Approximate memory of all shelves, in bytes.
     pub(in crate::stream::worker) fn shelf_bytes(&self) -> usize {
         self.parts.iter().map(|part| part.shelf.bytes()).sum()
     }
 
-    /// Frees so many bytes of it, if it has them; how many.
+    /// Frees at least `bytes` of the shelves, or all of them. Returns the bytes freed.
     pub(in crate::stream::worker) fn clear_shelves(&mut self, bytes: usize) -> usize {
         let mut freed = 0;
         for part in &mut self.parts {

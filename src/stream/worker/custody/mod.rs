@@ -1,24 +1,23 @@
-//! A worker and the snapshots of its partitions: claimed when they come, saved as they change, let
-//! go when they leave.
+//! A worker's snapshots: a partition is claimed when it comes, saved as it changes, and released
+//! when it leaves.
 //!
-//! [`Custody`] owns one [`Part`] a partition and two keepers, the threads that have the database: one
-//! saves, one reads, so that a customer who returns does not wait behind a save. It does not own the
+//! [`Custody`] owns one [`Part`] per partition and two keepers, threads with a database each: one
+//! saves, one reads, so that a returning customer does not wait behind a save. It does not own the
 //! customers, who are in the worker's memory.
 //!
 //! The worker waits for the database at three moments only, each for a limited time: when a
-//! partition comes, because its saved offset decides where reading begins; when a customer returns
-//! who is stored and not in memory ([`returning`]); and when a partition leaves ([`leaving`]). A
-//! database that is silent when a partition comes is not waited for any longer: the topic is read
-//! from further back, and what is stored is taken up when the database answers ([`Why::Late`]).
-//! Until then nothing of the partition is saved, because the store may know more than a month of
-//! the topic does.
+//! partition comes, because its saved offset decides where reading begins; when a stored customer
+//! returns who is not in memory ([`returning`]); and when a partition leaves ([`leaving`]). If the
+//! database is silent when a partition comes, the topic is read from further back, and what is
+//! stored is taken up once the database answers ([`Why::Late`]). Until then nothing of the
+//! partition is saved, because the store may know more than a month of the topic does.
 //!
-//! The claims are looked at every five seconds: whoever else claims a partition has changed
-//! something about it, so its snapshot is read again.
+//! The claims are looked at every five seconds: a claim by anybody else means a change, so the
+//! snapshot is read again.
 //!
 //! Files in reading order: `phase` (where a partition stands), `part` (one partition), `save` and
-//! `saves` (saving it), `roster`, `listing` and `shelf` (who is stored, read ahead), `returning`
-//! (who is asked for), `repair` (rows that cannot be read), `leaving`, `answers`.
+//! `saves` (saving it), `roster`, `listing` and `shelf` (reading stored customers ahead),
+//! `returning` (customers asked for), `repair` (damaged rows), `leaving`, `answers`.
 
 mod answers;
 mod leaving;
@@ -49,25 +48,26 @@ use part::Part;
 pub(super) use part::ReadFrom;
 use phase::Phase;
 
-/// One wait for an answer.
+/// Longest single wait for an answer.
 const WAIT: Duration = Duration::from_millis(5);
 
 /// Time between two looks at who has claimed the partitions.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Time between two tries to read a partition again.
+/// How long reading a partition again is postponed.
 const PUT_OFF: Duration = Duration::from_secs(10);
 
-/// Why a partition that the worker has is to be read again from further back.
+/// Why a partition is to be read again from further back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Why {
-    /// Its snapshot is to be taken up: it began without, or somebody else had claimed it.
+    /// Its snapshot is to be taken up: the partition began without it, or somebody else had claimed
+    /// it.
     Late,
-    /// Rows of its snapshot cannot be read: their customers are remembered from the log.
+    /// Rows of its snapshot cannot be read: their customers are remembered from the topic.
     Refused,
 }
 
-/// A worker's snapshots.
+/// The snapshots of one worker's partitions, for as long as the worker runs.
 pub(super) struct Custody {
     /// Claims and saves.
     keeper: Keeper,
@@ -77,35 +77,38 @@ pub(super) struct Custody {
     policy: Policy,
     portions: Portions,
     parts: Vec<Part>,
-    /// The part that encodes first in the next turn.
+    /// Index of the part that encodes first in the next turn.
     first: usize,
     since_save: Stopwatch,
     since_look: Stopwatch,
-    /// Somebody else seems to have a partition: that is asked without waiting for its time.
+    /// Somebody else seems to have a partition: look at the claims at once.
     is_look_due: bool,
-    /// Customers that the database has stored in a second, on average of late.
+    /// Customers stored per second, a moving average; `None` before the first timed batch.
     pace: Option<f64>,
-    /// The newest claims have been asked for and not been told.
+    /// A look at the claims is ordered and not answered.
     is_looking: bool,
-    /// Memory is full of what is not stored: saves begin without waiting for their time.
+    /// Memory is full of unsaved changes: a save begins at once.
     pub(super) is_pressed: bool,
     adoptions: u64,
-    /// Orders for customers that have not been answered.
+    /// Load orders not answered yet.
     awaited_loads: usize,
-    /// Customers evicted when they were ordered.
+    /// Customers evicted before the newest load order.
     asked_after: u64,
-    /// Customers that were asked for and found, and are not counted yet.
+    /// Customers asked for and found, not yet returned by [`Self::fetch`].
     found: u64,
     listing: listing::Listing,
     /// See [`Self::has_news`].
     has_news: bool,
     since_news: Stopwatch,
-    /// Memory for customers.
+    /// This worker's share of the memory for customers.
     pub(super) share: Share,
 }
 
 impl Custody {
-    /// Starts the threads that have the database.
+    /// Starts the two keepers, on threads unless the settings have a gate.
+    ///
+    /// # Errors
+    /// The system gives no thread.
     pub(super) fn start(settings: &Snapshots) -> std::io::Result<Self> {
         let start = |name| {
             let (open, complain) = (settings.open.clone(), settings.complain.clone());
@@ -141,9 +144,9 @@ impl Custody {
         })
     }
 
-    /// Claims a partition that comes, one of several; `waited` is since the database has answered
-    /// one of them, or since the first. Where to read from: if its snapshot is of use, its saved
-    /// offset, with the customers that `memory` then knows to be stored.
+    /// Claims a partition that comes, one of several. `waited` runs since the database answered for
+    /// one of them, or since the first. Returns where to read from: the saved offset if the
+    /// snapshot is of use; `memory` then knows that customers may be stored.
     pub(super) fn adopt(
         &mut self,
         begins: &Beginning,
@@ -169,12 +172,13 @@ impl Custody {
         self.take_up(begins, memory).unwrap_or(ReadFrom::Memory)
     }
 
-    /// When the partition was saved last by an owner before, as its claim said.
+    /// When an earlier owner last saved the partition, in milliseconds since the epoch.
     pub(super) fn saved_at(&self, partition: i32) -> Option<i64> {
         self.parts.iter().find(|part| part.partition == partition)?.saved_at_ms
     }
 
-    /// A partition that is to be read again from further back, and why.
+    /// A partition to read again from further back, and why. Skips partitions put off in the last
+    /// 10 s.
     pub(super) fn to_reseat(&self) -> Option<(i32, Why)> {
         let why = |part: &Part| {
             if part.put_off.as_ref().is_some_and(|since| since.elapsed() < PUT_OFF) {
@@ -188,7 +192,7 @@ impl Custody {
         self.parts.iter().find_map(why)
     }
 
-    /// It cannot be now.
+    /// Postpones reading the partition again, for 10 s.
     pub(super) fn put_off(&mut self, partition: i32) {
         if let Some(part) = self.part(partition) {
             part.put_off = Some(Stopwatch::start());
@@ -202,21 +206,21 @@ impl Custody {
         self.part(begins.partition)?.take_up(begins, adoption, memory)
     }
 
-    /// Records of a partition that left the topic before they were saved; told once.
+    /// How many records of a partition left the topic before they were saved. Returned once.
     pub(super) fn lost_records(&mut self, partition: i32) -> Option<i64> {
         self.part(partition)?.take_lost_records()
     }
 
-    /// From now on the customers of rows that cannot be read are remembered from the log.
+    /// See [`Part::begin_rebuild`].
     pub(super) fn begin_rebuild(&mut self, begins: &Beginning, memory: &mut Memory) {
         if let Some(part) = self.part(begins.partition) {
             part.begin_rebuild(begins.from, memory);
         }
     }
 
-    /// Asks now and then whether the partitions are still this worker's: who erases a customer
-    /// claims them, and what is in memory is then to be read anew. Saves would tell as well, but
-    /// may be long in coming.
+    /// Asks every five seconds whether the partitions are still this worker's. Erasing a customer
+    /// claims the partition, and memory has to be read anew. Saves would tell as well, but may be
+    /// long in coming.
     fn look(&mut self) {
         let has_claims = self.parts.iter().any(|part| part.holder().is_some());
         let is_due = self.is_look_due || self.since_look.elapsed() > LOOK_INTERVAL;
@@ -226,12 +230,12 @@ impl Custody {
         }
     }
 
-    /// Whether customers that are missing will not come for a while.
+    /// Whether the reading keeper's database is away, so that missing customers will not come soon.
     pub(super) fn is_reader_away(&self) -> bool {
         self.reader.is_away()
     }
 
-    /// Goes on saving, and begins to when it is time.
+    /// Takes in answers, reads ahead, continues saves, and begins those that are due.
     pub(super) fn turn(
         &mut self,
         memory: &mut Memory,
@@ -249,8 +253,9 @@ impl Custody {
             (self.since_save, self.is_pressed) = (Stopwatch::start(), false);
             self.parts.iter_mut().for_each(|part| part.begin_save(memory, tasks));
         }
-        // One part encodes a turn: how long a turn takes is no matter of how many there are. It
-        // goes on until it is done, so that some are saved completely as early as can be.
+        // One part encodes per turn, so that a turn's length does not depend on the number of
+        // parts. It continues until done, so that some parts are saved completely as early as
+        // possible.
         let mut may_encode = true;
         let count = self.parts.len();
         for place in 0..count {
@@ -262,13 +267,12 @@ impl Custody {
         }
     }
 
-    /// Whether a save is under way that has something to do.
+    /// Whether a save has anything left to do and the database answers.
     pub(super) fn is_saving(&self) -> bool {
         self.parts.iter().any(Part::is_saving) && !self.keeper.is_away()
     }
 
-    /// Whether anything is under way that goes on from turn to turn: an idle worker then turns
-    /// faster.
+    /// Whether work continues from turn to turn: an idle worker then turns faster.
     pub(super) fn is_busy(&self) -> bool {
         self.is_saving() || self.is_listing() && !self.reader.is_away()
     }
@@ -281,7 +285,7 @@ impl Custody {
         self.is_pressed && changed > 0 || self.policy.is_due(self.since_save.elapsed(), changed)
     }
 
-    /// These partitions are gone: nothing is saved of them any more.
+    /// Drops the parts of these partitions; nothing more of them is saved.
     pub(super) fn drop_parts(&mut self, partitions: &[i32]) {
         self.parts.retain(|part| !partitions.contains(&part.partition));
         self.share.set(self.parts.len());
@@ -291,17 +295,19 @@ impl Custody {
         self.parts.iter_mut().find(|part| part.partition == partition)
     }
 
-    /// The part of a claim that counts still.
+    /// The part that holds this claim; `None` if the claim is outdated.
     fn held(&mut self, holder: Holder) -> Option<&mut Part> {
         self.part(holder.partition).filter(|part| part.holder() == Some(holder))
     }
 
+    /// Orders the claim and waits for it. `None` if the database is away, or has been silent for
+    /// `CLAIM_TIME` since `waited` began.
     fn claim(&mut self, partition: i32, waited: &Stopwatch, memory: &mut Memory) -> Option<Claim> {
         loop {
             let (keeper, owner) = (&self.keeper, &self.owner);
             let part = self.parts.iter_mut().find(|part| part.partition == partition)?;
             part.order_what_is_due(keeper, owner);
-            // Who has not answered the claim before this one will not answer this one sooner.
+            // A database that left the previous claim unanswered will not answer this one sooner.
             let is_hopeless = keeper.is_away() || waited.elapsed() > CLAIM_TIME;
             let answer = if is_hopeless { keeper.answer() } else { keeper.wait(WAIT) };
             let Some(answer) = answer else {

@@ -1,8 +1,8 @@
 //! One partition's snapshot: claimed, taken up, saved, let go.
 //!
 //! A [`Part`] owns what the worker knows of the partition's store; its customers are in the
-//! worker's memory. It lives from the moment the partition comes until it is let go or lost, and
-//! gives its orders to a keeper, which waits for the database in the worker's place.
+//! worker's memory. It lives from the partition's arrival until it is released or lost. A keeper
+//! carries out its orders and waits for the database.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,13 +19,13 @@ use crate::edges::kafka::Beginning;
 use crate::stream::snapshots::{Keeper, Order, Portions, Returned};
 use crate::stream::worker::tasks::{Task, Tasks};
 
-/// Time between losing a claim to somebody else and claiming again: the group may not have told yet
-/// that the partition is somebody else's.
+/// Time between losing a claim and claiming again: the group may not have told yet that the
+/// partition has another owner.
 const CLAIM_AGAIN: Duration = Duration::from_secs(5);
 
-/// How long a partition waits for all of its customers to be read, which costs a third of asking
-/// for each. That pays where many records are to be remembered again, and where many of the
-/// customers of a batch are missing. What is scored waits for nobody but those who are asked for.
+/// How long a partition waits for all its customers to be read, which costs a third of asking for
+/// each. That pays where many records are to be remembered again and many customers of a batch are
+/// missing. Records to be scored wait only for customers asked for.
 const SCAN_PATIENCE: Duration = Duration::from_secs(5);
 const MANY_RECORDS: i64 = 65_536;
 const MANY_MISSING: usize = 32;
@@ -33,44 +33,44 @@ const MANY_MISSING: usize = 32;
 /// Where a partition is read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::stream::worker) enum ReadFrom {
-    /// From so far back as customers are remembered.
+    /// From as far back as customers are remembered.
     Memory,
-    /// From here: what is before it is in the snapshot.
+    /// From this offset; the snapshot has what is before it.
     Offset(i64),
 }
 
-/// A partition's snapshot.
+/// A partition's snapshot, as the worker knows it.
 #[derive(Debug)]
 pub(super) struct Part {
     pub partition: i32,
-    /// Answers to questions that were asked under an earlier number are of no interest.
+    /// Answers to questions asked under an earlier number are ignored.
     pub adoption: u64,
     pub phase: Phase,
-    /// Who is stored, as far as that is known.
+    /// How much of the list of stored customers is read.
     pub roster: Roster,
-    /// Who was read ahead and has not returned.
+    /// Customers read ahead who have not returned.
     pub shelf: Shelf,
     /// Rows that cannot be read.
     pub repair: Repair,
-    /// When an owner before saved it, in milliseconds since the epoch, as the claim said.
+    /// When an earlier owner last saved it, in milliseconds since the epoch, from the claim.
     pub saved_at_ms: Option<i64>,
-    /// Since reading it again was due and could not be done.
+    /// Since reading it again was postponed.
     pub put_off: Option<Stopwatch>,
-    /// How many records left the topic before they were saved.
+    /// Records that left the topic before they were saved.
     lost_records: LostRecords,
     /// Since what is stored was taken up.
     since_taken: Stopwatch,
     pub(super) portions: Portions,
-    /// Until the part is gone; orders that come too late are not carried out.
+    /// True until the part is dropped; later orders are not carried out.
     pub(super) is_wanted: Arc<AtomicBool>,
 }
 
 /// Records that left the topic before they were saved.
 #[derive(Debug, Default)]
 struct LostRecords {
-    /// How many, until that is told.
+    /// How many; `None` once told.
     untold: Option<i64>,
-    /// They are to be noted in the store.
+    /// Whether to note them in the store.
     is_to_note: bool,
 }
 
@@ -92,8 +92,8 @@ impl Part {
         }
     }
 
-    /// Gives the orders that are due: to claim the partition, to delete what is of no use, to note
-    /// lost records, to delete damaged rows. What finds no room is ordered in a later turn.
+    /// Gives the orders that are due: claim the partition, discard its rows, note lost records,
+    /// delete damaged rows. Orders that find no room are given in a later turn.
     pub(super) fn order_what_is_due(&mut self, keeper: &Keeper, owner: &str) {
         match &self.phase {
             Phase::Unclaimed { lost } => {
@@ -107,7 +107,7 @@ impl Part {
             }
             &Phase::Discarding(holder) => {
                 if keeper.order(Order::Discard(holder)).is_ok() {
-                    // Orders are done in turn: what is saved from now on comes after it.
+                    // Orders are carried out in turn, so later saves come after it.
                     self.phase = Phase::current(holder);
                 }
             }
@@ -125,8 +125,8 @@ impl Part {
         }
     }
 
-    /// The partition is claimed. It may be already: a claim that was ordered before the partition
-    /// went and came back is answered as well, and the newest one counts.
+    /// Takes in a claim. The partition may be claimed already: a claim ordered before it left and
+    /// came back is answered too, and the newest counts.
     pub(super) fn claimed(
         &mut self,
         claim: Claim,
@@ -138,7 +138,8 @@ impl Part {
         match &mut self.phase {
             Phase::Unclaimed { .. } | Phase::Claiming { .. } => {
                 let is_stored = claim.newest() > 0 || claim.saved_offset.is_some();
-                // Somebody else may have changed or removed what memory has, or knows to be stored.
+                // Somebody else may have changed or removed what memory has or expects to be
+                // stored.
                 self.phase = match is_stored || self.phase.is_fenced() {
                     true => Phase::Behind { claim, handed_over },
                     false => Phase::current(claim.holder),
@@ -150,8 +151,8 @@ impl Part {
         }
     }
 
-    /// Takes up what is stored, if it is claimed and of use. What `memory` had of the partition
-    /// goes: anybody may be stored. Where to read from; `None` if there is nothing to take up.
+    /// Takes up what is stored, if it is claimed and of use. Drops the partition from `memory`:
+    /// anybody may be stored. Returns where to read from; `None` if there is nothing to take up.
     pub(super) fn take_up(
         &mut self,
         begins: &Beginning,
@@ -189,12 +190,12 @@ impl Part {
         if saved == handed_over {
             self.take_over(customers, memory);
         }
-        // Without a saved offset some customers are stored all the same, each up to its own.
+        // Without a saved offset some customers may be stored, each up to its applied offset.
         let Some(saved) = saved else { return Some(ReadFrom::Memory) };
         Some(ReadFrom::Offset(saved.clamp(begins.first, committed)))
     }
 
-    /// Whether all who were handed over can be taken over; if not, why is said.
+    /// Whether all customers handed over can be read; logs why if not.
     fn is_readable(&self, customers: &[Returned]) -> bool {
         let Some(error) = customers.iter().find_map(|row| row.state.as_ref().err()) else {
             return true;
@@ -209,7 +210,7 @@ impl Part {
         false
     }
 
-    /// Takes in who was handed over. They are saved like everybody who has changed.
+    /// Takes over the customers handed over. They count as changed, and are saved.
     fn take_over(&mut self, customers: Vec<Returned>, memory: &mut Memory) {
         let count = customers.len();
         let here = memory.customers_mut(self.partition);
@@ -223,13 +224,13 @@ impl Part {
         }
     }
 
-    /// How many records left the topic before they were saved; told once.
+    /// How many records left the topic before they were saved. Returned once.
     pub(super) fn take_lost_records(&mut self) -> Option<i64> {
         self.lost_records.untold.take()
     }
 
-    /// The customers of rows that cannot be read are remembered from the topic, read again from
-    /// offset `from` on. Until then what is stored does not count any further.
+    /// Begins to remember the customers of damaged rows from the topic, read again from offset
+    /// `from`. The saved offset goes back there.
     pub(super) fn begin_rebuild(&mut self, from: i64, memory: &mut Memory) {
         self.roster.suspect();
         let customer_ids = self.repair.begin_rebuild(from, memory.counts().evicted);
@@ -237,23 +238,23 @@ impl Part {
         customer_ids.iter().for_each(|id| here.mark_asked(id));
     }
 
-    /// Rows of these customers cannot be read.
+    /// Notes customers with damaged rows.
     pub(super) fn refuse(&mut self, customer_ids: Vec<String>, evicted: u64) {
-        // Who was read ahead before the row was damaged would count as stored, and the row goes.
+        // A customer on the shelf would count as stored, but the row is deleted.
         customer_ids.iter().for_each(|id| drop(self.shelf.take(id)));
         if self.repair.refuse(customer_ids, evicted) {
             self.inspect_if_needed();
         }
     }
 
-    /// Reading the topic again takes long: whoever else cannot be read is to be known before.
+    /// Reading the topic again takes long, so all damaged rows are looked for first.
     pub(super) fn inspect_if_needed(&mut self) {
         if !self.repair.refused().is_empty() {
             self.roster.inspect();
         }
     }
 
-    /// Whether so many who are missing are rather waited for than asked for.
+    /// Whether to wait for reading ahead instead of asking for this many missing customers.
     pub(super) fn brings_soon(&self, missing: usize, tasks: &Tasks) -> bool {
         let is_long = |task: &Task| task.left_to_restore() > MANY_RECORDS;
         self.roster.is_scanning()
@@ -267,8 +268,8 @@ impl Part {
         !self.repair.refused().is_empty() && self.roster.next().is_none() && self.is_idle()
     }
 
-    /// Somebody else has claimed the partition. If it is still this worker's, what is stored counts
-    /// from then on: who claims a partition in between has changed something about it.
+    /// Gives up a claim that somebody else has taken. If the partition is still this worker's, its
+    /// snapshot is read again: a claim in between means that something has changed.
     pub(super) fn fenced(&mut self, memory: &mut Memory) {
         if matches!(self.phase, Phase::Current { course: Course::Left, .. }) {
             tracing::info!(partition = self.partition, "the next owner saves what was handed over");

@@ -7,8 +7,8 @@
 //!      └──────────── somebody else has claimed it ◀── from each of the three
 //! ```
 //!
-//! Nothing is saved but in `Current`: until then the store may know more than memory does, which
-//! came from a topic that goes back a month.
+//! Saves happen in `Current` only. Until then the store may know more than memory, which came from
+//! a topic that goes back a month.
 
 use crate::base::clock::Stopwatch;
 use crate::edges::database::{Claim, Holder};
@@ -16,35 +16,36 @@ use crate::stream::snapshots::Returned;
 
 use super::save::Save;
 
-/// The phase of a partition that the worker has.
+/// The phase of a partition, from its assignment until it leaves. It holds the claim and the save,
+/// not the customers.
 #[derive(Debug)]
 pub(super) enum Phase {
     /// The partition is to be claimed.
     Unclaimed {
-        /// Since somebody else took it from this worker, if somebody did.
+        /// Since somebody else took it from this worker; `None` if nobody did.
         lost: Option<Stopwatch>,
     },
-    /// The claim is ordered and not answered. Nobody knows what is stored.
+    /// The claim is ordered and not answered. What is stored is not known.
     Claiming {
-        /// Somebody else had taken it from this worker: memory may know of rows that are gone.
+        /// Somebody else had taken it: memory may know of rows that are gone.
         was_lost: bool,
     },
-    /// Claimed. Memory came from the topic, and what is stored is to be taken up.
+    /// Claimed. What is stored is to be taken up; memory came from the topic.
     Behind {
-        /// What is stored.
+        /// The claim, which says what is stored.
         claim: Claim,
-        /// Customers that the owner before has handed over.
+        /// Customers handed over by the previous owner.
         handed_over: Vec<Returned>,
     },
-    /// Claimed. What is stored is of no use and is to be deleted first.
+    /// Claimed. What is stored is of no use and is discarded first.
     Discarding(Holder),
-    /// Claimed. Memory has what is stored, or knows who is.
+    /// Claimed. Memory has every stored customer or knows that they may be stored.
     Current {
         /// The claim.
         holder: Holder,
         /// Whether the partition stays.
         course: Course,
-        /// The save that is under way.
+        /// The save under way.
         save: Save,
     },
 }
@@ -52,12 +53,11 @@ pub(super) enum Phase {
 /// Whether a partition stays with the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Course {
-    /// It does. What changes is saved.
+    /// It stays. Changes are saved.
     Staying,
-    /// It leaves, and what is not saved is handed over.
+    /// It leaves, and unsaved changes are handed over.
     HandingOver,
-    /// It has left with its process, which saves what was handed over for as long as nobody else
-    /// claims it.
+    /// It left with this process, which saves what was handed over until somebody else claims it.
     Left,
 }
 
@@ -71,17 +71,17 @@ impl Phase {
         }
     }
 
-    /// Whether somebody else has claimed the partition, and this worker not again since.
+    /// Whether somebody else claimed the partition and this worker has not claimed it again.
     pub(super) fn is_fenced(&self) -> bool {
         matches!(self, Self::Unclaimed { lost: Some(_) } | Self::Claiming { was_lost: true })
     }
 
-    /// The phase in which everything may be saved.
+    /// The phase after a claim, with no save under way.
     pub(super) fn current(holder: Holder) -> Self {
         Self::Current { holder, course: Course::Staying, save: Save::Idle }
     }
 
-    /// Whether the partition leaves and what is not saved is handed over.
+    /// Whether the partition leaves and hands over its unsaved changes.
     pub(super) fn is_handing_over(&self) -> bool {
         matches!(self, Self::Current { course: Course::HandingOver, .. })
     }

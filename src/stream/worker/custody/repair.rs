@@ -1,27 +1,28 @@
-//! Stored rows that cannot be read, and what is done about their customers.
+//! Repairs stored rows that cannot be read.
 //!
-//! What such a row had is in the topic still, or was. So once all of them are known, their rows are
-//! deleted, the saved offset goes back to where the topic is read from, and the topic is read again
-//! for their customers; for all others that is a repetition, which their applied offsets refuse.
+//! The topic has, or had, what such a row held. Once all damaged rows are known, they are deleted,
+//! the saved offset goes back to where the topic is read from, and the topic is read again for
+//! their customers. Applied offsets make all others refuse the repetition.
 
-/// The damaged rows of one partition.
+/// The damaged rows of one partition, from finding them until their customers are remembered again.
+/// It orders nothing itself; its part does.
 #[derive(Debug, Default)]
 pub(super) struct Repair {
-    /// Customers whose rows cannot be read and who wait for the topic to be read again.
+    /// Customers with damaged rows who wait for the topic to be read again.
     refused: Vec<String>,
-    /// The topic is read again for such customers; with how many customers were evicted, of all
-    /// partitions, when that began.
+    /// Set while the topic is read again: the number of customers evicted, of all partitions, when
+    /// that began.
     rebuilding: Option<u64>,
-    /// Rows to be deleted before anything is saved.
+    /// Rows to delete before anything is saved.
     doomed: Option<DoomedRows>,
 }
 
-/// Rows that are in the way of new ones.
+/// Damaged rows to delete.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct DoomedRows {
-    /// Whose.
+    /// Their customers.
     pub customer_ids: Vec<String>,
-    /// What was saved counts up to this offset only; `None`: as far as it did.
+    /// The new saved offset; `None` leaves it as it is.
     pub saved_offset: Option<i64>,
 }
 
@@ -31,22 +32,23 @@ impl Repair {
         &self.refused
     }
 
-    /// Whether the topic is read again for such customers.
+    /// Whether the topic is being read again.
     pub(super) fn is_rebuilding(&self) -> bool {
         self.rebuilding.is_some()
     }
 
-    /// Whether no damaged row is in the way of a save.
+    /// Whether no damaged row prevents a save.
     pub(super) fn allows_saving(&self) -> bool {
         self.refused.is_empty() && self.doomed.is_none()
     }
 
-    /// Rows of these customers cannot be read; `evicted` is how many customers have left memory.
-    /// Whether they wait for the topic to be read again, or once more.
+    /// Notes customers with damaged rows; `evicted` is the number of customers evicted so far.
+    /// Returns whether they wait for the topic to be read again, or once more.
     pub(super) fn refuse(&mut self, customer_ids: Vec<String>, evicted: u64) -> bool {
         if self.rebuilding == Some(evicted) {
-            // Each is met before its first record: whoever had one has been asked for, and is in
-            // memory. Where somebody was evicted that is not so, and the topic is read once more.
+            // The damaged row was met before its customer's first record: a customer with a record
+            // has been asked for, and is in memory. So this rebuild serves them too. An eviction
+            // since then breaks that, and the topic is read once more.
             self.doomed.get_or_insert_default().customer_ids.extend(customer_ids);
             return false;
         }
@@ -54,33 +56,34 @@ impl Repair {
         true
     }
 
-    /// The topic is read again from offset `from` on; whose rows are to be deleted for that.
+    /// Begins a rebuild from offset `from`. Returns the customers whose rows are to be deleted for
+    /// it.
     pub(super) fn begin_rebuild(&mut self, from: i64, evicted: u64) -> Vec<String> {
         self.rebuilding = Some(evicted);
         let customer_ids = std::mem::take(&mut self.refused);
-        // Of those who were met before, some may not have been ordered to be deleted yet.
+        // An earlier deletion may not be ordered yet: both are merged.
         let doomed = self.doomed.get_or_insert_default();
         doomed.customer_ids.extend(customer_ids.iter().cloned());
         doomed.saved_offset = Some(doomed.saved_offset.map_or(from, |offset| offset.min(from)));
         customer_ids
     }
 
-    /// All that was judged is remembered again.
+    /// Ends the rebuild: everything judged is remembered again.
     pub(super) fn end_rebuild(&mut self) {
         self.rebuilding = None;
     }
 
-    /// The rows to be deleted, to be ordered by the caller.
+    /// Takes the rows to delete, for the caller to order that.
     pub(super) fn take_doomed(&mut self) -> Option<DoomedRows> {
         self.doomed.take()
     }
 
-    /// They could not be ordered.
+    /// Puts the rows back when the order found no room.
     pub(super) fn put_doomed_back(&mut self, doomed: DoomedRows) {
         self.doomed = Some(doomed);
     }
 
-    /// The claim is somebody else's: their rows are not this worker's to delete.
+    /// Drops the deletion: the partition is claimed by somebody else, and so are its rows.
     pub(super) fn drop_doomed(&mut self) {
         self.doomed = None;
     }

@@ -1,8 +1,8 @@
-//! Customers who are stored, not in memory, and have paid again.
+//! Stored customers who are not in memory and have paid again.
 //!
-//! Their records wait, and those behind them in their partition, until the database has answered:
-//! scoring them as if they had never paid would be wrong for good, because the next save would put
-//! the short memory over the long one. Everybody who is missing in a batch is asked for at once.
+//! Their records, and those behind them in the partition, wait for the database. Scoring them as
+//! new customers would be wrong for good: the next save would overwrite the long history with the
+//! short one. All missing customers of a batch are asked for at once.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,14 +16,14 @@ use crate::core::state::memory::Memory;
 use crate::stream::snapshots::{Answer, Order, Returned};
 use crate::stream::worker::tasks::Tasks;
 
-/// Records that wait are looked at again after this time in any case.
+/// Waiting records are looked at again after this time, answer or not.
 const NEWS_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Custody {
-    /// Takes these customers from those who were read ahead. Asks for the others, unless an earlier
-    /// question is open or they are about to be read ahead as well, and takes in what is answered
-    /// within `limit`. How many the database had since the last time, once everything that was
-    /// asked for has come.
+    /// Takes these customers from the shelves and asks the database for the others, unless earlier
+    /// questions are open or reading ahead will bring them soon. Takes in what is answered within
+    /// `limit`. Returns how many customers the database had since the last count; `None` while
+    /// answers are outstanding, or if there is nothing new.
     pub(in crate::stream::worker) fn fetch(
         &mut self,
         missing: &BTreeSet<(i32, String)>,
@@ -31,7 +31,7 @@ impl Custody {
         tasks: &Tasks,
         limit: Duration,
     ) -> Option<u64> {
-        // Who did not come in time is not waited for again, only looked for: others can go on.
+        // A question that missed its limit is not waited for again, so that other records go on.
         let is_new = self.awaited_loads == 0;
         let (has_some, missing) = self.take_from_shelves(missing, memory, tasks);
         if is_new {
@@ -49,7 +49,7 @@ impl Custody {
         Some(std::mem::take(&mut self.found))
     }
 
-    /// Takes into memory who was read ahead; whether anybody was, and who was not.
+    /// Admits the customers found on shelves. Returns whether there were any, and the others.
     fn take_from_shelves<'m>(
         &mut self,
         missing: &'m BTreeSet<(i32, String)>,
@@ -82,7 +82,7 @@ impl Custody {
             if part.phase.is_fenced() || part.brings_soon(missing.len(), tasks) {
                 continue;
             }
-            // Who cannot be read waits for the log to be read again.
+            // Customers with damaged rows wait for the topic to be read again.
             let is_open = |id: &&&(i32, String)| !part.repair.refused().contains(&id.1);
             let ids: Vec<String> =
                 missing.iter().filter(is_open).map(|(_, id)| id.clone()).collect();
@@ -97,8 +97,8 @@ impl Custody {
         }
     }
 
-    /// Whether records that wait for customers are to be looked at again: the database has answered
-    /// something since this was asked last.
+    /// Whether to look at waiting records again: the database has answered since the last call, or
+    /// 100 ms have passed.
     pub(in crate::stream::worker) fn has_news(&mut self) -> bool {
         let has_news = self.has_news || self.since_news.elapsed() > NEWS_INTERVAL;
         if has_news {
@@ -112,14 +112,15 @@ impl Custody {
             Answer::Loaded { adoption, customer_ids, customers } => {
                 self.awaited_loads = self.awaited_loads.saturating_sub(1);
                 self.has_news = true;
-                // Who was saved and evicted since comes as before: they are asked for again.
+                // An eviction since the question makes the answer stale for customers saved in
+                // between: their records ask again.
                 if self.asked_after != memory.counts().evicted {
                     return;
                 }
                 let count = customers.len() as u64;
                 let Some(part) = self.adopted(adoption) else { return };
                 if customers.iter().any(|row| part.is_behind(row.applied_offset, tasks)) {
-                    // Their records wait until the group tells whose the partition is.
+                    // Their records wait until the group says whose the partition is.
                     (self.is_look_due, self.has_news) = (true, false);
                     return;
                 }
@@ -138,20 +139,20 @@ impl Custody {
         }
     }
 
-    /// The part that an answer is about, if it is of interest still.
+    /// The part that an answer is about; `None` if it was adopted anew or is gone.
     pub(super) fn adopted(&mut self, adoption: u64) -> Option<&mut Part> {
         self.parts.iter_mut().find(|part| part.adoption == adoption)
     }
 }
 
 impl Part {
-    /// Whether a stored customer knows records that this worker has not come to: whoever stored it
-    /// has the partition now.
+    /// Whether a stored customer has records that this worker has not reached: then the partition
+    /// has another owner now.
     fn is_behind(&self, applied_offset: i64, tasks: &Tasks) -> bool {
         self.task(tasks).is_some_and(|task| task.is_behind(applied_offset))
     }
 
-    /// Takes customers into memory; those that cannot be read are noted.
+    /// Admits customers to memory and notes damaged rows.
     pub(super) fn admit(&mut self, customers: Vec<Returned>, memory: &mut Memory) {
         let mut refused = Vec::new();
         for Returned { customer_id, applied_offset, state } in customers {
@@ -164,7 +165,7 @@ impl Part {
                 Err(error) => refused.push((customer_id, error)),
             }
         }
-        // Whoever is in memory has been remembered anew since the row was read.
+        // A customer in memory has been remembered anew since the row was read.
         let here = memory.customers(self.partition);
         refused.retain(|(id, _)| !here.is_some_and(|here| here.has(id, hash64(id))));
         let Some((_, error)) = refused.first() else { return };

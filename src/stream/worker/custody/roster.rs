@@ -1,4 +1,4 @@
-//! How far it is known who is stored of a partition.
+//! How much of the list of a partition's stored customers has been read.
 //!
 //! ```text
 //!  Unknown ──taken up──▶ Listing ──last page──▶ Listed ──a row cannot be read──▶ Inspecting
@@ -7,42 +7,43 @@
 
 use crate::stream::snapshots::Place;
 
-/// What has been read ahead of a partition's customers.
+/// The progress of reading a partition's stored customers ahead. It holds no customers: memory
+/// knows their ids, the shelf has their states. It begins anew with each take-up.
 #[derive(Debug, Default)]
 pub(super) struct Roster {
     stage: Stage,
-    /// Reading states in the order of the table has failed: ids are all that is read ahead.
+    /// Scans have failed; only ids are read ahead.
     cannot_scan: bool,
-    /// Some of the customers came as ids alone: rows among them may not be readable either.
+    /// Some customers came as ids alone, so their rows may be damaged too.
     has_unread_rows: bool,
 }
 
-/// How far reading ahead has come.
+/// The stage of reading ahead.
 #[derive(Debug, Default)]
 enum Stage {
-    /// Nothing is taken up, and nothing is read.
+    /// Nothing is taken up or read.
     #[default]
     Unknown,
-    /// Pages are read to know who is stored; the next one begins here.
+    /// Pages are read to list the stored customers; the next page begins here.
     Listing(Place),
-    /// All who are stored are known.
+    /// All stored customers are known.
     Listed,
-    /// They are, and pages are read to find all rows that cannot be read.
+    /// All are known, and pages are read to find every damaged row.
     Inspecting(Place),
 }
 
 impl Roster {
-    /// Everybody may be stored: pages are to be read from the first one on.
+    /// Starts reading at the first page: anybody may be stored.
     pub(super) fn begin(&mut self) {
         *self = Self { stage: Stage::Listing(Place::Scan), ..Self::default() };
     }
 
-    /// Nothing is read any more.
+    /// Stops reading.
     pub(super) fn stop(&mut self) {
         self.stage = Stage::Unknown;
     }
 
-    /// Where the next page begins, if one is to be read.
+    /// Where the next page begins; `None` if no page is to be read.
     pub(super) fn next(&self) -> Option<&Place> {
         match &self.stage {
             Stage::Listing(next) | Stage::Inspecting(next) => Some(next),
@@ -50,23 +51,23 @@ impl Roster {
         }
     }
 
-    /// Whether all who are stored are known.
+    /// Whether all stored customers are known.
     pub(super) fn is_listed(&self) -> bool {
         matches!(self.stage, Stage::Listed | Stage::Inspecting(_))
     }
 
-    /// Whether the pages bring states, in the order of the table.
+    /// Whether pages come from a scan and bring states.
     pub(super) fn is_scanning(&self) -> bool {
         matches!(self.next(), Some(Place::Scan | Place::ScanOn))
     }
 
-    /// Scanning has failed, and some customers came as ids alone, if so.
+    /// Notes whether scans have failed for good, and whether a page brought ids alone.
     pub(super) fn note(&mut self, has_failed: bool, has_ids: bool) {
         self.cannot_scan |= has_failed;
         self.has_unread_rows |= has_ids;
     }
 
-    /// A page is taken in; the next one begins here, `None` if it was the last.
+    /// Moves on after a page. `next` is where the next one begins, `None` after the last.
     pub(super) fn turn(&mut self, next: Option<Place>) {
         self.stage = match (next, self.is_listed()) {
             (None, _) => Stage::Listed,
@@ -75,12 +76,12 @@ impl Roster {
         };
     }
 
-    /// Rows that nobody has looked at may be unreadable as well.
+    /// Notes that rows not looked at may be damaged as well.
     pub(super) fn suspect(&mut self) {
         self.has_unread_rows = true;
     }
 
-    /// Looks at all rows, if some have not been looked at and that is possible.
+    /// Starts a scan of all rows, if some have not been looked at and scans work.
     pub(super) fn inspect(&mut self) {
         if self.next().is_none() && self.has_unread_rows && !self.cannot_scan {
             self.stage = match self.is_listed() {

@@ -1,51 +1,51 @@
-//! The save of one partition: what it is of, and how much of it is stored.
+//! The save of one partition: its customers, and how many are stored.
 
 use crate::base::clock::Stopwatch;
 use crate::stream::snapshots::Saving;
 
-/// A save, or the handing over that took its place.
+/// A save, or the handover that replaced it. [`Save::end`] ends it, stored or not.
 #[derive(Debug, Default)]
 pub(super) enum Save {
-    /// None is under way.
+    /// No save is under way.
     #[default]
     Idle,
-    /// Customers are encoded and handed on, some in each turn.
+    /// Customers are encoded and handed on, a batch per turn.
     Running {
-        /// What is still to be encoded and handed on.
+        /// What is left to encode and hand on.
         saving: Saving,
-        /// Whose save it is.
+        /// The customers of the save.
         rows: Rows,
     },
-    /// All is handed on, and the last batch has not been answered.
+    /// All is handed on; the last batch is not answered yet.
     Awaited(Rows),
 }
 
 /// The customers of a save.
 #[derive(Debug)]
 pub(super) struct Rows {
-    /// Their slots in memory, in the order in which they are stored. Empty for what is handed over,
-    /// on which nothing later relies.
+    /// Their slots in memory, in the order of storing. Empty for a handover, on which nothing
+    /// relies.
     pub slots: Vec<u32>,
-    /// How many of them, from the front, are stored.
+    /// How many of them are stored, counted from the front.
     pub stored: usize,
     /// Since the save began.
     pub since: Stopwatch,
 }
 
 impl Rows {
-    /// Nobody is stored yet.
+    /// A save of these slots, none of them stored yet.
     pub(super) fn new(slots: Vec<u32>) -> Self {
         Self { slots, stored: 0, since: Stopwatch::start() }
     }
 
-    /// The slots of those who are stored.
+    /// The slots stored so far.
     pub(super) fn stored_slots(&self) -> &[u32] {
         &self.slots[..self.stored.min(self.slots.len())]
     }
 }
 
 impl Save {
-    /// Whether none is under way.
+    /// Whether no save is under way.
     pub(super) fn is_idle(&self) -> bool {
         matches!(self, Self::Idle)
     }
@@ -58,7 +58,7 @@ impl Save {
         }
     }
 
-    /// So many more customers are stored.
+    /// Counts `customers` more as stored.
     pub(super) fn count(&mut self, customers: usize) {
         match self {
             Self::Running { rows, .. } | Self::Awaited(rows) => rows.stored += customers,
@@ -66,7 +66,7 @@ impl Save {
         }
     }
 
-    /// Ends it, stored or not; whose save it was.
+    /// Ends the save, stored or not. Returns its customers; `None` if there was no save.
     pub(super) fn end(&mut self) -> Option<Rows> {
         match std::mem::take(self) {
             Self::Running { rows, .. } | Self::Awaited(rows) => Some(rows),

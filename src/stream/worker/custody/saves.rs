@@ -1,4 +1,4 @@
-//! Saving and handing over one partition, a few customers a turn.
+//! Saving and handing over one partition, a few customers per turn.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,8 @@ use crate::stream::snapshots::{Keeper, Order, Saving};
 use crate::stream::worker::tasks::Tasks;
 
 impl Part {
-    /// The save that was awaited is stored to its end; since when it was under way.
+    /// Ends a save that is stored completely. Returns how long it took; `None` if there was no
+    /// save.
     pub(super) fn confirm_save(&mut self, memory: &mut Memory) -> Option<Duration> {
         let Phase::Current { save, .. } = &mut self.phase else { return None };
         let rows = save.end()?;
@@ -19,7 +20,7 @@ impl Part {
         Some(rows.since.elapsed())
     }
 
-    /// What was to be saved is not, and has changed still.
+    /// Cancels the save: its customers still count as changed.
     pub(super) fn cancel_save(&mut self, memory: &mut Memory) {
         if let Phase::Current { save, .. } = &mut self.phase
             && save.end().is_some()
@@ -28,14 +29,14 @@ impl Part {
         }
     }
 
-    /// So many more customers of the save are stored.
+    /// Counts `customers` more of the save as stored.
     pub(super) fn count_stored(&mut self, customers: usize) {
         if let Phase::Current { save, .. } = &mut self.phase {
             save.count(customers);
         }
     }
 
-    /// All that was handed over is.
+    /// Ends a handover that is stored completely.
     pub(super) fn handed_over(&mut self) {
         if let Phase::Current { save, .. } = &mut self.phase {
             save.end();
@@ -47,12 +48,12 @@ impl Part {
         !matches!(&self.phase, Phase::Current { save, .. } if !save.is_idle())
     }
 
-    /// Whether a save has something to encode or to hand on.
+    /// Whether a save has anything left to encode or hand on.
     pub(super) fn is_saving(&self) -> bool {
         matches!(self.phase, Phase::Current { save: Save::Running { .. }, .. })
     }
 
-    /// How many customers are still to be stored until all of them are.
+    /// How many customers are not saved: changed since the save began, or not encoded by it yet.
     pub(super) fn unsaved(&self, memory: &Memory) -> usize {
         let left = match &self.phase {
             Phase::Current { save, .. } => save.left(),
@@ -61,12 +62,12 @@ impl Part {
         memory.changed(self.partition) + left
     }
 
-    /// Whether what is in memory may go over what is stored.
+    /// Whether memory may overwrite what is stored.
     pub(super) fn may_save(&self) -> bool {
         matches!(self.phase, Phase::Current { .. }) && self.repair.allows_saving()
     }
 
-    /// Begins to save what has changed.
+    /// Begins to save all changed customers, if no save is under way and saving is allowed.
     pub(super) fn begin_save(&mut self, memory: &mut Memory, tasks: &Tasks) {
         if !self.is_idle() || !self.may_save() {
             return;
@@ -79,12 +80,12 @@ impl Part {
         *save = Save::Running { saving, rows };
     }
 
-    /// Begins to hand over what is not saved. `false` if it cannot be: what is stored is not what
-    /// memory has, or something is not committed.
+    /// Begins to hand over unsaved changes. Returns `false` if that is not possible: memory lacks
+    /// what is stored, the topic is being read again, or something is not committed.
     pub(super) fn hand_over(&mut self, memory: &mut Memory, tasks: &Tasks) -> bool {
         let Some(task) = self.task(tasks) else { return false };
         let (next, is_committed) = (task.next, task.next <= task.committed_offset());
-        // What is judged again after a crash must not have been remembered before.
+        // A record judged again after a crash must not be in a state already.
         if !self.may_save() || self.repair.is_rebuilding() || !is_committed {
             return false;
         }
@@ -100,7 +101,7 @@ impl Part {
         true
     }
 
-    /// What was handed over is to be saved after all.
+    /// Marks what was handed over as changed, so that it is saved after all.
     pub(super) fn leave(&mut self, memory: &mut Memory) {
         if let Phase::Current { course, save, .. } = &mut self.phase {
             (*course, *save) = (Course::Left, Save::Idle);
@@ -108,7 +109,8 @@ impl Part {
         }
     }
 
-    /// Encodes some customers, if it may, and hands on what is committed. Whether it encoded any.
+    /// Encodes a batch, if `may_encode`, and hands on what is committed. Returns whether it
+    /// encoded.
     pub(super) fn go_on(
         &mut self,
         keeper: &Keeper,
@@ -123,7 +125,7 @@ impl Part {
         }
         let Phase::Current { save, .. } = &mut self.phase else { return false };
         let Save::Running { saving, .. } = save else { return false };
-        // Without customers there is still an offset to save.
+        // Without customers, the saved offset still moves.
         let nobody = Default::default();
         let customers = memory.customers(self.partition).unwrap_or(&nobody);
         let has_encoded = may_encode && saving.encode(customers);

@@ -1,9 +1,9 @@
-//! Customers who were read ahead and have not paid since, as they were stored.
+//! Stored customers who were read ahead and have not paid since.
 //!
-//! Decoding a state costs more than reading it, and most of those who are read ahead do not pay for
-//! a while. So they are kept as bytes, missing as if they were in the database, and taken from here
-//! when they return. A row here is never behind what is stored: whoever comes into memory leaves
-//! the shelf, and is put on it by no page of a scan that began before somebody was evicted.
+//! Decoding a state costs more than reading it, and most customers read ahead do not pay for a
+//! while. So their rows are kept as bytes until they return; to memory these customers are missing.
+//! A row here is never older than the stored one: a customer who comes into memory leaves the
+//! shelf, and no page of a scan that began before an eviction puts rows on it.
 
 use compact_str::CompactString;
 use hashbrown::HashTable;
@@ -11,15 +11,15 @@ use hashbrown::HashTable;
 use crate::core::state::hash::hash64;
 use crate::edges::database::StoredCustomer;
 
-/// The rows of one partition.
+/// The rows read ahead of one partition.
 #[derive(Debug, Default)]
 pub(super) struct Shelf {
     rows: HashTable<Row>,
-    /// Of all states.
+    /// Bytes of all states.
     state_bytes: usize,
 }
 
-/// A [`StoredCustomer`] in little memory.
+/// A [`StoredCustomer`] in less memory.
 #[derive(Debug)]
 struct Row {
     customer_id: CompactString,
@@ -29,7 +29,7 @@ struct Row {
 }
 
 impl Shelf {
-    /// Keeps a row, unless there is one of the customer already.
+    /// Keeps a row, unless the customer has one here already.
     pub(super) fn put(&mut self, row: StoredCustomer) {
         let StoredCustomer { customer_id, applied_offset, state, erased_at_ms } = row;
         let (hash, bytes) = (hash64(&customer_id), state.len());
@@ -42,7 +42,7 @@ impl Shelf {
         self.state_bytes += bytes;
     }
 
-    /// Takes a customer's row, if it is here.
+    /// Takes a customer's row; `None` if it is not here.
     pub(super) fn take(&mut self, customer_id: &str) -> Option<StoredCustomer> {
         let found = self.rows.find_entry(hash64(customer_id), |row| row.customer_id == customer_id);
         let (Row { customer_id, state, applied_offset, erased_at_ms }, _) = found.ok()?.remove();
@@ -51,13 +51,13 @@ impl Shelf {
         Some(StoredCustomer { customer_id, applied_offset, state, erased_at_ms })
     }
 
-    /// Its memory, about.
+    /// Approximate memory of the rows, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.state_bytes + self.rows.len() * size_of::<Row>()
     }
 
-    /// Drops rows, whoever's, to free so many bytes if it has them. How many bytes are free: their
-    /// customers are asked for when they return.
+    /// Drops arbitrary rows to free at least `bytes`, or all. Returns the bytes freed. Customers
+    /// dropped are asked for when they return.
     pub(super) fn drop_some(&mut self, bytes: usize) -> usize {
         let before = self.bytes();
         let mut freed = 0;

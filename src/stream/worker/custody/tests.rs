@@ -1,4 +1,4 @@
-//! A partition's life with what is stored of it, without threads and databases.
+//! A partition's life with its snapshot, without threads and databases.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ const BEGINS: Beginning = Beginning {
     is_cut: false,
 };
 
-/// A stored customer of another partition leaves memory.
+/// Evicts a stored customer of another partition.
 fn evict_somebody(memory: &mut Memory) {
     memory.customers_mut(PARTITION + 1).admit("somebody", CustomerState::default(), 1);
     assert_eq!(memory.evict(usize::MAX), 1);
@@ -83,7 +83,8 @@ fn every_row_that_cannot_be_read_has_the_log_read_again() {
         assert!(!memory.is_missing(PARTITION, id) && !part.may_save(), "its row stands in the way");
         assert_eq!(part.repair.take_doomed(), doomed(id, Some(10)));
         assert!(part.may_save(), "memory need not hold all of the log");
-        // Meanwhile another one is met: before its first record, so that the log serves it too.
+        // Another damaged row is met before its customer's first record, so the topic serves it
+        // too.
         part.admit(vec![damaged("c")], &mut memory);
         assert_eq!(part.repair.take_doomed(), doomed("c", None));
         part.go_on(&silent(), &memory, &tasks(90), false);
