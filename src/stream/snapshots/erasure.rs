@@ -1,13 +1,12 @@
-//! Forgetting customers, in every partition that they may be in.
+//! Erases customers in every partition that may know them.
 //!
-//! Nobody but the producer knows which partitions a customer is in. So each is claimed, those of
-//! the topic and those that only the database still has, and a row with nothing in it, as of the
-//! committed offset, is put in the customer's place: a restore does not apply to it what the topic
-//! has from before. Whoever had the partition finds the claim gone and reads it again, the new row
-//! among the others.
+//! Only the producer knows which partitions a customer is in. So each partition of the topic, and
+//! each that only the database still has, is claimed, and an empty row, as of the committed offset,
+//! replaces the customer's: a restore does not apply earlier records of the topic to it. The
+//! previous owner finds its claim gone and reads the partition again, with the new row.
 //!
-//! A partition that is dealt out anew between the claim and the row is claimed by its new owner,
-//! who has not seen the row: then it is claimed once more.
+//! If a rebalance makes somebody claim the partition between the claim and the row, the new owner
+//! has not seen the row: the partition is claimed once more.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,25 +17,25 @@ use crate::core::state::snapshot::encode;
 use crate::edges::database::{Problem, SnapshotStore, StoreError, each_handed_over};
 use crate::edges::kafka;
 
-/// Who claims.
+/// The owner that the claims name.
 const OWNER: &str = "customers erase";
 
-/// How often a partition is claimed, if others claim it as well.
+/// Most claims of one partition, if others claim it as well.
 const TRIES: u32 = 5;
 
-/// Between two tries.
+/// Pause before the second try; it grows by this much with each.
 const REST: Duration = Duration::from_millis(100);
 
 /// What was erased.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Erased {
-    /// Partitions that were looked into.
+    /// Partitions where the customers were erased.
     pub partitions: usize,
-    /// Customers that were stored, counted once for each partition.
+    /// Rows that were stored, one per customer and partition.
     pub snapshots: usize,
 }
 
-/// Some partitions may know the customers still.
+/// The error that some partitions may still know the customers.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "customers are erased in {}, and not in {}; run it again, which does no harm where it is done",
@@ -44,27 +43,27 @@ pub struct Erased {
     named(left)
 )]
 pub struct Unfinished {
-    /// Partitions that have forgotten them.
+    /// Partitions where they are erased.
     pub done: Vec<i32>,
-    /// Partitions that have not.
+    /// Partitions where they are not.
     pub left: Vec<i32>,
-    /// The first thing that stood in the way.
+    /// The first obstacle.
     pub source: Obstacle,
 }
 
-/// What stood in the way.
+/// What prevented an erasure.
 #[derive(Debug, thiserror::Error)]
 pub enum Obstacle {
     /// The database, or somebody else's claim.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The brokers do not tell what is committed.
+    /// The brokers do not tell the committed offset.
     #[error(transparent)]
     Kafka(#[from] kafka::Error),
 }
 
-/// Forgets customers in the partitions of the topic and all others that are stored. `committed`
-/// tells the group's offset in a partition of the topic.
+/// Erases customers in the topic's partitions and all others that are stored. `committed` tells the
+/// group's offset in a partition of the topic.
 ///
 /// # Errors
 /// [`Unfinished`] if it was not done everywhere.
@@ -99,7 +98,8 @@ pub fn erase(
             Err(error) => {
                 let is_fenced = is_fenced(&error);
                 obstacle.get_or_insert(error);
-                // Others are not this one's; what is away is away for all of them.
+                // A lost claim concerns this partition alone; a database or broker that is away
+                // fails all.
                 if !is_fenced {
                     break;
                 }
@@ -110,7 +110,7 @@ pub fn erase(
     obstacle.map_or(Ok(erased), |source| Err(Unfinished { done, left, source }))
 }
 
-/// Erases in one partition; how many were stored.
+/// Erases in one partition. Returns how many of the customers were stored.
 fn erase_in(
     store: &mut dyn SnapshotStore,
     partition: i32,
@@ -134,14 +134,14 @@ fn try_in(
     committed: &mut dyn FnMut() -> Result<Option<i64>, kafka::Error>,
 ) -> Result<usize, Obstacle> {
     let claim = store.claim(partition, OWNER)?;
-    // After the claim: what is committed later is remembered by who reads the row.
+    // Asked after the claim: whoever reads the row remembers what is committed later.
     let committed = committed()?;
     let stored = store.load(partition, customer_ids)?;
     let mut nothing = Vec::new();
     encode(&CustomerState::default(), &mut nothing);
     match committed {
         Some(offset) => store.erase(claim.holder, customer_ids, offset, &nothing)?,
-        // No topic brings anybody back: who is neither stored nor handed over is not known.
+        // The topic has no such partition: only customers stored or handed over are known.
         None => {
             let mut ids: BTreeSet<&str> = stored.iter().map(|row| &*row.customer_id).collect();
             each_handed_over(store, (partition, claim.handed_over), &mut |row| {
@@ -153,7 +153,7 @@ fn try_in(
         }
     }
     match store.release(claim.holder) {
-        // Its next owner is there already, and finds the rows.
+        // The next owner has claimed it already and finds the rows.
         Err(error) if error.problem() == Problem::Fenced => Ok(stored.len()),
         released => Ok(released.map(|()| stored.len())?),
     }
@@ -163,7 +163,7 @@ fn is_fenced(obstacle: &Obstacle) -> bool {
     matches!(obstacle, Obstacle::Store(error) if error.problem() == Problem::Fenced)
 }
 
-/// Partitions in a sentence.
+/// Names partitions for a sentence.
 fn named(partitions: &[i32]) -> String {
     let numbers: Vec<String> = partitions.iter().map(i32::to_string).collect();
     match numbers.len() {
@@ -207,7 +207,7 @@ mod tests {
             self.location.open(&stream).unwrap()
         }
 
-        /// Everybody in a partition: who, up to which offset, whether erased.
+        /// All rows of a partition: id, applied offset, whether erased.
         fn rows(&self, partition: i32) -> Vec<(String, i64, bool)> {
             let page = self.open().page(partition, "", 10).unwrap();
             let row = |row: StoredCustomer| {

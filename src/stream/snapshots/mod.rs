@@ -1,13 +1,13 @@
-//! Saving what is remembered, without stopping for it, and having it again.
+//! Saves what is remembered, and reads it again, beside the stream.
 //!
-//! A worker's customers change with every record, and a database takes milliseconds to seconds, or
-//! is away. So the two never meet: the worker encodes a few hundred customers a turn ([`saving`])
-//! when it is time ([`policy`]), and a thread beside it ([`keeper`]) takes what is encoded to the
-//! database and waits there, for as long as it takes.
+//! Customers change with every record, and a database takes milliseconds to seconds, or is away. So
+//! the worker only encodes a few hundred customers per turn ([`saving`]) when it is time
+//! ([`policy`]), and a thread ([`keeper`]) takes them to the database and waits there as long as it
+//! takes.
 //!
-//! Nothing is stored before it is committed. A row that had a record which is judged again after a
-//! crash would take that record for one it knows, and its alert would be lost; so an encoded batch
-//! waits until the partition's committed offset has passed everything in it.
+//! Nothing is stored before it is committed. Otherwise a record judged again after a crash would be
+//! known to the row already, and its alert lost; so an encoded batch waits until the partition's
+//! committed offset has passed everything in it.
 
 pub mod erasure;
 pub mod keeper;

@@ -1,4 +1,4 @@
-//! When to save, like Redis does: after a time if so many have changed, whichever rule holds first.
+//! When to save, as in Redis: after a time, if enough customers have changed; any rule suffices.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ pub struct SavePoint {
     pub changed: usize,
 }
 
-/// Rules, in any order. Without any, saves happen when a partition is given up, and at the end.
+/// Rules, in any order. Without rules, partitions are saved when they leave and at the end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy(pub Vec<SavePoint>);
 
 impl Policy {
-    /// Whether it is time, so long after the last save, with so many changed.
+    /// Whether a save is due, `since` the last one began, with `changed` customers.
     pub fn is_due(&self, since: Duration, changed: usize) -> bool {
         self.0.iter().any(|point| since >= point.after && changed >= point.changed)
     }

@@ -1,9 +1,8 @@
-//! One save of a partition, a few customers a turn.
+//! One save of a partition, a few customers per turn.
 //!
-//! A save begins with the partition's offset and the list of customers that have changed. While it
-//! goes on, so does the stream: a customer who pays again before being encoded is encoded with that
-//! payment, and is on the list of the next save as well. The last batch says that everything before
-//! the offset is stored.
+//! A save begins with the partition's offset and the list of changed customers, while the stream
+//! goes on. A customer who pays before being encoded is encoded with that payment, and is in the
+//! next save as well. The last batch says that everything before the offset is stored.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -15,11 +14,11 @@ use crate::edges::database::{Holder, SavedCustomer};
 /// Bytes from which a batch takes no further customer.
 const BATCH_BYTES: usize = 1 << 20;
 
-/// Most chunks of what is handed over that wait.
+/// Most chunks of a handover that wait.
 const HELD_CHUNKS: usize = 1;
 
-/// Most batches that wait for their records to be committed: some megabytes, and enough for the
-/// customers of a second between two commits.
+/// Most batches that wait for their records to be committed: some megabytes, enough for the
+/// customers of the second between two commits.
 const HELD_BATCHES: usize = 16;
 
 /// How much is saved at a time.
@@ -27,39 +26,40 @@ const HELD_BATCHES: usize = 16;
 pub struct Portions {
     /// Most customers of a batch.
     pub batch_customers: usize,
-    /// Bytes from which a chunk of what is handed over takes no further customer.
+    /// Bytes from which a chunk of a handover takes no further customer.
     pub chunk_bytes: usize,
-    /// So many customers of partitions that leave are saved in any case, and not handed over.
+    /// Up to this many customers of leaving partitions are always saved, never handed over.
     pub few_customers: usize,
 }
 
 impl Default for Portions {
-    /// A batch takes half a millisecond of a worker's turn and has some hundred kilobytes. For a
-    /// chunk nobody's turn waits, and each is a statement. Few customers are saved in some
-    /// milliseconds.
+    /// A batch takes half a millisecond of a worker's turn and some hundred kilobytes. A chunk
+    /// holds up no turn, and each is one statement. Few customers are saved in some milliseconds.
     fn default() -> Self {
         Self { batch_customers: 256, chunk_bytes: 4 << 20, few_customers: 1_024 }
     }
 }
 
-/// Encoded customers on their way to the store.
+/// Encoded customers on their way to the store. A batch owns its bytes, so memory may change
+/// meanwhile.
 #[derive(Debug)]
 pub struct Batch {
-    /// Who saves.
+    /// The claim under which it is saved.
     pub holder: Holder,
-    /// With this batch everything that had changed before this offset is stored, or handed over.
+    /// With this batch everything changed before this offset is stored, or handed over; `None` if
+    /// more batches follow.
     pub saved_offset: Option<i64>,
-    /// With this batch the save begins.
+    /// Whether the save begins with this batch.
     pub is_first: bool,
-    /// Its number, if it is handed over and not saved.
+    /// Its number from 0 if it is handed over; `None` if it is saved.
     pub chunk: Option<i32>,
     bytes: Vec<u8>,
     rows: Vec<Row>,
-    /// Every record that is in it, or promised by it, stands before this offset.
+    /// Every record in it, or covered by its saved offset, is before this offset.
     highest_offset: i64,
 }
 
-/// A customer's parts of a batch's bytes.
+/// Where a customer is in a batch's bytes.
 #[derive(Debug)]
 struct Row {
     customer_id: Range<usize>,
@@ -68,7 +68,7 @@ struct Row {
 }
 
 impl Batch {
-    /// The customers as the store takes them.
+    /// The customers, as the store takes them.
     pub fn customers(&self) -> Vec<SavedCustomer<'_>> {
         let customer = |row: &Row| SavedCustomer {
             customer_id: std::str::from_utf8(&self.bytes[row.customer_id.clone()])
@@ -101,40 +101,41 @@ impl Batch {
         self.highest_offset = self.highest_offset.max(offset);
     }
 
-    /// Whether all that is in it and promised by it is committed.
+    /// Whether everything in it and covered by it is committed.
     fn is_committed(&self, committed: i64) -> bool {
         self.highest_offset <= committed
     }
 
-    /// How many customers it has.
+    /// The number of customers.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Whether it has none, and only says how far the partition is saved.
+    /// Whether it has no customers and only moves the saved offset.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 }
 
-/// A save that is under way.
+/// A save under way: it owns the slots left to encode and the batches not handed on. It ends when
+/// both are empty; customers stay in memory.
 #[derive(Debug)]
 pub struct Saving {
     holder: Holder,
-    /// Everything that changed before it is in the list.
+    /// Everything changed before this offset is in the list.
     offset: i64,
     slots: std::vec::IntoIter<u32>,
     held: VecDeque<Batch>,
     has_begun: bool,
     is_encoded: bool,
-    /// The number of the next batch, if they are handed over.
+    /// The number of the next chunk of a handover; `None` for a save.
     chunk: Option<i32>,
     portions: Portions,
 }
 
 impl Saving {
-    /// Begins to save the customers in `slots`: all that have changed since the last save, by
-    /// records before `offset`.
+    /// Begins to save the customers in `slots`: all changed since the last save by records before
+    /// `offset`.
     pub fn begin(holder: Holder, offset: i64, slots: Vec<u32>) -> Self {
         let (slots, held) = (slots.into_iter(), VecDeque::new());
         let (has_begun, is_encoded, chunk) = (false, false, None);
@@ -142,19 +143,19 @@ impl Saving {
         Self { holder, offset, slots, held, has_begun, is_encoded, chunk, portions }
     }
 
-    /// The same in other portions.
+    /// The same save in other portions.
     #[must_use]
     pub fn in_portions(self, portions: Portions) -> Self {
         Self { portions, ..self }
     }
 
-    /// Begins to hand these customers over, nobody of whom pays meanwhile. `goes_on`: others are
-    /// not among them because the save that was under way has stored them.
+    /// Begins to hand over these customers, none of whom may pay meanwhile. `goes_on`: the list
+    /// leaves out customers whom the save under way has stored.
     pub fn hand_over(holder: Holder, offset: i64, slots: Vec<u32>, goes_on: bool) -> Self {
         Self { chunk: Some(0), has_begun: goes_on, ..Self::begin(holder, offset, slots) }
     }
 
-    /// Encodes one more batch, unless too many wait already; whether anything was done.
+    /// Encodes one more batch, unless all is encoded or too many wait. Returns whether it did.
     pub fn encode(&mut self, customers: &Customers) -> bool {
         let Portions { batch_customers, chunk_bytes, .. } = self.portions;
         match self.chunk {
@@ -163,7 +164,7 @@ impl Saving {
         }
     }
 
-    /// Encodes a batch of so many customers or bytes at most, unless so many batches wait.
+    /// Encodes a batch of at most `most` customers that ends at `bytes`, unless `batches` wait.
     pub(super) fn encode_some(
         &mut self,
         (most, bytes, batches): (usize, usize, usize),
@@ -187,29 +188,27 @@ impl Saving {
         true
     }
 
-    /// The next batch, once all of it is committed; `committed` is the partition's committed
-    /// offset.
+    /// The next batch, if all of it is before the partition's `committed` offset.
     pub fn ready(&mut self, committed: i64) -> Option<Batch> {
         self.held.pop_front_if(|batch| batch.is_committed(committed))
     }
 
-    /// Gives a batch back that could not be handed on.
+    /// Takes back a batch that could not be handed on.
     pub fn put_back(&mut self, batch: Batch) {
         self.held.push_front(batch);
     }
 
-    /// How many customers are not encoded yet.
+    /// The number of customers not encoded yet.
     pub fn left(&self) -> usize {
         self.slots.len()
     }
 
-    /// Whether everything was handed on.
+    /// Whether everything is encoded and handed on.
     pub fn is_done(&self) -> bool {
         self.is_encoded && self.held.is_empty()
     }
 
-    /// The offset behind everything that is encoded or promised so far: what has to be committed
-    /// before all of it can be handed on.
+    /// The offset that has to be committed before all that is encoded or promised can be handed on.
     pub fn highest_offset(&self) -> i64 {
         let held = self.held.iter().map(|batch| batch.highest_offset);
         held.max().unwrap_or(0).max(self.offset)

@@ -1,4 +1,4 @@
-//! Carrying orders out, one after the other.
+//! Carries orders out, one after the other.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,31 +14,33 @@ use crate::base::error::with_causes;
 use crate::base::retry::Backoff;
 use crate::edges::database::{Holder, Problem, Progress, SnapshotStore, StoreError};
 
-/// Around how long a database that is away is left alone.
+/// Shortest and longest pause, about, before a failed order is tried again.
 const FIRST_REST: Duration = Duration::from_millis(50);
 const LONGEST_REST: Duration = Duration::from_secs(2);
 
-/// How soon an order to end is seen.
+/// Time within which an order to end is noticed.
 pub(super) const LOOK: Duration = Duration::from_millis(20);
 
-/// After this time without orders a scan is ended.
+/// A scan ends after this time without orders.
 const SCAN_REST: Duration = Duration::from_secs(5);
 
-/// What a keeper has beside its orders.
+/// The side of a keeper that has the database. It owns the connection, opened with the first order
+/// and again after each failure, and the scan under way; the queues of orders and answers are not
+/// its own.
 pub(super) struct Job {
     open: Open,
     complain: Complaint,
     is_away: Arc<AtomicBool>,
     store: Option<Box<dyn SnapshotStore>>,
-    /// How often it was opened.
+    /// How often the store was opened.
     session: u64,
-    /// In which session the newest save of a partition began.
+    /// The session in which each partition's newest save began.
     begun: BTreeMap<i32, u64>,
     pages: Pages,
     has_answered: bool,
 }
 
-/// How carrying out an order goes.
+/// The attempts at one order.
 pub(super) struct Trial {
     since: Stopwatch,
     backoff: Backoff,
@@ -59,7 +61,7 @@ impl Job {
         Self { open, complain, is_away, store, session, begun, pages, has_answered }
     }
 
-    /// Carries orders out until there are no more, or until `stop` is set.
+    /// Carries orders out until the other end is dropped or `stop` is set.
     pub(super) fn run(
         &mut self,
         orders: &Receiver<Order>,
@@ -74,7 +76,7 @@ impl Job {
                     self.pages.end();
                     continue;
                 }
-                // The other end was dropped.
+                // The keeper was dropped.
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             let mut trial = Trial::begin();
@@ -93,10 +95,10 @@ impl Job {
         }
     }
 
-    /// Tries to carry an order out.
+    /// Tries once to carry an order out.
     ///
     /// # Errors
-    /// How long to leave the database alone, before the order is tried again.
+    /// How long to wait before the order is tried again.
     pub(super) fn attempt(&mut self, order: &Order, trial: &mut Trial) -> Result<Answer, Duration> {
         let error = match self.carry_out(order, &trial.since) {
             Err(StoreError::Fenced(holder)) => {
@@ -105,8 +107,8 @@ impl Job {
             Ok(answer) => return Ok(self.answered(answer, trial)),
             Err(error) => error,
         };
-        // A connection that has failed may be in the middle of something: SQLite gives up a
-        // transaction by itself when its disk is full.
+        // A failed connection may be in the middle of something: SQLite gives up a transaction by
+        // itself when its disk is full.
         self.store = None;
         self.pages.end();
         let text = with_causes(&error);
@@ -197,7 +199,7 @@ impl Job {
     }
 }
 
-/// Waits, at most until something `is_stopped`.
+/// Waits for `limit`, or until `is_stopped`.
 fn pause_until(limit: Duration, is_stopped: &dyn Fn() -> bool) {
     let waited = Stopwatch::start();
     while waited.elapsed() < limit && !is_stopped() {

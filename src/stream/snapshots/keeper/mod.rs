@@ -1,8 +1,8 @@
-//! The thread that has the database.
+//! The thread that has the database, and the worker's end of it.
 //!
-//! It does one order after the other, and tries each for as long as the database is away: orders
-//! are bounded in number, so what waits is bounded, and the worker sees that there is no room. Only
-//! an end that is asked for, or somebody else's claim, makes it drop an order.
+//! The thread carries out one order after the other and tries each for as long as the database is
+//! away. Orders are bounded in number, so the worker sees when there is no room. Only an end that
+//! is asked for, or somebody else's claim, makes it drop an order.
 
 mod job;
 mod orders;
@@ -27,154 +27,154 @@ use job::{Job, LOOK, Trial};
 
 pub use pages::Page;
 
-/// How long the thread may take to end; what it was doing may be carried out all the same.
+/// How long the thread may take to end; its last order may be carried out all the same.
 const END_PATIENCE: Duration = Duration::from_secs(1);
 
-/// One wait for an answer without a thread.
+/// Time between two looks for an answer without a thread.
 const TURN: Duration = Duration::from_millis(1);
 
-/// What a worker wants of the database.
+/// What a worker orders from the database.
 #[derive(Debug)]
 pub enum Order {
     /// Make `owner` the owner of a partition.
     Claim {
         /// The partition.
         partition: i32,
-        /// Who claims it.
+        /// The new owner, named for people.
         owner: String,
-        /// Whether anybody still wants it: the order may wait for longer than the worker has the
-        /// partition, and a claim that comes too late would put the next owner out.
+        /// Whether the worker still has the partition. The order may wait longer than that, and a
+        /// late claim would fence the next owner.
         is_wanted: Arc<AtomicBool>,
     },
     /// Store a batch.
     Save(Batch),
     /// Hand a batch over to the next owner.
     HandOver {
-        /// The batch, which is a chunk.
+        /// The batch; its `chunk` is `Some`.
         batch: Batch,
-        /// As in [`Order::Claim`]: whoever has the partition next waits for nothing any more.
+        /// As in [`Order::Claim`]: the next owner no longer waits for a late handover.
         is_wanted: Arc<AtomicBool>,
     },
-    /// Read customers.
+    /// Read customers by id.
     Load {
         /// Their partition.
         partition: i32,
-        /// Comes back in the answer: which time it is that the worker has the partition.
+        /// Which adoption of the partition asks; comes back in the answer.
         adoption: u64,
         /// Their ids.
         customer_ids: Vec<String>,
     },
-    /// Read which customers a partition has, a page of them.
+    /// Read a page of a partition's customers.
     Page {
         /// The partition.
         partition: i32,
         /// As in [`Order::Load`].
         adoption: u64,
-        /// Where it begins.
+        /// Where the page begins.
         from: Place,
     },
     /// Note that records left the topic before they were saved.
     Mark(Holder),
-    /// Tell who has which partition.
+    /// Read the newest claim of each partition.
     Look,
-    /// Let a partition go.
+    /// Release a claim.
     Release(Holder),
-    /// Delete the rows of customers that cannot be read. What was saved counts up to `saved_offset`
-    /// only: they are remembered again from there.
+    /// Delete rows that cannot be read; their customers are remembered again from `saved_offset`
+    /// on.
     DeleteRows {
-        /// Who has the partition.
+        /// The claim.
         holder: Holder,
         /// Their ids.
         customer_ids: Vec<String>,
-        /// `None`: as far as it did.
+        /// The new saved offset; `None` leaves it as it is.
         saved_offset: Option<i64>,
     },
-    /// Forget what is stored of a partition.
+    /// Discard all that is stored of a partition.
     Discard(Holder),
 }
 
 /// Where a page of a partition's customers begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// With the first ones of all as they are stored now. Their states are wanted too.
+    /// At the start of a new scan, which brings states.
     Scan,
-    /// Where the page before ended. If that is not known any more, as for [`Place::Scan`].
+    /// Where the previous page of the scan ended; as [`Place::Scan`] if the scan has gone.
     ScanOn,
-    /// Behind this id. Ids alone are wanted, in their order.
+    /// Behind this id, in the order of ids; no states.
     Ids(String),
 }
 
-/// What an order came to.
+/// The outcome of an order.
 #[derive(Debug)]
 pub enum Answer {
     /// The partition is claimed, and these customers were handed over, in any order.
     Claimed(Claim, Vec<Returned>),
     /// A batch is stored.
     Saved {
-        /// Who saved.
+        /// The claim under which it was saved.
         holder: Holder,
-        /// How many customers.
+        /// Customers in the batch.
         customers: usize,
         /// As in the batch.
         saved_offset: Option<i64>,
-        /// From order to answer.
+        /// From the start of the order to its answer.
         duration: Duration,
     },
-    /// The customers that are stored, of those that were asked for.
+    /// Those of the customers asked for that are stored.
     Loaded {
         /// As in the order.
         adoption: u64,
-        /// Whom the order asked for.
+        /// The ids asked for.
         customer_ids: Vec<String>,
         /// In any order.
         customers: Vec<Returned>,
     },
-    /// A page of the customers that a partition has.
+    /// A page of a partition's customers.
     Page {
         /// As in the order.
         adoption: u64,
-        /// What it says.
+        /// The page.
         page: Page,
     },
-    /// The database has failed during a save and may have lost what it had taken before. Nothing is
-    /// promised about it.
+    /// The database failed during a save and may have lost earlier batches; the saved offset is not
+    /// moved.
     Torn {
-        /// Whose save it is.
+        /// The claim of the save.
         holder: Holder,
-        /// Whether this was to be handed over and relied on the save.
+        /// Whether the lost batches were part of a handover, or of a save it relied on.
         is_handover: bool,
     },
     /// The batch is handed over.
     HandedOver {
-        /// Who has handed it over.
+        /// The claim under which it was handed over.
         holder: Holder,
-        /// It was the last one.
+        /// Whether it was the last chunk.
         is_last: bool,
     },
-    /// Those rows are deleted.
+    /// The rows are deleted.
     RowsDeleted(Holder),
     /// The lost records are noted.
     Marked,
     /// The newest claim of each partition.
     Claims(Vec<Holder>),
-    /// What was ordered was wanted no more.
+    /// The order was no longer wanted and not carried out.
     Unclaimed,
-    /// The partition is let go.
+    /// The claim is released.
     Released(Holder),
-    /// What was stored of the partition is forgotten.
+    /// All that was stored of the partition is discarded.
     Discarded(Holder),
     /// Somebody else has claimed the partition.
     Fenced(Holder),
 }
 
-/// A customer as it was stored, decoded.
+/// A stored customer, decoded.
 #[derive(Debug)]
 pub struct Returned {
     /// As in the transactions.
     pub customer_id: String,
     /// Records of the partition before this offset are in the state.
     pub applied_offset: i64,
-    /// What is remembered; the error if it is not what a release up to this one wrote.
+    /// The state; an error if it is damaged or a newer release wrote it.
     pub state: Result<CustomerState, SnapshotError>,
 }
 
@@ -182,7 +182,7 @@ impl From<StoredCustomer> for Returned {
     fn from(stored: StoredCustomer) -> Self {
         let StoredCustomer { customer_id, applied_offset, state, erased_at_ms } = stored;
         let state = decode(&state).or_else(|error| match erased_at_ms {
-            // The log has what was erased. Nothing known is what is right then.
+            // The topic still has what was erased. An empty state is right.
             Some(_) => {
                 tracing::error!(
                     customer = customer_id,
@@ -197,16 +197,17 @@ impl From<StoredCustomer> for Returned {
     }
 }
 
-/// Opens the database, anew after every failure to do so.
+/// Opens the database; called again after every failure.
 pub type Open = Box<dyn FnMut() -> Opened + Send>;
 
-/// Is told what the database lacks, and `None` when it answers, first or again.
+/// Is told the database's trouble, and `None` when it answers, first or again.
 pub type Complaint = Box<dyn FnMut(Option<&str>) + Send>;
 
-/// Whether a keeper without a thread goes on now.
+/// Whether a keeper without a thread may work now.
 pub type Gate = Arc<dyn Fn() -> bool + Send + Sync>;
 
-/// The worker's end of a keeper. Dropping it ends the thread; what it has not done is not done.
+/// The worker's end of a keeper: it owns the thread and both queues. Dropping it ends the thread;
+/// orders not carried out are lost.
 pub struct Keeper {
     side: Side,
     is_away: Arc<AtomicBool>,
@@ -223,12 +224,12 @@ enum Side {
     Turns(RefCell<Box<Turns>>),
 }
 
-/// Orders that are carried out whenever somebody looks for answers, and the gate is open.
+/// A keeper without a thread: carries orders out when asked for answers, while the gate is open.
 struct Turns {
     job: Job,
     gate: Gate,
     waiting: VecDeque<Order>,
-    /// Of the first one that waits.
+    /// The attempts at the first waiting order.
     trial: Option<Trial>,
     answers: VecDeque<Answer>,
 }
@@ -240,7 +241,7 @@ impl Keeper {
     /// The system gives no thread.
     pub fn start(name: &str, open: Open, complain: Complaint) -> std::io::Result<Self> {
         let (orders, waiting) = sync_channel(WAITING_ORDERS);
-        // An answer for each order that waits: the thread waits for a worker that takes none.
+        // Room for an answer to each waiting order; when full, the thread waits for the worker.
         let (answer, answers) = sync_channel(2 * WAITING_ORDERS + 2);
         let stop = Arc::new(AtomicBool::new(false));
         let is_away = Arc::new(AtomicBool::new(false));
@@ -251,7 +252,7 @@ impl Keeper {
         Ok(Self { side: Side::Thread { orders: Some(orders), answers, stop, thread }, is_away })
     }
 
-    /// One without a thread, for a simulation, which has no other time than its own.
+    /// A keeper without a thread, for a simulation, which has its own time.
     pub fn in_turns(open: Open, complain: Complaint, gate: Gate) -> Self {
         let is_away = Arc::new(AtomicBool::new(false));
         let job = Job::new(open, complain, Arc::clone(&is_away));
@@ -260,10 +261,10 @@ impl Keeper {
         Self { side: Side::Turns(RefCell::new(turns)), is_away }
     }
 
-    /// Gives an order; the order itself if too many wait already.
+    /// Gives an order to be carried out.
     ///
     /// # Errors
-    /// The order, to be given again.
+    /// The order itself, if too many wait or the thread has ended; it may be given again.
     pub fn order(&self, order: Order) -> Result<(), Order> {
         match &self.side {
             Side::Thread { orders: None, .. } => Err(order),
@@ -276,12 +277,12 @@ impl Keeper {
         }
     }
 
-    /// Whether the database has failed, and not answered since.
+    /// Whether the database has failed and not answered since.
     pub fn is_away(&self) -> bool {
         self.is_away.load(Ordering::Acquire)
     }
 
-    /// What has been done, if anything has.
+    /// The next answer, if there is one. Never waits.
     pub fn answer(&self) -> Option<Answer> {
         match &self.side {
             Side::Thread { answers, .. } => answers.try_recv().ok(),
@@ -309,7 +310,7 @@ impl Keeper {
 
 impl Turns {
     fn order(&mut self, order: Order) -> Result<(), Order> {
-        // One more than wait is in the hands of a thread.
+        // A thread has one more order in hand than wait.
         if self.waiting.len() > WAITING_ORDERS {
             return Err(order);
         }

@@ -1,4 +1,4 @@
-//! Orders that are more than one call.
+//! Orders that take more than one call.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,8 @@ use crate::base::clock::Stopwatch;
 use crate::edges::database::{Progress, SnapshotStore, StoreError, each_handed_over};
 use crate::stream::snapshots::Batch;
 
-/// Whether all of a save until this batch went through one connection. Rows are taken before they
-/// are on the disk, and a server that restarts forgets them: the promise that ends the save must
-/// not be made about those.
+/// Whether all of a save up to this batch went through one connection. The server takes rows before
+/// they are on disk and forgets them when it restarts: the saved offset must not cover those.
 pub(super) fn is_whole(begun: &mut BTreeMap<i32, u64>, batch: &Batch, session: u64) -> bool {
     if batch.is_first {
         begun.insert(batch.holder.partition, session);
@@ -17,7 +16,7 @@ pub(super) fn is_whole(begun: &mut BTreeMap<i32, u64>, batch: &Batch, session: u
     begun.get(&batch.holder.partition) == Some(&session)
 }
 
-/// Hands a batch over, if what it relies on `is_whole`.
+/// Hands a batch over, if the save or handover it belongs to `is_whole`; otherwise `Torn`.
 pub(super) fn hand_over(
     store: &mut dyn SnapshotStore,
     batch: &Batch,
@@ -31,7 +30,7 @@ pub(super) fn hand_over(
     Ok(Answer::HandedOver { holder, is_last: saved_offset.is_some() })
 }
 
-/// Claims a partition, with what was handed over.
+/// Claims a partition and reads what was handed over.
 pub(super) fn claim(
     store: &mut dyn SnapshotStore,
     partition: i32,
@@ -44,7 +43,7 @@ pub(super) fn claim(
             customers.push(Returned::from(row));
             Ok::<_, StoreError>(())
         })?;
-        // Who has claimed the partition since may have dropped some of it: that is seen soon.
+        // A later claim may have dropped some of it; that loss of the claim is noticed soon.
         let is_ours = |progress: &Progress| {
             (progress.partition, progress.epoch) == (partition, claim.holder.epoch)
         };
@@ -55,7 +54,7 @@ pub(super) fn claim(
     Ok(Answer::Claimed(claim, customers))
 }
 
-/// Stores a batch, and promises what it is to promise if the save `is_whole`.
+/// Stores a batch, with its saved offset only if the save `is_whole`; otherwise `Torn` at its end.
 pub(super) fn save(
     store: &mut dyn SnapshotStore,
     batch: &Batch,

@@ -1,4 +1,4 @@
-//! Reading a partition's customers ahead, a page at a time.
+//! Reads a partition's customers ahead, a page at a time.
 
 use std::time::Duration;
 
@@ -8,43 +8,43 @@ use crate::base::error::with_causes;
 use crate::core::state::snapshot::check;
 use crate::edges::database::{Scan, SnapshotStore, StoreError, StoredCustomer};
 
-/// Most customers in a page, but for the last ones read.
+/// A page takes no more rows from this many customers on.
 pub(super) const PAGE: usize = 16_384;
 
-/// Customers in a page of ids alone.
+/// Ids in a page of ids alone.
 const PAGE_OF_IDS: u32 = 16_384;
 
-/// How long a page is read, during which somebody else's customers may wait: half as long as the
-/// last ones that were waited for took, within these bounds. So those whose records wait have most
-/// of the time.
+/// Bounds of the time for a page. A page takes half as long as the last look-up: customers whose
+/// records wait then have most of the time.
 const PAGE_TIME: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
 
-/// Scans of a partition that may fail while the database answers otherwise: it may have no
+/// Failures after which a partition is scanned no more, though the database answers: it may have no
 /// connection to spare, or not be able to read something.
 const MAX_FAILURES: u32 = 2;
 
 /// A page of the customers that a partition has.
 #[derive(Debug, Default)]
 pub struct Page {
-    /// As they were stored, which was checked.
+    /// Customers as stored, checked to be readable or erased.
     pub customers: Vec<StoredCustomer>,
-    /// Those whose rows cannot be read.
+    /// Customers whose rows cannot be read.
     pub refused: Vec<Returned>,
-    /// Who they are, where their states were not wanted.
+    /// The ids, where states were not wanted.
     pub ids: Vec<String>,
-    /// Where the next page begins; `None`: there is none.
+    /// Where the next page begins; `None` after the last.
     pub next: Option<Place>,
-    /// Scans of the partition fail again and again: ids alone can be read.
+    /// Whether scans of the partition have failed for good: only ids can be read.
     pub has_failed: bool,
 }
 
-/// The scan that is under way, and how it goes.
+/// The scan under way, at most one, and its failures.
 pub(super) struct Pages {
-    /// For which adoption it was ordered, and what is left of it.
+    /// The adoption that ordered it, and the rest of it.
     scan: Option<(u64, Box<dyn Scan>)>,
-    /// How many have failed, for which adoption.
+    /// The adoption whose scans failed, and how many did.
     failures: (u64, u32),
-    /// How long the last look-up took. Before the first one nobody waits for any.
+    /// Half the time of the last look-up; the longest page time before the first, as nobody waits
+    /// for any.
     load_time: Duration,
 }
 
@@ -55,18 +55,18 @@ impl Default for Pages {
 }
 
 impl Pages {
-    /// A look-up took so long.
+    /// Notes how long a look-up took.
     pub(super) fn loaded_in(&mut self, duration: Duration) {
         self.load_time = duration / 2;
     }
 
-    /// Ends the scan, which keeps the database from tidying up.
+    /// Ends the scan: an open one keeps the database from tidying up.
     pub(super) fn end(&mut self) {
         self.scan = None;
     }
 
-    /// A page. A scan that fails although the database answers is begun again, or given up for the
-    /// ids alone; the answer says so.
+    /// Reads a page. If a scan fails although the database answers, the next page begins it again,
+    /// or reads ids alone, as the answer says.
     ///
     /// # Errors
     /// The database does not answer.

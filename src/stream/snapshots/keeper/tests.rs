@@ -267,7 +267,7 @@ fn what_is_handed_over_waits_for_the_database_as_long_as_it_is_wanted() {
     assert_eq!(desk.state().done, ["open", "hand over 3 0 0 Some(9)"]);
 }
 
-/// Who erases customers may come between a claim and what was handed over with it.
+/// An erasure may come between a claim and reading what was handed over.
 #[test]
 fn what_was_handed_over_is_left_alone_if_somebody_claims_in_between() {
     let desk = Desk::default();

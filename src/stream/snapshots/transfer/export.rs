@@ -1,4 +1,4 @@
-//! Out of a database into a file.
+//! Exports a database to a file.
 
 use std::io::Write;
 use std::sync::atomic::AtomicBool;
@@ -10,7 +10,7 @@ use super::line::{FORMAT, Line, write_line};
 use super::{Moved, TransferError, each};
 use crate::edges::database::{SnapshotStore, StoredCustomer, Stream};
 
-/// Writes everything that is stored of a stream. `stop` is looked at between pages.
+/// Writes everything stored of a stream. Looks at `stop` before each customer.
 ///
 /// # Errors
 /// [`TransferError`].

@@ -1,4 +1,4 @@
-//! Out of a file into a database.
+//! Imports a file into a database.
 
 use std::io::BufRead;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,13 +11,13 @@ use super::{Moved, PAGE, TransferError};
 use crate::core::state::snapshot::decode;
 use crate::edges::database::{Holder, SnapshotStore, StoreError, StoredCustomer, Stream};
 
-/// Stores what [`export`](super::export()) wrote. A customer who is stored with a later offset stays as stored. The
-/// partitions are claimed as `owner`: whoever has them reads them again. How far a partition is
-/// saved is stored when the file has shown that all of its customers are.
+/// Stores what [`export`](super::export()) wrote. A customer stored with a later offset stays as
+/// stored. Partitions are claimed as `owner`, so their owners read them again. A partition's saved
+/// offset is stored once the file has shown all its customers.
 ///
 /// # Errors
-/// [`TransferError`]: customers that stand before the line in question may be stored. Importing a
-/// whole file later makes up for it.
+/// [`TransferError`]; customers before the line in question may be stored. Importing a whole file
+/// later repairs that.
 pub fn import(
     store: &mut dyn SnapshotStore,
     stream: &Stream,
@@ -45,7 +45,7 @@ pub fn import(
     }
 }
 
-/// Why a line is not taken.
+/// Why a line is refused.
 enum Fault {
     Store(StoreError),
     Line(String),
@@ -57,7 +57,7 @@ impl From<StoreError> for Fault {
     }
 }
 
-/// A file that is being read.
+/// An import under way. It holds the claim of one partition at a time.
 struct Import<'a> {
     store: &'a mut dyn SnapshotStore,
     stream: &'a Stream,
@@ -66,7 +66,7 @@ struct Import<'a> {
     place: Place,
 }
 
-/// Where in the file.
+/// The position in the file.
 enum Place {
     /// Before its first line.
     Start,
@@ -74,11 +74,11 @@ enum Place {
     Between,
     /// Among a partition's customers.
     Within(Open),
-    /// Behind the last line.
+    /// After the last line.
     Behind,
 }
 
-/// A partition that is being imported.
+/// A partition under import, with customers not stored yet.
 struct Open {
     holder: Holder,
     saved_offset: Option<i64>,
@@ -105,7 +105,8 @@ impl Import<'_> {
                 let state = STANDARD.decode(state).or_else(|error| wrong(error.to_string()))?;
                 decode(&state).or_else(|error| wrong(format!("{customer_id}: {error}")))?;
                 let customer = StoredCustomer { customer_id, applied_offset, state, erased_at_ms };
-                // Who is stored and handed over comes twice, which one statement does not take.
+                // A customer both stored and handed over comes twice, which one statement does not
+                // take.
                 if open.waiting.iter().any(|other| other.customer_id == customer.customer_id) {
                     open.save(self.store, None)?;
                 }
@@ -156,7 +157,7 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// The saved offset comes with the last customers, as when a worker saves.
+    /// Ends a partition. The saved offset comes with the last customers, as when a worker saves.
     fn close(&mut self, mut open: Open, partition: i32, customers: u64) -> Result<(), Fault> {
         let begun = open.holder.partition;
         if (partition, customers) != (begun, open.customers) {

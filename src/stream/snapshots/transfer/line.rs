@@ -1,61 +1,61 @@
-//! A line of the file.
+//! The lines of the file.
 
 use std::io::Write;
 
 use serde::{Deserialize, Serialize};
 
-/// What this format is called in its first line.
+/// The format's name in the first line.
 pub(super) const FORMAT: &str = "synfinance-snapshots-2";
 
 /// A line of the file.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "line", rename_all = "snake_case")]
 pub(super) enum Line {
-    /// The first one.
+    /// The first line.
     Snapshots {
         /// [`FORMAT`].
         format: String,
-        /// Whose offsets these are.
+        /// The group whose offsets these are.
         group_id: String,
-        /// Of which topic.
+        /// The topic.
         topic: String,
     },
-    /// Before its customers.
+    /// A partition, before its customers.
     Partition {
         /// Its number.
         partition: i32,
         /// As in [`Claim`](crate::edges::database::Claim).
         saved_offset: Option<i64>,
     },
-    /// Of the partition that was named last.
+    /// A customer of the last partition named.
     Customer {
         /// As in the transactions.
         customer_id: String,
         /// Records before this offset are in the state.
         applied_offset: i64,
-        /// When what was known before was erased.
+        /// When the customer was erased, in milliseconds since the epoch.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         erased_at_ms: Option<i64>,
         /// Base64 of the state's bytes.
         state: String,
     },
-    /// After its customers.
+    /// The end of a partition, after its customers.
     PartitionEnd {
         /// Its number.
         partition: i32,
-        /// How many there are.
+        /// Its customers.
         customers: u64,
     },
-    /// The last one.
+    /// The last line.
     End {
-        /// How many there are.
+        /// Partitions in the file.
         partitions: usize,
-        /// How many there are in all of them.
+        /// Customers in all of them.
         customers: u64,
     },
 }
 
-/// Writes one.
+/// Writes a line.
 pub(super) fn write_line(out: &mut dyn Write, line: &Line) -> std::io::Result<()> {
     serde_json::to_writer(&mut *out, line)?;
     out.write_all(b"\n")

@@ -1,10 +1,9 @@
-//! Snapshots as a file: out of a database, into another one, or only looked at.
+//! Snapshots as a file: exports, imports and verifies them.
 //!
-//! JSON Lines, so that it can be read by people and anything else: a line for the stream, a line
-//! for each partition, a line for each customer with the state's bytes in base64. The bytes carry
-//! their own version and checksum. Each partition ends with a line, and so does the file: what was
-//! cut off anywhere cannot be told from what is whole without them, and importing it would promise
-//! that customers are stored who are not.
+//! The file is JSON Lines, for people and other programs: a line for the stream, each partition,
+//! and each customer with the state's bytes in base64. The bytes carry their own version and
+//! checksum. Each partition and the file end with a line of their own: without it a truncated file
+//! would look whole, and importing it would promise customers as stored who are not.
 
 mod export;
 mod import;
@@ -21,19 +20,19 @@ pub use export::export;
 pub use import::import;
 pub use verify::{Verified, count, verify};
 
-/// Customers that are read or written at once.
+/// Customers read or written at once.
 const PAGE: u32 = 500;
 
-/// Why a file and a database could not be brought together.
+/// Why an export, import or verification failed.
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
-    /// The database.
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The file.
+    /// The file cannot be read or written.
     #[error("the file of snapshots cannot be read or written")]
     File(#[from] std::io::Error),
-    /// A line is not what was exported.
+    /// A line is not what an export writes.
     #[error("line {number} of the file is no exported snapshot: {why}")]
     Line {
         /// From 1.
@@ -41,24 +40,24 @@ pub enum TransferError {
         /// What is wrong.
         why: String,
     },
-    /// There is nothing in it, not even that nothing is stored.
+    /// The file is empty; even an export of nothing has lines.
     #[error("the file is empty")]
     Empty,
-    /// Its end is missing.
+    /// The file's last line is missing.
     #[error(
         "the file ends after line {lines} without its last line: it was cut off, or not exported to \
          its end; export it again"
     )]
     CutOff {
-        /// How many lines it has.
+        /// Lines in the file.
         lines: usize,
     },
-    /// Told to end.
+    /// The caller asked to end.
     #[error("interrupted; it can be run again, what has been done is not undone")]
     Interrupted,
 }
 
-/// What was moved. Who is stored and handed over counts twice.
+/// What was moved. A customer both stored and handed over counts twice.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Moved {
     /// Partitions.
@@ -67,8 +66,8 @@ pub struct Moved {
     pub customers: u64,
 }
 
-/// Hands out every customer of a partition that is stored, and then those that are handed over,
-/// once more if they are stored as well; how many.
+/// Gives `take` every stored customer of a partition, then every one handed over, even if stored as
+/// well. Returns how many.
 fn each(
     store: &mut dyn SnapshotStore,
     progress: &Progress,

@@ -1,4 +1,4 @@
-//! What is stored, read and counted where it is.
+//! Reads and counts stored customers in the database.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,31 +8,31 @@ use super::{TransferError, each};
 use crate::core::state::snapshot::{SnapshotError, decode};
 use crate::edges::database::SnapshotStore;
 
-/// Ids that are counted at once.
+/// Ids counted at once.
 const PAGE_OF_IDS: u32 = 16_384;
 
-/// Customers that [`verify`] names.
+/// Most customers that [`verify`] names.
 const NAMED: usize = 20;
 
-/// What is stored, looked at. Who is stored and handed over counts twice.
+/// What [`verify`] found. A customer both stored and handed over counts twice.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Verified {
     /// Customers.
     pub customers: u64,
     /// Bytes of their states.
     pub bytes: u64,
-    /// Those that a newer release wrote.
+    /// Customers whose states a newer release wrote.
     pub newer: u64,
-    /// Those that are not what was written.
+    /// Customers whose states are damaged.
     pub damaged: u64,
-    /// The first of those that cannot be read: partition, customer, why.
+    /// The first 20 that cannot be read: partition, customer id, why.
     pub unreadable: Vec<(i32, String, String)>,
 }
 
 /// Reads every stored state of a stream.
 ///
 /// # Errors
-/// [`TransferError`] of the database, or that it was told to end.
+/// [`TransferError::Store`], or `Interrupted` if `stop` was set.
 pub fn verify(store: &mut dyn SnapshotStore, stop: &AtomicBool) -> Result<Verified, TransferError> {
     let mut verified = Verified::default();
     for progress in store.progress()? {
@@ -54,11 +54,11 @@ pub fn verify(store: &mut dyn SnapshotStore, stop: &AtomicBool) -> Result<Verifi
     Ok(verified)
 }
 
-/// How many customers of a partition are stored. A page of ids at a time, because a statement that
-/// counts all of them takes as long as there are many of them, and may not.
+/// Counts the stored customers of a partition, a page of ids at a time: one counting statement
+/// would take longer the more there are, and time is limited.
 ///
 /// # Errors
-/// [`TransferError`] of the database, or that it was told to end.
+/// [`TransferError::Store`], or `Interrupted` if `stop` was set.
 pub fn count(
     store: &mut dyn SnapshotStore,
     partition: i32,
