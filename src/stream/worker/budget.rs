@@ -1,12 +1,12 @@
-//! Memory that the workers of a process share, by how many partitions each has.
+//! Memory that a process's workers share in proportion to their partitions.
 //!
-//! A worker without partitions needs none of it: with more workers than partitions a fixed part
-//! each would leave most of the memory unused, and customers evicted for nothing.
+//! A worker without partitions needs none. With more workers than partitions, fixed parts would
+//! leave most memory unused and evict customers for nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What all workers of a process may use together.
+/// The memory that all workers of a process may use together.
 #[derive(Debug)]
 pub struct Budget {
     bytes: usize,
@@ -15,13 +15,13 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// So many bytes.
+    /// A budget of `bytes`.
     pub fn new(bytes: usize) -> Arc<Self> {
         Arc::new(Self { bytes, partitions: AtomicUsize::new(0) })
     }
 }
 
-/// A worker's share.
+/// A worker's share of the budget. Dropping it gives the share to the others.
 #[derive(Debug)]
 pub(super) struct Share {
     budget: Arc<Budget>,
@@ -33,7 +33,7 @@ impl Share {
         Self { budget: Arc::clone(budget), partitions: 0 }
     }
 
-    /// The worker has so many partitions now.
+    /// Sets the worker's number of partitions.
     pub(super) fn set(&mut self, partitions: usize) {
         if partitions != self.partitions {
             self.budget.partitions.fetch_add(partitions, Ordering::AcqRel);
@@ -42,7 +42,7 @@ impl Share {
         }
     }
 
-    /// What the worker may use, in bytes; it changes as others gain and lose partitions.
+    /// The bytes that the worker may use; they change as others gain and lose partitions.
     pub(super) fn bytes(&self) -> usize {
         let all = self.budget.partitions.load(Ordering::Acquire).max(self.partitions).max(1);
         (self.budget.bytes as u128 * self.partitions.max(1) as u128 / all as u128) as usize

@@ -1,22 +1,22 @@
-//! What a worker has done, in numbers.
+//! Counts of what a worker has done.
 
 use super::Histogram;
 use crate::core::codec::Reason;
 use crate::core::decision::Severity;
 
-/// Counts since the worker started. `received = scored + duplicates + dead letters`, once a batch
-/// is done.
+/// Counts since the worker started. After each batch, `received = scored +
+/// duplicates + dead letters`.
 #[derive(Debug, Clone, Default)]
 pub struct Counts {
     /// Records read.
     pub received: u64,
     /// Transactions that got a score.
     pub scored: u64,
-    /// Transactions whose id had been seen before.
+    /// Transactions whose id was seen before.
     pub duplicates: u64,
-    /// Records that had been judged before and were only remembered again; not among the received.
+    /// Records judged before and only remembered again; not among `received`.
     pub restored: u64,
-    /// Customers who were stored, not in memory, and asked for when they paid.
+    /// Stored customers not in memory, asked for when they paid.
     pub missed: u64,
     /// Records whose key is not their customer_id; they are scored.
     pub miskeyed: u64,
@@ -24,11 +24,11 @@ pub struct Counts {
     pub dead_letters: [u64; Reason::ALL.len()],
     /// Alerts produced, by severity's place.
     pub alerts: [u64; Severity::ALL.len()],
-    /// Alerts that the brokers have.
+    /// Alerts that the brokers have acknowledged.
     pub acknowledged_alerts: u64,
-    /// From a record's Kafka timestamp to its score.
+    /// From a record's Kafka timestamp to its score, in microseconds.
     pub score_latency: Histogram,
-    /// From a record's Kafka timestamp to the acknowledgement of its alert.
+    /// From a record's Kafka timestamp to the acknowledgement of its alert, in microseconds.
     pub alert_latency: Histogram,
 }
 
@@ -53,19 +53,19 @@ impl Counts {
         self.alerts.iter().sum()
     }
 
-    /// Records that are done with.
+    /// Records dealt with: scored, duplicates and dead letters.
     pub fn handled(&self) -> u64 {
         self.scored + self.duplicates + self.dead_letters_total()
     }
 
-    /// Becomes the same in all that grows, without the distributions, which are large.
+    /// Copies the counters of `other`, without the distributions, which are large.
     pub fn take_over(&mut self, other: &Self) {
         let score_latency = std::mem::take(&mut self.score_latency);
         let alert_latency = std::mem::take(&mut self.alert_latency);
         *self = Self { score_latency, alert_latency, ..*other };
     }
 
-    /// Adds another worker's.
+    /// Adds another worker's counts and distributions.
     pub fn add(&mut self, other: &Self) {
         self.received += other.received;
         self.scored += other.scored;

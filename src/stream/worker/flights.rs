@@ -1,13 +1,13 @@
-//! Records that are produced and not yet acknowledged, by sequence number.
+//! Records produced and not yet acknowledged, by sequence number.
 //!
-//! Numbers are given out in order and come back nearly in order, so a ring with a moving start is
-//! all it takes: no hashing, no tree, and as long as the oldest unacknowledged record is young.
+//! Numbers are given out in order and come back nearly in order, so a ring with a moving start
+//! suffices: no hashing, no tree, and short while the oldest unacknowledged record is young.
 
 use std::collections::VecDeque;
 
 use super::step::Kind;
 
-/// The partition of a record whose own is gone; Kafka's are never negative.
+/// Stands for a partition that is gone; Kafka's partitions are never negative.
 pub const NOWHERE: i32 = -1;
 
 /// What an acknowledgement is about.
@@ -19,28 +19,29 @@ pub struct Flight {
     pub offset: i64,
     /// The Kafka timestamp of the transaction in milliseconds, if it has one.
     pub timestamp_ms: Option<i64>,
-    /// What is published.
+    /// What was published.
     pub kind: Kind,
-    /// How often its topic has not taken it for its size.
+    /// How often its topic has refused it for its size.
     pub refusals: u8,
 }
 
-/// Records in flight.
+/// Records in flight, from producing until the acknowledgement. It counts and names them;
+/// librdkafka has their bytes.
 #[derive(Debug, Default)]
 pub struct Flights {
-    /// The number of the first in the ring.
+    /// The number of the ring's first record.
     first: usize,
     ring: VecDeque<Option<Flight>>,
 }
 
 impl Flights {
-    /// Takes a record in and gives it its number.
+    /// Adds a record and returns its number.
     pub fn depart(&mut self, flight: Flight) -> usize {
         self.ring.push_back(Some(flight));
         self.first + self.ring.len() - 1
     }
 
-    /// The record with this number has arrived; `None` if it is not in flight.
+    /// Removes the record with this number; `None` if it is not in flight.
     pub fn arrive(&mut self, number: usize) -> Option<Flight> {
         let place = number.checked_sub(self.first)?;
         let flight = self.ring.get_mut(place)?.take()?;
@@ -51,8 +52,8 @@ impl Flights {
         Some(flight)
     }
 
-    /// These partitions are gone: nobody waits for what was published for them, and should one come
-    /// back, it is another life of it.
+    /// Detaches the records of partitions that are gone: nobody waits for them, and a partition
+    /// that comes back has nothing to do with them.
     pub fn orphan(&mut self, partitions: &[i32]) {
         for flight in self.ring.iter_mut().flatten() {
             if partitions.contains(&flight.partition) {
@@ -61,12 +62,12 @@ impl Flights {
         }
     }
 
-    /// How many numbers are given out from the oldest that has not arrived.
+    /// The length of the ring, from the oldest record that has not arrived to the newest.
     pub fn len(&self) -> usize {
         self.ring.len()
     }
 
-    /// How many have not arrived; looks at all of them.
+    /// The number of records that have not arrived; looks at the whole ring.
     pub fn waiting(&self) -> usize {
         self.ring.iter().flatten().count()
     }

@@ -1,10 +1,10 @@
 //! Latencies in fixed space.
 //!
-//! Percentiles of everything ever measured, from 1,952 counters: 32 buckets for each power of two,
-//! so a percentile is at most 1/32 (3 %) above the truth, from microseconds to centuries. (The
-//! idea of Gil Tene's HdrHistogram.)
+//! Percentiles of everything ever measured, from 1,920 counters: 32 buckets for each power of two,
+//! so a percentile is at most 1/32 (3 %) above the truth, from microseconds to centuries. (The idea
+//! of Gil Tene's HdrHistogram.)
 
-/// Buckets of a power of two, as a power of two.
+/// Buckets per power of two, as an exponent of 2.
 const SUB_BITS: u32 = 5;
 const SUB: usize = 1 << SUB_BITS;
 const BUCKETS: usize = (64 - SUB_BITS as usize + 1) * SUB;
@@ -30,26 +30,26 @@ impl std::fmt::Debug for Histogram {
 }
 
 impl Histogram {
-    /// Counts a measurement.
+    /// Counts a measurement, in microseconds.
     #[inline]
     pub fn record(&mut self, micros: u64) {
         self.counts[bucket(micros)] += 1;
         self.total += 1;
     }
 
-    /// Adds another's counts.
+    /// Adds another histogram's counts.
     pub fn add(&mut self, other: &Self) {
         self.counts.iter_mut().zip(other.counts.iter()).for_each(|(own, other)| *own += other);
         self.total += other.total;
     }
 
-    /// How many were counted.
+    /// The number of measurements.
     pub fn total(&self) -> u64 {
         self.total
     }
 
-    /// The smallest bucket's end that at least `share` (0 to 1) of the measurements do not exceed,
-    /// in milliseconds; 0 without any.
+    /// The end of the first bucket that at least `share` (0 to 1) of the measurements do not
+    /// exceed, in milliseconds; 0 without measurements.
     pub fn percentile_ms(&self, share: f64) -> f64 {
         let wanted = ((self.total as f64 * share).ceil() as u64).max(1);
         let mut seen = 0;

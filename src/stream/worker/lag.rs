@@ -4,11 +4,12 @@ use super::brokers::Brokers;
 use super::tasks::Tasks;
 use super::{Event, Lag};
 
-/// What is known of each partition.
+/// How long each partition's records have waited, kept from the first look until the partition is
+/// gone. It asks the brokers and does not count records itself.
 #[derive(Debug, Default)]
 pub(super) struct Lags(Vec<CaughtUp>);
 
-/// What is known of how long a partition's records wait.
+/// When a partition was last without unread records.
 #[derive(Debug)]
 struct CaughtUp {
     partition: i32,
@@ -18,7 +19,8 @@ struct CaughtUp {
 }
 
 impl Lags {
-    /// Tells how far behind each partition is.
+    /// Observes how far behind each partition is, if the brokers know. `now_ms` is in milliseconds
+    /// since the epoch.
     pub(super) fn look(
         &mut self,
         brokers: &impl Brokers,
@@ -39,15 +41,15 @@ impl Lags {
             if records == 0 {
                 all[place].at_ms = Some(now_ms);
             }
-            // Older than the newest that was taken it cannot be, nor older than the moment at which
-            // there was none. Before either is known, it has waited at least since the first look.
+            // The oldest unread record is no older than the newest record taken, nor than the last
+            // moment without any. Before either is known, it has waited since the first look.
             let oldest = task.newest_ms.max(all[place].at_ms).unwrap_or(all[place].first_look_ms);
             let oldest_ms = (records > 0).then_some(oldest);
             observe(Event::Lag(Lag { partition: task.partition, records, oldest_ms }));
         }
     }
 
-    /// Partitions are gone.
+    /// Drops what is known of these partitions.
     pub(super) fn drop_partitions(&mut self, partitions: &[i32]) {
         self.0.retain(|caught_up| !partitions.contains(&caught_up.partition));
     }

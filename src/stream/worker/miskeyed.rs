@@ -1,4 +1,4 @@
-//! Records that are keyed by something other than their customer: said once a minute.
+//! Warns of records whose key is not their customer, at most once a minute.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::base::clock::Stopwatch;
 /// Time between warnings.
 const WARN_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Miskeyed records that were warned about.
+/// The number of miskeyed records at the last warning, and when that was.
 #[derive(Default)]
 pub(super) struct Miskeyed {
     warned: u64,
@@ -15,7 +15,8 @@ pub(super) struct Miskeyed {
 }
 
 impl Miskeyed {
-    /// Warns if there are more than at the last warning, `miskeyed` in all.
+    /// Warns if there are more than at the last warning; `miskeyed` is their number since the
+    /// worker started.
     pub(super) fn warn(&mut self, miskeyed: u64) {
         let is_quiet = self.since.is_some_and(|since| since.elapsed() < WARN_INTERVAL);
         if miskeyed == self.warned || is_quiet {

@@ -1,23 +1,22 @@
 //! One thread, one consumer, its partitions: from records to alerts and committed offsets.
 //!
 //! A committed offset is a promise: everything before it has been dealt with and will never be read
-//! again. The simple loop, read, score, produce, commit what was read, breaks the promise, because
-//! a producer returns long before the brokers have the alert. Here an offset is committed only when
-//! every alert and dead letter before it is acknowledged ([`progress`]), so that a crash at any
-//! moment repeats records and loses none; or, exactly once, offsets and alerts become visible in
-//! one transaction (`outbox`).
+//! again. The simple loop (read, score, produce, commit) breaks it, because a producer returns long
+//! before the brokers have the alert. Here an offset is committed only when every alert and dead
+//! letter before it is acknowledged ([`progress`]), so that a crash at any moment repeats records
+//! and loses none. With exactly-once delivery, offsets and alerts become visible in one transaction
+//! (`outbox`).
 //!
-//! A committed offset does not bring back what was remembered. A partition that is assigned is
-//! therefore read from its saved offset, with the customers that are stored (`custody`), or without
-//! a snapshot from as far back as customers are remembered; records that were judged before are
-//! only remembered again ([`tasks`]): the next score is the one that an undisturbed run would have
-//! given.
+//! A committed offset does not bring back what was remembered. So an assigned partition is read
+//! from its saved offset, with its stored customers (`custody`), or without a snapshot from as far
+//! back as customers are remembered. Records judged before are only remembered again ([`tasks`]):
+//! the next score is the one of an undisturbed run.
 //!
-//! The loop ([`run`]) takes what has arrived, never waiting to fill a batch: batches are of one
-//! record when idle and large under load, so latency and throughput come from the same rule. What
-//! happens to a batch is in [`step`], a pure function of records and time; the loop around it does
-//! the effects on Kafka. A worker shares nothing with others: more workers are more members of the
-//! group, in this process or elsewhere.
+//! The loop ([`run`]) takes what has arrived and never waits to fill a batch: batches have one
+//! record when idle and many under load, so one rule gives both latency and throughput. [`step`]
+//! says what happens to a batch, a pure function of records and time; the loop does the effects on
+//! Kafka. Workers share no customers: more workers are more members of the group, in this process
+//! or elsewhere.
 
 pub mod brokers;
 mod budget;
@@ -63,7 +62,7 @@ use crate::edges::database::Opened;
 use crate::edges::kafka::{Assignment, Connection, Error as KafkaError};
 use crate::stream::snapshots::{Gate, Policy, Portions};
 
-/// What a worker is told.
+/// What a worker is configured with.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The cluster.
@@ -76,7 +75,7 @@ pub struct Settings {
     pub topics: Topics,
     /// Writer schemas by registry id.
     pub schemas: Schemas,
-    /// What stands before an alert's datum.
+    /// The bytes before an alert's Avro datum.
     pub framing: Framing,
     /// The model behind the scores, as alerts name it.
     pub model: ModelName,
@@ -84,15 +83,15 @@ pub struct Settings {
     pub delivery: Delivery,
     /// Most records scored as one batch, at least 1.
     pub batch_records: usize,
-    /// How long an idle worker waits for a record before it looks around.
+    /// How long an idle worker waits for a record before its next turn.
     pub batch_wait: Duration,
     /// Time between commits.
     pub commit_interval: Duration,
-    /// Where customers are saved; `None`: nowhere, they are restored from the topic alone.
+    /// Where customers are saved; `None` if they are restored from the topic alone.
     pub snapshots: Option<Snapshots>,
-    /// How far before the committed offset a new partition is read again to remember it.
+    /// How far before its committed offset a new partition is read to remember its customers.
     pub memory: Duration,
-    /// How long a full queue, missing acknowledgements or the brokers' answers are waited for.
+    /// How long to wait for a full queue, missing acknowledgements or the brokers' answers.
     pub patience: Duration,
     /// How long finishing may take when the worker is told to end.
     pub shutdown_deadline: Duration,
@@ -101,13 +100,13 @@ pub struct Settings {
 /// Names of topics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topics {
-    /// What is scored.
+    /// The transactions to score.
     pub transactions: String,
-    /// Where alerts go.
+    /// The alerts.
     pub alerts: String,
-    /// Where records go that cannot be scored.
+    /// Records that cannot be scored.
     pub dead_letters: String,
-    /// Where the decision about every transaction goes; `None`: nowhere.
+    /// The decision about every transaction; `None` if it is not published.
     pub scored: Option<String>,
 }
 
@@ -129,12 +128,12 @@ pub enum Delivery {
     AtLeastOnce,
     /// Alerts and offsets are one Kafka transaction.
     ExactlyOnce {
-        /// No other worker may have the same at the same time.
+        /// Unique among the workers that run at the same time.
         transactional_id: String,
     },
 }
 
-/// Who knows writer schemas by id. Asking never waits.
+/// Looks writer schemas up by registry id, without waiting.
 #[derive(Clone)]
 pub struct Schemas(pub Arc<dyn Fn(u32) -> SchemaAnswer + Send + Sync>);
 
@@ -156,10 +155,10 @@ impl fmt::Debug for Schemas {
     }
 }
 
-/// Opens a database, anew after every failure to do so.
+/// Opens a database; called again after every failure.
 pub type OpenStore = Arc<dyn Fn() -> Opened + Send + Sync>;
 
-/// Is told what a database lacks, and `None` when it answers, first or again.
+/// Is told a database's trouble, and `None` when it answers, first or again.
 pub type Complain = Arc<dyn Fn(Option<&str>) + Send + Sync>;
 
 /// Where and when a worker's customers are saved.
@@ -167,20 +166,20 @@ pub type Complain = Arc<dyn Fn(Option<&str>) + Send + Sync>;
 pub struct Snapshots {
     /// Opens the database.
     pub open: OpenStore,
-    /// Tells of its troubles.
+    /// Is told of its troubles.
     pub complain: Complain,
-    /// Who claims partitions, for people who look into the database.
+    /// The owner that claims name, for people who look into the database.
     pub owner: String,
     /// When to save.
     pub policy: Policy,
-    /// How much at a time.
+    /// How much to save at a time.
     pub portions: Portions,
-    /// Whether to go on when records left the topic before they were saved.
+    /// Whether to continue when records left the topic before they were saved.
     pub goes_on_incomplete: bool,
-    /// Memory for customers, about. Beyond it those leave it that are stored.
+    /// Memory for customers, about. Beyond it stored customers are evicted.
     pub budget: Arc<Budget>,
-    /// `None`: threads beside the worker have the database. A simulation has none: the worker does
-    /// their work when it looks for answers, whenever this says so.
+    /// `None`: threads beside the worker have the database. `Some`, in a simulation: there are no
+    /// threads, and the worker does their work when it looks for answers and the gate is open.
     pub in_turns: Option<Gate>,
 }
 
@@ -201,28 +200,28 @@ pub struct ModelName {
     pub threshold: f64,
 }
 
-/// What an observer of a worker is told. Everything comes from the worker's own thread, between
-/// batches, so an observer must be quick.
+/// What an observer of a worker is told, on the worker's thread between batches: observers must be
+/// quick.
 #[derive(Debug, Clone, Copy)]
 pub enum Event<'a> {
-    /// The worker is alive; once a turn of its loop.
+    /// The worker is alive; once per turn of its loop.
     Beat,
     /// A batch was scored.
     Batch {
-        /// Its transactions.
+        /// Transactions scored.
         transactions: usize,
-        /// From records to decisions.
+        /// Time for scoring.
         duration: Duration,
     },
-    /// An alert is acknowledged, so many microseconds after the Kafka timestamp of its record.
+    /// An alert is acknowledged, this many microseconds after its record's Kafka timestamp.
     Acknowledged(u64),
-    /// Something was counted.
+    /// Counts have changed.
     Counted(&'a Counts, Met),
     /// The worker has these partitions now; after every rebalance and every restored partition.
     Assigned(&'a tasks::Tasks),
-    /// The group moves partitions of this worker; whether to it.
+    /// The group assigns or revokes partitions.
     Rebalanced {
-        /// They are assigned, even if there are none.
+        /// `true` if it assigns, even an empty set.
         gains: bool,
     },
     /// A partition is restored.
@@ -232,23 +231,23 @@ pub enum Event<'a> {
         /// Since it was assigned.
         duration: Duration,
     },
-    /// Records of a partition left the topic too early.
+    /// Records of a partition left the topic before they were dealt with or saved.
     Lost {
         /// Which.
         partition: i32,
-        /// How many.
+        /// Records lost.
         records: u64,
-        /// They were not even scored; otherwise scored and not remembered.
+        /// `true` if they were never scored, `false` if scored and not remembered.
         is_unscored: bool,
     },
-    /// A partition that comes was saved by an owner before.
+    /// A partition that comes was saved by an earlier owner.
     SavedBefore {
         /// Which.
         partition: i32,
         /// When, in milliseconds since the epoch.
         at_ms: i64,
     },
-    /// All that had changed in a partition is saved.
+    /// A save of a partition is complete.
     Saved {
         /// Which.
         partition: i32,
@@ -257,15 +256,15 @@ pub enum Event<'a> {
     },
     /// How far behind a partition is; once a second.
     Lag(Lag),
-    /// What is remembered takes so many bytes, about; once a second.
+    /// Approximate bytes of what is remembered; once a second.
     StateBytes(usize),
     /// The partition is gone.
     Gone(i32),
-    /// Records of a partition wait, for this first.
+    /// Records of a partition wait; the first waits for this.
     Waits(i32, Cause),
     /// No partition's records wait any more.
     WaitsNoMore,
-    /// Offsets were committed, or not.
+    /// A commit succeeded (`true`) or failed.
     Committed(bool),
     /// Offsets moved on, or nothing is left to do; once a second.
     GetsOn,
@@ -276,9 +275,9 @@ pub enum Event<'a> {
         /// What nothing moves for.
         why: &'a str,
     },
-    /// So many records are produced and not acknowledged; whether reading is paused for it.
+    /// Records produced and not acknowledged, and whether reading is paused for lack of room.
     InFlight(usize, bool),
-    /// All is flushed and committed; the worker leaves the group when the observer returns.
+    /// All is flushed and committed; the worker leaves the group once the observer returns.
     Leaving,
 }
 
@@ -287,40 +286,39 @@ pub enum Event<'a> {
 pub struct Lag {
     /// The partition.
     pub partition: i32,
-    /// Records that are not taken yet.
+    /// Records not taken yet.
     pub records: i64,
-    /// When the oldest of them was produced, in milliseconds since the epoch, as far as this can be
-    /// known before it is read; `None` without any.
+    /// When the oldest was produced, in milliseconds since the epoch, as far as that can be known
+    /// without reading it; `None` without records.
     pub oldest_ms: Option<i64>,
 }
 
-/// Who has analysts' verdicts for a worker: hands out those that have come since the last call, and
-/// never waits.
+/// Hands out analysts' verdicts that have come since the last call, without waiting.
 pub type Verdicts<'a> = dyn FnMut(&mut dyn FnMut(&Label<'_>)) + 'a;
 
 /// What surrounds a worker while it works.
 pub struct Surroundings<'a> {
     /// Tells microseconds since the epoch.
     pub clock: &'a dyn Fn() -> i64,
-    /// Set from outside: the worker is to end.
+    /// Set from outside to end the worker.
     pub stop: &'a AtomicBool,
-    /// Hands out what analysts have said.
+    /// Hands out analysts' verdicts.
     pub verdicts: &'a mut Verdicts<'a>,
     /// Is called between batches and must be quick.
     pub observe: &'a mut dyn FnMut(Event<'_>),
 }
 
-/// Why a worker stopped before it was told to. Nothing is lost: what was not acknowledged is not
+/// Why a worker stopped before it was told to. Nothing is lost: records not acknowledged are not
 /// committed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Kafka cannot be worked with.
+    /// Kafka failed.
     #[error("the worker stopped because of kafka")]
     Kafka(#[from] KafkaError),
-    /// The model gives no scores.
+    /// The model cannot score.
     #[error("the worker stopped because the model cannot score")]
     Engine(#[from] EngineError),
-    /// Windows are incomplete, and that was not to be.
+    /// Windows are incomplete, and the configuration forbids that.
     #[error(
         "{lost} records of partition {partition} left the topic before they were saved, so that \
          windows of their customers are incomplete; the worker stops because \
@@ -330,19 +328,19 @@ pub enum Error {
     Incomplete {
         /// The partition.
         partition: i32,
-        /// How many.
+        /// Records lost.
         lost: i64,
     },
     /// The system gives no thread.
     #[error("the worker stopped because no thread can be started, check the limits of the process")]
     Thread(#[from] std::io::Error),
-    /// What the worker remembers contradicts what happens; committing now could lose records.
+    /// Offsets or decisions contradict what the worker knows; committing now could lose records.
     #[error("the worker stopped because of an impossible state: {0}; report this as a bug")]
     Impossible(String),
 }
 
 impl Error {
-    /// Whether what was read may not be as published as it seems.
+    /// Whether committing is unsafe, because something may not have been published.
     fn forbids_committing(&self) -> bool {
         match self {
             Self::Impossible(_) => true,

@@ -1,18 +1,18 @@
-//! Which partitions are not read for now.
+//! The partitions that are not read for now.
 //!
-//! Too much in flight, or in memory, stops reading of all partitions. A record that waits, for its
-//! writer schema or for its customer who is stored, stops its own. A worker that simply stopped
-//! polling instead would be taken for dead by its group.
+//! Too much in flight or in memory pauses all partitions. A record that waits for its writer schema
+//! or its stored customer pauses its own. A worker that stopped polling instead would be taken for
+//! dead by its group.
 
 use std::collections::BTreeSet;
 
 use super::Error;
 use super::brokers::Brokers;
 
-/// The paused partitions.
+/// The partitions paused, and why; the pauses themselves are librdkafka's.
 #[derive(Debug, Default)]
 pub(super) struct Pauses {
-    /// Nothing is read.
+    /// All partitions are paused.
     pub is_full: bool,
     /// Partitions whose records wait.
     pub waiting: BTreeSet<i32>,
@@ -25,8 +25,8 @@ impl Pauses {
         !self.waiting.is_empty()
     }
 
-    /// These partitions go: librdkafka would remember that they were paused, and they would come
-    /// back and never be read.
+    /// Resumes partitions that leave: librdkafka would remember the pause, and a partition that
+    /// comes back would never be read.
     pub(super) fn drop_partitions(&mut self, brokers: &impl Brokers, partitions: &[i32]) {
         let paused: Vec<i32> = partitions
             .iter()
@@ -45,7 +45,8 @@ impl Pauses {
         }
     }
 
-    /// Pauses and resumes what has to be, of these partitions.
+    /// Pauses and resumes partitions to match the reasons; `partitions` are all that the worker
+    /// has.
     pub(super) fn apply(
         &mut self,
         brokers: &impl Brokers,

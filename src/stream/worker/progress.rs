@@ -1,32 +1,32 @@
 //! How far a partition may be committed.
 //!
-//! Records are taken in order, and their alerts are acknowledged in whatever order the brokers
-//! like. The offset that may be committed is the first one that still waits, or the one behind the
-//! newest record if none does. Most records need no acknowledgement at all, so only those that wait
-//! are kept.
+//! Records are taken in order; their alerts are acknowledged in any order. The offset to commit is
+//! the first one that still waits or, without one, the offset after the newest record. Most records
+//! need no acknowledgement, so only those that wait are kept.
 
 use std::collections::BTreeMap;
 
-/// One partition's records, from assignment on.
+/// The unacknowledged records of one partition, from its assignment until it is gone. It does not
+/// commit.
 #[derive(Debug, Default)]
 pub struct Progress {
-    /// The offset behind the newest record; `None` before the first.
+    /// The offset after the newest record; `None` before the first.
     next: Option<i64>,
     /// Missing acknowledgements by offset, never 0.
     waiting: BTreeMap<i64, u32>,
 }
 
 impl Progress {
-    /// Something has been produced for the record at `offset` and is to be acknowledged.
+    /// Notes that something produced for the record at `offset` awaits its acknowledgement.
     pub fn expect(&mut self, offset: i64) {
         *self.waiting.entry(offset).or_insert(0) += 1;
     }
 
-    /// Everything for the record at `offset` and all before it has been handed over. Offsets may
-    /// have gaps (compaction, transactions) and never go back.
+    /// Notes that everything for the record at `offset`, and all before it, has been produced.
+    /// Offsets may have gaps (compaction, transactions) and never go back.
     ///
     /// # Errors
-    /// The newest offset, if `offset` is not behind it.
+    /// The newest offset, if `offset` is not after it.
     pub fn receive(&mut self, offset: i64) -> Result<(), i64> {
         match self.next {
             Some(next) if offset < next => Err(next - 1),
@@ -37,7 +37,7 @@ impl Progress {
         }
     }
 
-    /// One acknowledgement for the record at `offset` came; `false` if none was missing.
+    /// Takes one acknowledgement for the record at `offset`; `false` if none was missing.
     #[must_use]
     pub fn acknowledge(&mut self, offset: i64) -> bool {
         let Some(missing) = self.waiting.get_mut(&offset) else { return false };
@@ -48,8 +48,8 @@ impl Progress {
         true
     }
 
-    /// The offset to read next after a crash: everything before it is done. `None` before the
-    /// first record.
+    /// The offset to read next after a crash; everything before it is done. `None` before the first
+    /// record.
     pub fn committable(&self) -> Option<i64> {
         let first = self.waiting.first_key_value().map(|(&offset, _)| offset);
         self.next.map(|next| first.map_or(next, |first| first.min(next)))

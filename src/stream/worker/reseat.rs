@@ -1,9 +1,9 @@
-//! A partition that the worker keeps is read again from further back.
+//! Reads a partition that the worker keeps again from further back.
 //!
-//! Two things make that necessary, both rare: the database was silent when the partition came and
-//! has a snapshot of it, or rows of the snapshot cannot be read and their customers have to be
-//! remembered from the log. What was judged stays judged: everything is committed first, and up to
-//! there records are only remembered.
+//! There are two reasons, both rare: the database was silent when the partition came and has its
+//! snapshot, or rows of the snapshot cannot be read and their customers have to be remembered from
+//! the topic. What was judged stays judged: everything is committed first, and records before that
+//! are only remembered.
 
 use std::sync::atomic::AtomicBool;
 
@@ -17,8 +17,8 @@ use super::{Error, Event};
 use crate::edges::kafka::Beginning;
 
 impl<S: Score, B: Brokers> Worker<'_, S, B> {
-    /// Does so for one partition, if there is one. Its records in `held` are dropped, they come
-    /// again.
+    /// Reads one such partition again, if there is one. Drops its records from `held`; they come
+    /// again. Postpones it if not everything can be committed.
     pub(super) fn reseat(
         &mut self,
         held: &mut Vec<B::Record<'_>>,
@@ -27,7 +27,7 @@ impl<S: Score, B: Brokers> Worker<'_, S, B> {
     ) -> Result<(), Error> {
         let Some(custody) = &self.custody else { return Ok(()) };
         let Some((partition, why)) = custody.to_reseat() else { return Ok(()) };
-        // What is judged and not committed would come again, be known already, and give no alert.
+        // A record judged and not committed would come again, be known already, and give no alert.
         if !self.drain(self.settings.patience, observe)? || !self.commit_last(observe)? {
             tracing::warn!(partition, ?why, "the partition cannot be read again now");
             if let Some(custody) = &mut self.custody {

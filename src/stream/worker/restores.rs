@@ -1,4 +1,4 @@
-//! Partitions that are being restored, until they are.
+//! Notices when partitions are restored.
 
 use super::Event;
 use super::brokers::Brokers;
@@ -6,7 +6,7 @@ use super::driver::Worker;
 use super::score::Score;
 
 impl<S: Score, B: Brokers> Worker<'_, S, B> {
-    /// Partitions of which nothing is left to read are restored.
+    /// Ends the restoring of partitions that are read to their end.
     pub(super) fn end_restoring(&mut self, observe: &mut dyn FnMut(Event<'_>)) {
         let brokers = self.brokers;
         let tasks = &mut self.outbox.tasks;
@@ -17,6 +17,7 @@ impl<S: Score, B: Brokers> Worker<'_, S, B> {
         }
     }
 
+    /// Observes partitions that are no longer restoring, and the tasks.
     pub(super) fn tell_restored(&mut self, observe: &mut dyn FnMut(Event<'_>)) {
         let tasks = &self.outbox.tasks;
         self.restoring.retain(|(partition, since)| {

@@ -1,8 +1,8 @@
-//! Room for what is read: memory for customers, and what is published and not acknowledged.
+//! Bounds what reading brings: customers in memory, and records in flight.
 //!
-//! Memory is shared by the workers of a process in proportion to their partitions. Customers who
-//! are stored as they are leave first. Without enough of them a save begins at once; only an eighth
-//! beyond the bound stops reading, because then something would be lost otherwise.
+//! The workers of a process share memory in proportion to their partitions. Stored, unchanged
+//! customers leave first. If they are too few, a save begins at once. Reading stops only an eighth
+//! above the bound, because something would be lost otherwise.
 
 use std::time::Duration;
 
@@ -12,17 +12,17 @@ use super::score::Score;
 use super::{Error, Event};
 use crate::base::clock::Stopwatch;
 
-/// Time between two looks at how much is in memory.
+/// Time between two looks at memory.
 const BOUND_INTERVAL: Duration = Duration::from_millis(20);
 
-/// The share of the bound that an eviction frees beyond it, and the share over it from which
-/// nothing more is read until something is stored.
+/// An eviction frees 1/32 of the bound below it; reading stops from 1/8 above it until something is
+/// stored.
 const FREED_SHARE: usize = 32;
 const OVER_SHARE: usize = 8;
 
 impl<S: Score, B: Brokers> Worker<'_, S, B> {
-    /// Keeps memory within its bound: customers that are stored go first, and what is not stored
-    /// is saved to go next. Only memory that could otherwise lose something stops reading.
+    /// Keeps memory within its bound: evicts stored customers, and has the others saved so that
+    /// they can go next. Stops reading only if memory would otherwise lose something.
     pub(super) fn bound_memory(&mut self) {
         let Some(custody) = &mut self.custody else { return };
         if self.since_bound.elapsed() < BOUND_INTERVAL {
@@ -32,11 +32,12 @@ impl<S: Score, B: Brokers> Worker<'_, S, B> {
         let mut bytes = self.step.memory.bytes() + custody.shelf_bytes();
         let bound = custody.share.bytes();
         if bytes > bound {
-            // Who was read ahead and has not returned has been quiet longest. Only when nobody is
-            // left there anybody is evicted, so no row read ahead is older than what was stored.
+            // Customers on shelves have been quiet longest, so they go first. Customers are evicted
+            // only when the shelves are empty, so that no row on a shelf is older than the stored
+            // one.
             bytes -= custody.clear_shelves(bytes - bound + bound / FREED_SHARE);
         }
-        // Who has just come back for a record that waits must not go before it is taken.
+        // A customer who came back for a waiting record must stay until it is taken.
         if bytes > bound && (self.step.missing.is_empty() || custody.is_reader_away()) {
             self.step.memory.evict(bytes - bound + bound / FREED_SHARE);
             bytes = self.step.memory.bytes() + custody.shelf_bytes();
@@ -45,7 +46,7 @@ impl<S: Score, B: Brokers> Worker<'_, S, B> {
         self.is_memory_full = bytes > bound + bound / OVER_SHARE;
     }
 
-    /// Stops reading while too much is in flight.
+    /// Pauses reading while too much is in flight or in memory, and resumes it.
     pub(super) fn make_room(&mut self, observe: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
         if self.outbox.is_transactional() && self.outbox.is_full() && self.outbox.rest().is_zero() {
             self.commit(observe)?;

@@ -1,15 +1,15 @@
-//! What a worker wants of whoever judges, and what it tells of its memory.
+//! What a worker needs of its scorer, and what it tells of its memory.
 
 use crate::core::engine::{Decision, Engine, EngineError, Memory, Place};
 use crate::core::transaction::Transaction;
 
-/// What judges a batch against the worker's memory: the engine, or something simpler in tests.
+/// Judges a batch against the worker's memory: the engine, or a simpler fake in tests.
 pub trait Score {
-    /// Remembers and judges transactions. One entry of `decisions` (cleared first) for each in
-    /// order; `None` for one whose id was seen before. `places` has where each comes from.
+    /// Remembers and judges transactions. `decisions` is cleared and gets one entry per transaction
+    /// in order; `None` if its id was seen before. `places` says where each comes from.
     ///
     /// # Errors
-    /// The scorer cannot go on; no transaction is to blame.
+    /// The scorer cannot continue; no transaction is to blame.
     fn score(
         &mut self,
         memory: &mut Memory,
@@ -38,23 +38,24 @@ impl Score for Engine {
     }
 }
 
-/// What a worker's memory has met and holds.
+/// What a worker's memory has met and holds: `late`, `folded` and `evicted` since the start, the
+/// others now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Met {
-    /// Transactions that were scored and not remembered, because they came too late.
+    /// Transactions scored and not remembered, because they came too late.
     pub late: u64,
-    /// Transactions that were folded into hourly sums.
+    /// Transactions folded into hourly sums.
     pub folded: u64,
-    /// Customers that are remembered.
+    /// Customers in memory.
     pub customers: usize,
-    /// Frauds that are known.
+    /// Known frauds.
     pub frauds: usize,
-    /// Stored customers that went out of memory to make room.
+    /// Customers evicted to make room.
     pub evicted: u64,
 }
 
 impl Met {
-    /// What this memory has met and holds now.
+    /// Reads these numbers of `memory`.
     pub fn of(memory: &Memory) -> Self {
         let counts = memory.counts();
         Self {

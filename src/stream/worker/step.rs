@@ -1,8 +1,8 @@
-//! What happens to a batch: decode, score, and publish what follows.
+//! Decodes and scores a batch, and publishes what follows.
 //!
-//! Pure: records, a clock and a place to publish to go in, counts change. Kafka is not known here,
-//! so a test or a simulation runs the same code. A record that cannot be scored is published
-//! unchanged as a dead letter, whatever its bytes are, and the batch goes on without it.
+//! Pure: it takes records, a clock and a place to publish, and changes counts. It does not know
+//! Kafka, so tests and simulations run the same code. A record that cannot be scored is published
+//! unchanged as a dead letter, whatever its bytes, and the batch goes on without it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,9 +17,9 @@ use crate::edges::kafka::{Headers, Outgoing};
 
 /// A record that has arrived.
 pub trait Arrived {
-    /// Where it was read.
+    /// The partition it was read from.
     fn partition(&self) -> i32;
-    /// Its place there.
+    /// Its offset in the partition.
     fn offset(&self) -> i64;
     /// Its Kafka timestamp in milliseconds since the epoch.
     fn timestamp_ms(&self) -> Option<i64>;
@@ -34,21 +34,21 @@ pub trait Arrived {
 /// What is published about a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// It is suspicious.
+    /// An alert: it is suspicious.
     Alert,
-    /// It cannot be scored.
+    /// A dead letter: it cannot be scored.
     DeadLetter,
-    /// It was scored, where every decision is wanted.
+    /// A decision, where every decision is wanted.
     Scored,
 }
 
-/// What surrounds a step: which records were judged before, and where what follows goes.
+/// A step's surroundings: which records were judged before, and where output goes.
 pub trait Publish {
     /// Whether the record was judged before it was read this time; then it is only remembered.
     fn was_judged(&mut self, source: &impl Arrived) -> bool;
 
-    /// Publishes a record that follows from `source`, whose offset must not be committed before it
-    /// is acknowledged.
+    /// Publishes a record that follows from `source`. The offset of `source` must not be committed
+    /// before the acknowledgement.
     ///
     /// # Errors
     /// The record cannot be published; the batch must not be committed.
@@ -60,48 +60,49 @@ pub trait Publish {
     ) -> Result<(), Error>;
 }
 
-/// A record that nothing can be done about yet.
+/// A record that waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Held {
     /// Its place in the batch.
     pub place: usize,
     /// Its partition.
     pub partition: i32,
-    /// What it waits for; `None` if it only stands behind such a one.
+    /// What it waits for; `None` if it only follows such a record.
     pub cause: Option<Cause>,
 }
 
 /// What a record waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// The writer schema with this id.
+    /// The writer schema with this registry id.
     Schema(u32),
-    /// Its customer, who is stored and not in memory.
+    /// Its stored customer, who is not in memory.
     Customer,
 }
 
-/// A batch's way, with the room for it.
+/// The step of one worker, for as long as it runs. It owns the decoder, the counts and buffers that
+/// batches reuse. It borrows scorer and memory, and owns no offsets.
 pub struct Step<'s, S> {
     decoder: Decoder,
     schemas: Schemas,
     scorer: &'s mut S,
-    /// What the worker remembers.
+    /// The worker's memory.
     pub memory: &'s mut Memory,
     topics: Topics,
     model: ModelName,
     framing: Framing,
-    /// What was done so far.
+    /// Counts since the start.
     pub counts: Counts,
     /// Records of the last batch that wait, in order. Nothing was done about them.
     pub held: Vec<Held>,
-    /// The customers that they wait for, by partition, each once.
+    /// The customers they wait for, by partition, each once.
     pub missing: BTreeSet<(i32, String)>,
     places: Vec<Place>,
     decisions: Vec<Option<Decision>>,
     value: Vec<u8>,
 }
 
-/// What the bytes of a record came to.
+/// What the bytes of a record hold.
 #[expect(clippy::large_enum_variant, reason = "the large variant is the one that always comes")]
 enum Read<'a> {
     Transaction(Transaction<'a>),
@@ -129,21 +130,21 @@ impl<'s, S: Score> Step<'s, S> {
         }
     }
 
-    /// Records of these partitions do not wait any more: they have gone, or come again.
+    /// Forgets waiting records of these partitions, which have gone or come again.
     pub fn drop_partitions(&mut self, partitions: &[i32]) {
         self.held.retain(|held| !partitions.contains(&held.partition));
         self.missing.retain(|(partition, _)| !partitions.contains(partition));
     }
 
-    /// Schemas that were unknown are asked for again: somebody may have registered them.
+    /// Asks for unknown schemas again: somebody may have registered them.
     pub fn ask_again(&mut self) {
         self.decoder.forget_unknown();
     }
 
     /// Takes records in order of arrival. `clock` tells microseconds since the epoch. A record
-    /// whose schema is still asked for, or whose customer is stored and not in memory, is left
-    /// over, with all that follow in its partition ([`Self::held`]). Returns how many transactions
-    /// were scored and how long that took.
+    /// whose schema is pending, or whose stored customer is not in memory, waits in `held`, with
+    /// all that follow it in its partition. Returns how many transactions were scored and how long
+    /// that took.
     ///
     /// # Errors
     /// [`Error`]: nothing of the batch may be committed.
@@ -165,7 +166,7 @@ impl<'s, S: Score> Step<'s, S> {
             let at = Place { partition, offset: record.offset() };
             if !self.held.is_empty() && self.held.iter().any(|held| held.partition == partition) {
                 self.held.push(Held { place, partition, cause: None });
-                // Whoever else is missing behind it is asked for in the same query.
+                // Further missing customers are asked for in the same query.
                 if !self.missing.is_empty() {
                     self.look_ahead(record, now_ms);
                 }
@@ -211,7 +212,7 @@ impl<'s, S: Score> Step<'s, S> {
         Ok((batch.len(), duration))
     }
 
-    /// Whether the customer of a record that waits is missing.
+    /// Notes the customer of a waiting record, if missing.
     fn look_ahead(&mut self, record: &impl Arrived, now_ms: i64) {
         let partition = record.partition();
         if let Read::Transaction(transaction) =
@@ -234,7 +235,7 @@ impl<'s, S: Score> Step<'s, S> {
         }
     }
 
-    /// Asks for a schema; whether there is an answer.
+    /// Asks for a schema; `false` if the answer is pending.
     #[cold]
     fn learn_schema(&mut self, id: u32) -> bool {
         match (self.schemas.0)(id) {
@@ -252,7 +253,7 @@ impl<'s, S: Score> Step<'s, S> {
         }
     }
 
-    /// Publishes a record as it came, with why and where from.
+    /// Publishes a record unchanged as a dead letter, with reason and source in its headers.
     #[cold]
     fn bury(
         &mut self,
@@ -279,7 +280,7 @@ impl<'s, S: Score> Step<'s, S> {
         out.publish(record, Kind::DeadLetter, letter)
     }
 
-    /// Counts decisions and publishes what follows from them.
+    /// Counts decisions and publishes alerts, dead letters and scored transactions.
     fn tell<R: Arrived>(
         &mut self,
         sources: &[&R],
@@ -316,8 +317,8 @@ impl<'s, S: Score> Step<'s, S> {
         Ok(())
     }
 
-    /// Publishes a decision in the alerts' schema. Below the threshold that has no severity of its
-    /// own: whoever reads every decision compares score and threshold.
+    /// Publishes a decision in the alerts' schema. A decision below the threshold has severity low:
+    /// readers of every decision compare score and threshold.
     fn publish(
         &mut self,
         source: &impl Arrived,
@@ -356,7 +357,8 @@ impl<'s, S: Score> Step<'s, S> {
     }
 }
 
-/// Microseconds from a Kafka timestamp to `now`; a timestamp ahead of the clock is 0 away.
+/// Microseconds from a Kafka timestamp to `now_micros`; 0 if the timestamp is ahead of the clock,
+/// `None` without one.
 pub fn latency(timestamp_ms: Option<i64>, now_micros: i64) -> Option<u64> {
     let since = now_micros.saturating_sub(timestamp_ms?.saturating_mul(1_000));
     Some(u64::try_from(since).unwrap_or(0))

@@ -1,4 +1,4 @@
-//! The partitions a worker has, what is still to be restored and what may be committed of them.
+//! A worker's partitions: what is left to restore of each, and what may be committed.
 //!
 //! The life of a task:
 //!
@@ -7,68 +7,70 @@
 //! | *restoring* | what was judged before is remembered again | the first record that was not |
 //! | *running* | records are judged, alerts published, offsets committed | revocation or loss |
 //! | *draining* | what is in hand is acknowledged and committed | all of it, or the deadline |
-//! | *closed* | all that is remembered is forgotten | a new assignment |
+//! | *closed* | all that is remembered is dropped | a new assignment |
 //!
-//! A partition that is lost skips draining's commit: somebody else may have it already. Whatever
-//! does not fit, a record of a partition that is not assigned, an acknowledgement that nobody waits
-//! for, an offset that goes back, is an impossible state: the worker stops without committing,
-//! because a wrong committed offset is lost data.
+//! A lost partition skips draining's commit: it may have another owner already. A record of a
+//! partition that is not assigned, an acknowledgement that nobody waits for, or an offset that goes
+//! back is an impossible state: the worker stops without committing, because a wrong committed
+//! offset is lost data.
 
 use super::Error;
 use super::progress::Progress;
 
-/// Partitions and their progress. A worker has few, and asks mostly for the one it asked for last.
+/// The tasks of one worker. It has few, and mostly asks for the one it asked for last.
 #[derive(Debug, Default)]
 pub struct Tasks {
     tasks: Vec<Task>,
     last: usize,
 }
 
-/// One partition's work.
+/// One partition's work, from assignment to revocation, loss or reassignment. It owns the offsets;
+/// customers are in memory, and the outbox publishes.
 #[derive(Debug)]
 pub struct Task {
     /// The partition.
     pub partition: i32,
     progress: Progress,
     committed: Option<i64>,
-    /// Records before this offset have been judged before.
+    /// Records before this offset were judged before this reading began.
     pub judged_until: i64,
-    /// Nothing is left to read, even if that is less than was judged before.
+    /// The end of the topic is reached, even if that is before `judged_until`.
     is_read: bool,
-    /// The offset behind the newest record that has come.
+    /// The offset after the newest record that has come.
     come: i64,
-    /// The offset behind the newest record that was taken, or where reading begins.
+    /// The offset after the newest record taken, or where reading begins.
     pub next: i64,
-    /// Kafka's timestamp of the newest record that was taken, in milliseconds.
+    /// Kafka's timestamp of the newest record taken, in milliseconds since the epoch.
     pub newest_ms: Option<i64>,
 }
 
 impl Task {
-    /// Whether records are only remembered again so far.
+    /// Whether records are only remembered again.
     pub fn is_restoring(&self) -> bool {
         self.next < self.judged_until && !self.is_read
     }
 
-    /// The group goes on here if this worker ends now.
+    /// Where the group would continue if this worker ended now.
     pub fn committed_offset(&self) -> i64 {
         self.committed.unwrap_or(self.judged_until)
     }
 
-    /// Whether somebody who stored something up to this offset knows records that this worker has
-    /// not come to. Nobody does while the partition is this worker's.
+    /// Whether a customer with this applied offset has records that this worker has not reached.
+    /// That means that the partition has another owner.
     pub fn is_behind(&self, applied_offset: i64) -> bool {
         applied_offset > self.next.max(self.judged_until)
     }
 
-    /// How many offsets are still to be restored.
+    /// The number of offsets left to restore.
     pub fn left_to_restore(&self) -> i64 {
         if self.is_read { 0 } else { (self.judged_until - self.next).max(0) }
     }
 }
 
 impl Tasks {
-    /// This partition is read from offset `from` on, and what lies before `judged_until` has been
-    /// judged before. Having it already is no fault: eager groups deal out everything again.
+    /// Adds a partition that is read from offset `from` on; records before `judged_until` were
+    /// judged before. It may be there already, because eager groups deal out everything again: then
+    /// it starts anew.
     pub fn assign(&mut self, partition: i32, from: i64, judged_until: i64) {
         self.remove(&[partition]);
         self.tasks.push(Task {
@@ -83,13 +85,14 @@ impl Tasks {
         });
     }
 
-    /// These partitions are gone, with all that is remembered of them.
+    /// Removes these partitions and their progress.
     pub fn remove(&mut self, partitions: &[i32]) {
         self.tasks.retain(|task| !partitions.contains(&task.partition));
     }
 
-    /// Nothing is left to read of a partition: what was judged behind that, nobody may read any
-    /// more (a marker of a transaction, or what was aborted). Whether that ends its restoring.
+    /// Notes that nothing is left to read of a partition: nobody can read what was judged after
+    /// that (a marker of a transaction, or what was aborted). Returns whether that ends its
+    /// restoring.
     pub fn end(&mut self, partition: i32) -> bool {
         let Some(task) = self.find(partition) else { return false };
         let was_restoring = task.is_restoring();
@@ -97,17 +100,17 @@ impl Tasks {
         was_restoring
     }
 
-    /// How many partitions there are.
+    /// The number of partitions.
     pub fn len(&self) -> usize {
         self.tasks.len()
     }
 
-    /// Whether there is no partition.
+    /// Whether there are no partitions.
     pub fn is_empty(&self) -> bool {
         self.tasks.is_empty()
     }
 
-    /// All of them.
+    /// All tasks.
     pub fn iter(&self) -> impl Iterator<Item = &Task> {
         self.tasks.iter()
     }
@@ -122,9 +125,8 @@ impl Tasks {
         self.tasks.iter().any(|task| task.partition == partition)
     }
 
-    /// Whether a record that has come is new. While a group deals partitions, librdkafka may begin
-    /// to read again from a position that its reader has just left: such a record is in hand
-    /// already.
+    /// Whether a record that has come is new. During a rebalance librdkafka may read again from a
+    /// position that its reader has just left: such a record is in hand already.
     #[inline]
     pub fn is_new(&mut self, partition: i32, offset: i64) -> bool {
         let Some(task) = self.find(partition) else { return true };
@@ -133,7 +135,7 @@ impl Tasks {
         is_new
     }
 
-    /// Whether this record was judged before it was read this time.
+    /// Whether this record was judged before this reading began.
     #[inline]
     pub fn was_judged(&mut self, partition: i32, offset: i64) -> bool {
         self.find(partition).is_some_and(|task| offset < task.judged_until)
@@ -148,8 +150,8 @@ impl Tasks {
         Ok(())
     }
 
-    /// As [`Progress::receive`]. A record that was judged before leaves the committed offset alone.
-    /// Whether it was the last one to be restored.
+    /// As [`Progress::receive`]. A record judged before leaves the committed offset alone. Returns
+    /// whether restoring ends with it.
     ///
     /// # Errors
     /// [`Error::Impossible`] if the partition is not assigned or the offset goes back.
@@ -174,11 +176,10 @@ impl Tasks {
         Ok(was_restoring && !task.is_restoring())
     }
 
-    /// As [`Progress::acknowledge`]. `Ok(false)` if the partition is gone: then nobody waits for
-    /// it.
+    /// As [`Progress::acknowledge`]; `Ok(false)` if the partition is gone, since nobody waits then.
     ///
     /// # Errors
-    /// [`Error::Impossible`] if it was not to be acknowledged.
+    /// [`Error::Impossible`] if no acknowledgement was missing.
     pub fn acknowledge(&mut self, partition: i32, offset: i64) -> Result<bool, Error> {
         let Some(task) = self.find(partition) else { return Ok(false) };
         if task.progress.acknowledge(offset) {
@@ -188,7 +189,7 @@ impl Tasks {
         Err(Error::Impossible(message))
     }
 
-    /// Partitions whose offset may move, and where to.
+    /// Partitions whose committed offset may move, and where to.
     pub fn due(&self) -> Vec<(i32, i64)> {
         let due = |task: &Task| {
             let offset = task.progress.committable()?;
@@ -197,16 +198,16 @@ impl Tasks {
         self.tasks.iter().filter_map(due).collect()
     }
 
-    /// Every partition with records, and the offset it may be committed at. Commits that do not
-    /// wait can fail unseen, so the last one names all.
+    /// Every partition with records, and its committable offset. Commits that do not wait can fail
+    /// unseen, so the last one names all partitions.
     pub fn all(&self) -> Vec<(i32, i64)> {
         let offset =
             |task: &Task| task.progress.committable().map(|offset| (task.partition, offset));
         self.tasks.iter().filter_map(offset).collect()
     }
 
-    /// These offsets are committed. One from before the partition was assigned the last time, or
-    /// was read again, says nothing new.
+    /// Notes committed offsets. One before `judged_until` is ignored: it is from an earlier
+    /// reading.
     pub fn commit(&mut self, offsets: &[(i32, i64)]) {
         for (partition, offset) in offsets {
             if let Some(task) = self.find(*partition).filter(|task| *offset >= task.judged_until) {

@@ -22,7 +22,7 @@ pub(super) struct Repair {
 pub(super) struct DoomedRows {
     /// Their customers.
     pub customer_ids: Vec<String>,
-    /// The new saved offset; `None` leaves it as it is.
+    /// The saved offset goes back to this one if it is later; `None` leaves it as it is.
     pub saved_offset: Option<i64>,
 }
 
