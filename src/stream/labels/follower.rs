@@ -15,13 +15,13 @@ use crate::core::codec::Rejected;
 use crate::edges::kafka::{Error as KafkaError, Reader, Record};
 use crate::stream::health::Health;
 
-/// The part of the process that speaks here.
+/// The name of this part of the process in its health.
 const PART: &str = "labels";
 
-/// How long a record is waited for, and with it how soon an order to stop is seen.
+/// How long to wait for a record, and so how soon an order to stop is noticed.
 const WAIT: Duration = Duration::from_millis(100);
 
-/// Pause before what could not be done is tried again.
+/// Pause between two looks at a full inbox, or at a thread that is to end.
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// Pause before a schema is asked for again.
@@ -33,20 +33,20 @@ const END_PATIENCE: Duration = Duration::from_secs(1);
 /// Time between warnings about records that are no verdicts.
 const WARN_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Follows the verdicts' topic until it is stopped or dropped.
+/// Follows the verdicts' topic until it is stopped or dropped. It owns the thread, not the inboxes.
 pub struct Follower {
     thread: Option<JoinHandle<()>>,
     stop: Arc<AtomicBool>,
 }
 
 impl Follower {
-    /// Follows the topic on a thread of its own and hands every verdict to every one of `workers`
-    /// inboxes, which all have to be emptied: a full one stops the others. Until everything that
-    /// was there is handed out, and while it cannot be, `health` has the obstacle `labels`.
+    /// Follows the topic on its own thread and hands every verdict to each of `workers` inboxes.
+    /// All must be emptied: a full one holds up the others. Until everything that was there is
+    /// handed out, and while it cannot be, `health` has the obstacle `labels`.
     ///
     /// # Errors
-    /// [`Error::Kafka`] if librdkafka refuses the properties; brokers that are away and a topic
-    /// that is missing are waited for. [`Error::Thread`].
+    /// [`Error::Kafka`] if librdkafka refuses the properties; brokers that are away and a missing
+    /// topic are waited for. [`Error::Thread`].
     pub fn start(
         settings: Settings,
         lookup: Lookup,
@@ -73,7 +73,7 @@ impl Follower {
         Ok((Self { thread, stop }, inboxes))
     }
 
-    /// Stops following and waits for the thread to end, a few seconds at most.
+    /// Stops following and waits for the thread to end, a second at most.
     pub fn stop(mut self) {
         self.stop.store(true, Ordering::Release);
         let Some(thread) = self.thread.take() else { return };
@@ -97,7 +97,8 @@ impl Drop for Follower {
     }
 }
 
-/// What the thread has.
+/// What the thread owns: the translator, the follower's ends of the channels, and what it says on
+/// `health`. Each failure gets a new reader.
 struct Job {
     settings: Settings,
     translator: Translator,
@@ -108,7 +109,7 @@ struct Job {
     bad: Bad,
 }
 
-/// The order to stop has come.
+/// The follower was told to stop.
 struct Stopped;
 
 impl Job {
@@ -127,7 +128,7 @@ impl Job {
         self.follow(reader)
     }
 
-    /// A reader that begins anew; verdicts that come again change nothing.
+    /// Makes a reader that starts over; repeated verdicts change nothing.
     fn renew(&self) -> Result<Reader, Stopped> {
         let Settings { connection, group_id, topic, start, .. } = &self.settings;
         loop {
@@ -138,7 +139,7 @@ impl Job {
         }
     }
 
-    /// Tries until there is a topic to read.
+    /// Tries until the topic can be read.
     fn begin(&self, reader: &Reader) -> Result<(), Stopped> {
         loop {
             self.check()?;
@@ -149,7 +150,7 @@ impl Job {
         }
     }
 
-    /// Reads and hands out; the only ways out are trouble.
+    /// Reads and hands out until there is trouble.
     fn follow(&mut self, reader: &Reader) -> Result<Infallible, Trouble> {
         let started = Stopwatch::start();
         let mut is_caught_up = false;
@@ -163,7 +164,7 @@ impl Job {
             self.hand_out(&records)?;
             records.clear();
             if is_caught_up {
-                // A schema that was waited for is there.
+                // A schema that was waited for has come.
                 self.obstacle.clear();
             }
             if !is_caught_up && reader.caught_up() {
@@ -199,7 +200,7 @@ impl Job {
         Ok(())
     }
 
-    /// The verdict of a record or why there is none, once its schema is known.
+    /// Decodes a record to a verdict or a rejection, waiting for its schema.
     fn translate(&mut self, record: &Record<'_>) -> Result<Result<OwnedLabel, Rejected>, Stopped> {
         let value = record.value().unwrap_or_default();
         let mut has_said = false;
@@ -217,7 +218,7 @@ impl Job {
         }
     }
 
-    /// Gives a letter to all, waiting for those that have no room.
+    /// Sends a letter to all workers, waiting for full inboxes.
     fn offer(&mut self, letter: &Letter) -> Result<(), Stopped> {
         for outbox in &mut self.outboxes {
             while !outbox.offer(letter) {
@@ -246,7 +247,7 @@ impl Job {
         self.rest(retry_in)
     }
 
-    /// Lets time pass unless it is time to stop.
+    /// Waits for `duration`, unless told to stop.
     fn rest(&self, duration: Duration) -> Result<(), Stopped> {
         let rested = Stopwatch::start();
         loop {
@@ -282,7 +283,7 @@ impl From<KafkaError> for Trouble {
     }
 }
 
-/// What this part says on the board. A thread that dies says so: nobody else would notice that the
+/// What this part tells `health`. A thread that dies tells it too: nobody else would notice that
 /// verdicts stand still.
 struct Obstacle(Arc<Health>);
 
@@ -304,7 +305,7 @@ impl Drop for Obstacle {
     }
 }
 
-/// Records that are no verdicts, to be warned about once in a while.
+/// Rejected records, warned about at most once a minute.
 #[derive(Default)]
 struct Bad {
     new: u64,

@@ -1,8 +1,8 @@
-//! The way of verdicts from the follower to one worker.
+//! The channel of verdicts from the follower to one worker.
 //!
-//! A channel with a bound: where a worker is slow, the follower waits for it, and nothing is
-//! dropped. That the beginning has been read goes the same way, behind the verdicts, so a worker
-//! that hears of it has them all.
+//! It is bounded: the follower waits for a slow worker, and nothing is dropped. The word that the
+//! beginning has been read goes through it behind the verdicts, so a worker that receives it has
+//! them all.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -15,11 +15,11 @@ use crate::core::transaction::Label;
 pub(super) enum Letter {
     /// Verdicts in the order in which they were read; all workers share one copy.
     Batch(Arc<[OwnedLabel]>),
-    /// All that was there at the start has been sent.
+    /// All that was there at the start was sent before.
     CaughtUp,
 }
 
-/// Where one worker finds the verdicts.
+/// A worker's end of the channel. A worker that ends drops it; then the follower sends it no more.
 #[derive(Debug)]
 pub struct Inbox {
     letters: Receiver<Letter>,
@@ -27,10 +27,12 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// Hands what has come to `learn`, oldest first, and says how many that were. Never waits.
+    /// Gives all verdicts that have come to `learn`, oldest first, and returns how many. Never
+    /// waits.
     pub fn receive(&mut self, learn: &mut dyn FnMut(&Label<'_>)) -> usize {
         let mut learned = 0;
-        // No more than the channel holds: a follower that is as fast would keep a worker for ever.
+        // No more than the channel holds: an equally fast follower would keep the worker here for
+        // ever.
         for _ in 0..INBOX_BATCHES {
             match self.letters.try_recv() {
                 Ok(Letter::Batch(labels)) => {
@@ -44,27 +46,28 @@ impl Inbox {
         learned
     }
 
-    /// Whether everything that was there when the follower started has been received.
+    /// Whether everything that was there at the follower's start has been received.
     pub fn is_caught_up(&self) -> bool {
         self.is_caught_up
     }
 }
 
-/// The follower's end of an inbox.
+/// The follower's end of the channel.
 #[derive(Debug)]
 pub(super) struct Outbox {
     /// `None` once the worker has ended.
     letters: Option<SyncSender<Letter>>,
 }
 
-/// Both ends.
+/// A channel's two ends.
 pub(super) fn inbox() -> (Outbox, Inbox) {
     let (sender, receiver) = sync_channel(INBOX_BATCHES);
     (Outbox { letters: Some(sender) }, Inbox { letters: receiver, is_caught_up: false })
 }
 
 impl Outbox {
-    /// Whether there was room. A worker that has ended wants nothing, and has room for everything.
+    /// Sends a letter; `false` if the channel is full. For a worker that has ended it does nothing
+    /// and returns `true`.
     pub(super) fn offer(&mut self, letter: &Letter) -> bool {
         let Some(letters) = &self.letters else { return true };
         match letters.try_send(letter.clone()) {

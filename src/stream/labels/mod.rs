@@ -1,16 +1,15 @@
-//! Analysts' verdicts, from their topic to every worker of this process.
+//! Brings analysts' verdicts from their topic to every worker of this process.
 //!
-//! Which frauds are known decides some of the features, for all customers at once: a merchant with
-//! a fraud yesterday is suspect to everybody. So every worker needs every verdict, whichever
-//! partitions of the transactions it has, and a worker that scores before it has them scores
-//! wrongly without a word. A consumer in each worker would read the topic once per worker, and a
-//! table that all share would put a lock on the path of every transaction. Instead one thread
-//! follows the topic ([`Follower`]) and hands the verdicts out in batches; a worker takes what has
-//! come between two of its own batches ([`Inbox`]), which costs a look at an empty channel.
+//! Known frauds decide some features, for all customers at once: a merchant with a fraud yesterday
+//! is suspect to everybody. So every worker needs every verdict, whichever partitions it has, and
+//! scores silently wrong without them. A consumer per worker would read the topic once per worker;
+//! a shared table would put a lock in every transaction's path. Instead one thread follows the
+//! topic ([`Follower`]) and hands out batches of verdicts. A worker takes them between two of its
+//! own batches ([`Inbox`]), at the cost of a look at an empty channel.
 //!
-//! Reading begins where verdicts begin to matter, and the process says that it is not ready before
-//! it has all that were there. A verdict that cannot be read is counted and warned about, and
-//! nothing waits for it; one whose schema the registry has not told yet is waited for.
+//! Reading begins where verdicts begin to matter, and the process is not ready before it has all
+//! that were there. A verdict that cannot be read is counted and warned about, and holds nothing
+//! up; one whose schema the registry has not told yet is waited for.
 
 mod follower;
 mod inbox;
@@ -31,7 +30,7 @@ use crate::edges::kafka::{Connection, Error as KafkaError, Start};
 /// Most verdicts handed over at once.
 pub const BATCH_LABELS: usize = 1_024;
 
-/// Most batches that wait for a worker; then the follower waits for that worker.
+/// Most batches that wait for a worker; then the follower waits for it.
 pub const INBOX_BATCHES: usize = 64;
 
 /// What is followed, and how patiently.
@@ -39,24 +38,25 @@ pub const INBOX_BATCHES: usize = 64;
 pub struct Settings {
     /// The cluster.
     pub connection: Connection,
-    /// The group that the brokers' access lists know; nobody joins it.
+    /// The group for the brokers' access lists; nobody joins it.
     pub group_id: String,
     /// The verdicts' topic.
     pub topic: String,
     /// Where reading begins.
     pub start: Start,
-    /// How long an answer of the brokers is waited for before the next try; also how long a
-    /// follower that is told to stop may not hear it.
+    /// How long to wait for the brokers' answer before the next try, and how long a follower may
+    /// take to notice that it is to stop.
     pub patience: Duration,
-    /// Time between two tries while brokers do not answer.
+    /// Time between tries while brokers do not answer.
     pub retry_interval: Duration,
-    /// Time between two looks for a topic that is missing.
+    /// Time between looks for a missing topic.
     pub missing_interval: Duration,
 }
 
 impl Settings {
-    /// Everything that can still matter at `now`, milliseconds since the epoch: a verdict is older
-    /// than its record, and no feature looks back further than 31 days.
+    /// Reads every verdict that can still matter at `now`, in milliseconds since the epoch: a
+    /// verdict's record is later than its transaction, and no feature looks back further than 31
+    /// days.
     pub fn new(
         connection: Connection,
         group_id: impl Into<String>,
@@ -75,35 +75,35 @@ impl Settings {
     }
 }
 
-/// Tells the writer schema of an id without waiting.
+/// Looks a writer schema up by registry id, without waiting.
 pub type Lookup = Box<dyn Fn(u32) -> SchemaAnswer + Send>;
 
 /// What an observer of the follower is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// So many verdicts were handed to every worker.
+    /// Verdicts were handed to every worker.
     Learned {
-        /// Fraud.
+        /// Verdicts of fraud.
         frauds: usize,
-        /// No fraud.
+        /// Verdicts of no fraud.
         honest: usize,
     },
-    /// A record is no verdict.
+    /// A record cannot be read as a verdict.
     Rejected {
         /// Why.
         reason: Reason,
     },
-    /// Every worker has been handed all that was there at the start.
+    /// All verdicts that were there at the start are handed to every worker.
     CaughtUp,
 }
 
-/// Is told what happens, on the follower's thread, and must be quick.
+/// Is told of events, on the follower's thread: must be quick.
 pub type Observer = Box<dyn Fn(Event) + Send>;
 
-/// Why verdicts are not followed at all.
+/// Why verdicts cannot be followed at all.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No client for the topic.
+    /// A client for the topic cannot be made.
     #[error("verdicts cannot be followed")]
     Kafka(#[from] KafkaError),
     /// The system gives no thread.

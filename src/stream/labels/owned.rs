@@ -2,12 +2,12 @@
 
 use crate::core::transaction::{EventTime, Label};
 
-/// A [`Label`] with texts of its own, so that it can go to another thread.
+/// A [`Label`] that owns its texts, so that it can go to other threads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnedLabel {
     /// The three ids one after the other, then the kind of fraud.
     text: Box<str>,
-    /// Where the transaction's, the customer's and the merchant's id end.
+    /// The ends of the transaction's, the customer's and the merchant's id, in bytes.
     ends: [u32; 3],
     has_fraud_type: bool,
     event_time: EventTime,
@@ -36,7 +36,7 @@ impl From<&Label<'_>> for OwnedLabel {
 }
 
 impl OwnedLabel {
-    /// The verdict itself.
+    /// Whether the verdict is fraud.
     pub fn is_fraud(&self) -> bool {
         self.is_fraud
     }

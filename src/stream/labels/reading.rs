@@ -1,4 +1,4 @@
-//! From a record's value to a verdict, as far as schemas are known.
+//! Decodes a record's value to a verdict, once its schema is known.
 
 use std::time::Duration;
 
@@ -6,21 +6,21 @@ use super::{Lookup, OwnedLabel};
 use crate::base::clock::Stopwatch;
 use crate::core::codec::{DecodedLabel, Decoder, Rejected, SchemaAnswer};
 
-/// How long an id counts as unknown before it is asked for again: a registry may learn.
+/// How long an unknown id is not asked for again: somebody may register it.
 const UNKNOWN_FOR: Duration = Duration::from_secs(60);
 
-/// What became of a value.
+/// The outcome of decoding a value.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Reading {
     /// A verdict.
     Label(OwnedLabel),
-    /// None, and never will be.
+    /// No verdict, for good.
     Rejected(Rejected),
-    /// The schema with this id is asked for: try again.
+    /// The schema with this id is being asked for: try again.
     Pending(u32),
 }
 
-/// Reads verdicts of all schemas that `lookup` tells of.
+/// Reads verdicts of all schemas that `lookup` knows. It keeps the schemas as long as it lives.
 pub(super) struct Translator {
     decoder: Decoder,
     lookup: Lookup,
@@ -32,7 +32,7 @@ impl Translator {
         Self { decoder: Decoder::new(), lookup, since_forgetting: Stopwatch::start() }
     }
 
-    /// `now` is the caller's clock in milliseconds since the epoch.
+    /// Decodes a value; `now` is in milliseconds since the epoch.
     pub(super) fn read(&mut self, value: &[u8], now: i64) -> Reading {
         if self.since_forgetting.elapsed() >= UNKNOWN_FOR {
             self.since_forgetting = Stopwatch::start();
