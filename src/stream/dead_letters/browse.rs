@@ -1,4 +1,4 @@
-//! Reading dead letters.
+//! Reads dead letters.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -12,19 +12,19 @@ use crate::edges::kafka::{Reader, Record};
 /// Letters taken at once.
 const BATCH: usize = 512;
 
-/// How long a letter is waited for before looking around.
+/// How long to wait for a letter before looking at `stop`.
 const WAIT: Duration = Duration::from_millis(100);
 
-/// What a list came to.
+/// The result of [`list`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listing {
-    /// The newest letters that are meant, newest last.
+    /// The newest selected letters, newest last.
     pub letters: Vec<Letter>,
-    /// How many are meant in all.
+    /// The number of selected letters.
     pub selected: u64,
 }
 
-/// The newest `limit` of the letters that are meant and were there when this was called.
+/// Lists the newest `limit` of the selected letters that were there at the call.
 ///
 /// # Errors
 /// [`Error`].
@@ -48,7 +48,7 @@ pub fn list(topic: &Topic<'_>, selection: &Selection, limit: usize) -> Result<Li
 /// A letter and its value, if it has one.
 pub type Found = (Letter, Option<Vec<u8>>);
 
-/// The letter at a place, with its value; `None` if there is none.
+/// Finds the letter at a place, with its value; `None` if there is none.
 ///
 /// # Errors
 /// [`Error`].
@@ -66,12 +66,12 @@ pub fn find(topic: &Topic<'_>, place: Place) -> Result<Option<Found>, Error> {
     Ok(found)
 }
 
-/// What is done with a record of the topic.
+/// Handles a record of the topic; `Break` ends the visit.
 pub(super) type Visit<'v> = &'v mut dyn FnMut(&mut Record<'_>) -> Result<ControlFlow<()>, Error>;
 
-/// Shows every record that may be meant and was there at the beginning to `each`, in the order of
-/// its partition, until it breaks off. Letters that come meanwhile are left alone: a replay would
-/// otherwise chase those that fail again.
+/// Shows every record that may be selected and was there at the beginning to `each`, in the order
+/// of its partition, until it breaks off. Later letters are left alone: a replay would otherwise
+/// chase those that fail again.
 pub(super) fn visit(
     topic: &Topic<'_>,
     selection: &Selection,
@@ -106,7 +106,7 @@ pub(super) fn visit(
     Ok(())
 }
 
-/// Partitions in which a letter that is named may still come; empty from the start where none is
+/// Partitions where a letter named by its place may still come; empty from the start if none is
 /// named.
 struct Ends {
     open: Vec<i32>,
@@ -121,7 +121,7 @@ impl Ends {
         Self { is_bounded: !open.is_empty(), open }
     }
 
-    /// A record was seen.
+    /// Notes that a record was seen.
     fn pass(&mut self, selection: &Selection, place: Place) {
         let next = Place { offset: place.offset.saturating_add(1), ..place };
         if self.is_bounded && selection.is_past(next) {
@@ -129,7 +129,7 @@ impl Ends {
         }
     }
 
-    /// Whether nothing that is named can come any more.
+    /// Whether every named letter has been passed; `false` if none is named.
     fn are_reached(&self) -> bool {
         self.is_bounded && self.open.is_empty()
     }

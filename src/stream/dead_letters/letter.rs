@@ -6,7 +6,7 @@ use super::{
 };
 use crate::edges::kafka::{RawHeader, Record};
 
-/// Where a record was before it was set aside, as far as its headers say.
+/// Where a record was before it was set aside; `None` where the headers do not say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Source {
     /// The topic.
@@ -22,18 +22,18 @@ pub struct Source {
 pub struct Letter {
     /// Where it is.
     pub place: Place,
-    /// When it was produced, milliseconds since the epoch.
+    /// When the letter was produced, in milliseconds since the epoch.
     pub timestamp_ms: Option<i64>,
-    /// As it came.
+    /// The record's key, unchanged.
     pub key: Option<Vec<u8>>,
     /// Bytes of the value; `None` for a tombstone.
     pub size: Option<usize>,
-    /// All headers in order, those of the worker at the end.
+    /// All headers in order; the worker's are last.
     pub headers: Vec<RawHeader>,
 }
 
 impl Letter {
-    /// What a record of the dead-letter topic says.
+    /// Reads a record of the dead-letter topic.
     pub fn of(record: &Record<'_>) -> Self {
         Self {
             place: Place { partition: record.partition(), offset: record.offset() },
@@ -44,7 +44,7 @@ impl Letter {
         }
     }
 
-    /// Why it was set aside, the stable word.
+    /// Why it was set aside: the stable word of a reason.
     pub fn reason(&self) -> Option<&str> {
         self.text(REASON)
     }
@@ -59,7 +59,7 @@ impl Letter {
         self.text(FAILED_AT)
     }
 
-    /// Where it was before.
+    /// Where the record was before.
     pub fn source(&self) -> Source {
         Source {
             topic: self.text(SOURCE_TOPIC).filter(|topic| !topic.is_empty()).map(str::to_owned),
@@ -68,16 +68,15 @@ impl Letter {
         }
     }
 
-    /// Whether it is the whole record. Otherwise its value was too large to be kept, and is only
-    /// where the record was before.
+    /// Whether it is the whole record. If not, its value was too large to be kept, and is only in
+    /// the source topic.
     pub fn is_whole(&self) -> bool {
         let last = self.headers.last();
         self.size.is_some() || last.is_none_or(|(name, _)| name != VALUE_LEFT_OUT.as_bytes())
     }
 
-    /// The headers that a replayed record has: its own, as they were, and where it was in between.
-    /// Of each name that the worker adds the last one is the worker's; one before it is the
-    /// producer's own.
+    /// The headers of the replayed record: its own, unchanged, and the letter's place. Of each name
+    /// that the worker adds, the last header is the worker's; an earlier one is the producer's.
     pub fn replay_headers(&self) -> Vec<RawHeader> {
         let added: Vec<usize> = ADDED.iter().filter_map(|name| self.last(name)).collect();
         let is_own = |(index, header): &(usize, &RawHeader)| {
@@ -98,8 +97,8 @@ impl Letter {
     }
 }
 
-/// Bytes for people: text as it is, anything else, and text that would move a terminal's cursor, in
-/// hexadecimal behind `0x`.
+/// Shows bytes to people: plain text as it is. Other bytes, and text with control characters, which
+/// could move a terminal's cursor, are shown in hexadecimal after `0x`.
 pub fn printable(bytes: &[u8]) -> String {
     match str::from_utf8(bytes) {
         Ok(text) if !text.contains(char::is_control) => text.to_owned(),

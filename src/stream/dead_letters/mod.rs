@@ -1,13 +1,13 @@
-//! Records that could not be scored: finding them, looking at them, giving them another chance.
+//! Finds, shows and replays records that could not be scored.
 //!
-//! A dead letter is the record as it came, and headers that say what was wrong and where it was.
-//! Most are repaired by something else than themselves: a schema that is registered now, a program
-//! that reads what it did not. Then they have to go back, as they were, to where they were: the
-//! same bytes under the same key in the same partition, because a customer's windows are there.
-//! What the worker added is taken off again, and a header says that this is a second time.
+//! A dead letter is the unchanged record with headers that say what was wrong and where it was.
+//! Most are repaired by something else: a schema that is registered now, a program that reads more.
+//! Then they go back unchanged: the same bytes under the same key in the same partition, because
+//! the customer's windows are there. A replay takes off what the worker added, and adds a header
+//! that says that it is one.
 //!
-//! Whatever the bytes are, nothing here may fail on them: keys, values, header names and texts are
-//! shown as text where they are text, and in hexadecimal where they are not.
+//! Nothing here may fail on any bytes: keys, values, header names and texts are shown as text where
+//! they are text, and in hexadecimal where they are not.
 
 mod browse;
 mod letter;
@@ -24,25 +24,24 @@ use std::time::Duration;
 
 use crate::edges::kafka::{Connection, Error as KafkaError};
 
-/// Why the record is here: [`crate::core::codec::Reason::word`].
+/// Why the record was set aside: [`crate::core::codec::Reason::word`].
 pub const REASON: &str = "error.reason";
-/// The same for people.
+/// The same reason, for people.
 pub const MESSAGE: &str = "error.message";
-/// Where it was read.
+/// The topic it was read from.
 pub const SOURCE_TOPIC: &str = "source.topic";
-/// See [`SOURCE_TOPIC`].
+/// The partition it was read from.
 pub const SOURCE_PARTITION: &str = "source.partition";
-/// See [`SOURCE_TOPIC`].
+/// Its offset there.
 pub const SOURCE_OFFSET: &str = "source.offset";
 /// When it was set aside, RFC 3339.
 pub const FAILED_AT: &str = "failed.at";
-/// Last, where the topic did not take the value for its size: it was left out, and that is said
-/// here.
+/// The last header of a letter whose value was left out, because the topic refused it for its size.
 pub const VALUE_LEFT_OUT: &str = "error.value";
 /// Which dead letter a record was: `partition:offset` of the dead-letter topic.
 pub const REPLAYED_FROM: &str = "replayed.from";
 
-/// What the worker adds to a record that it sets aside, each once, behind the record's own headers.
+/// The headers that the worker adds to every dead letter, each once, after the record's own.
 pub const ADDED: [&str; 6] =
     [REASON, MESSAGE, SOURCE_TOPIC, SOURCE_PARTITION, SOURCE_OFFSET, FAILED_AT];
 
@@ -51,33 +50,33 @@ pub const ADDED: [&str; 6] =
 pub struct Topic<'a> {
     /// The cluster.
     pub connection: &'a Connection,
-    /// The group that the brokers' access lists know; nobody joins it.
+    /// The group for the brokers' access lists; nobody joins it.
     pub group_id: &'a str,
     /// The dead letters' topic.
     pub name: &'a str,
-    /// How long an answer or a record that must come is waited for.
+    /// How long to wait for an answer, or for a record that must come.
     pub patience: Duration,
     /// Set by the caller to end early.
     pub stop: &'a AtomicBool,
 }
 
-/// Why dead letters cannot be worked with.
+/// Why dead letters cannot be read or replayed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Kafka cannot be worked with.
+    /// Kafka failed.
     #[error("dead letters cannot be read or replayed")]
     Kafka(#[from] KafkaError),
-    /// Records that are there do not come.
+    /// Records that exist do not arrive.
     #[error("topic {topic}: nothing has come for {seconds} s though {left} offsets are left")]
     Stalled {
         /// The dead letters' topic.
         topic: String,
-        /// The patience.
+        /// The patience, in seconds.
         seconds: u64,
-        /// Offsets that were not read.
+        /// Offsets not read.
         left: u64,
     },
-    /// The caller wanted to end early.
+    /// The caller asked to end.
     #[error("interrupted")]
     Interrupted,
 }

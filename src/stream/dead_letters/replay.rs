@@ -1,4 +1,4 @@
-//! Dead letters back to where they came from.
+//! Sends dead letters back to where they came from.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -8,27 +8,27 @@ use super::browse::visit;
 use super::{Error, Letter, Place, Selection, Topic};
 use crate::edges::kafka::{Connection, Copier, Destination, partitions_of};
 
-/// What a replay came to.
+/// The result of a replay.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Replayed {
-    /// Letters that were meant.
+    /// Selected letters.
     pub selected: u64,
-    /// Of them those that the brokers have acknowledged; 0 for a dry run.
+    /// Those that the brokers have acknowledged; 0 for a dry run.
     pub replayed: u64,
-    /// Of them those that cannot be replayed, because their value was too large to be kept.
+    /// Those that cannot be replayed, because their value was too large to be kept.
     pub incomplete: u64,
-    /// How many went, or would go, to which topic.
+    /// Letters that went, or would go, to each topic.
     pub by_topic: BTreeMap<String, u64>,
-    /// Places that were named and hold no letter.
+    /// Named places without a selected letter.
     pub not_found: Vec<Place>,
 }
 
-/// Produces the letters that are meant to the topics and partitions that they came from, and waits
-/// until the brokers have them. A letter that does not say where it came from goes to `fallback`;
-/// one whose partition is no more goes where its key leads. With `is_dry` nothing is produced.
+/// Produces the selected letters to the topics and partitions that they came from, and waits until
+/// the brokers have them. A letter that does not say its source goes to topic `fallback`; one whose
+/// partition does not exist goes where its key leads. With `is_dry` nothing is produced.
 ///
-/// The order of a partition of the dead-letter topic is kept. Letters stay where they are: a second
-/// replay sends them again.
+/// Order is kept within a partition of the dead-letter topic. Letters stay there: a second replay
+/// sends them again.
 ///
 /// # Errors
 /// [`Error`]; letters may have been replayed before it came.
@@ -63,7 +63,7 @@ pub fn replay(
         }
         Ok(ControlFlow::Continue(()))
     });
-    // What was handed over is on its way, whatever happened to the reading.
+    // What was sent is on its way, even if reading failed.
     if let Some(copier) = copier {
         outcome.replayed = copier.finish(*patience)?;
     }
@@ -71,13 +71,13 @@ pub fn replay(
     Ok(outcome)
 }
 
-/// Topics that letters go to, and the partitions they have.
+/// The partitions of each target topic, asked for once.
 #[derive(Default)]
 struct Targets(BTreeMap<String, Vec<i32>>);
 
 impl Targets {
-    /// The wanted partition if the topic has it. A topic that is not there is an error and is not
-    /// made by asking.
+    /// The wanted partition if the topic has it. A missing topic is an error, and asking does not
+    /// create it.
     fn partition(
         &mut self,
         connection: &Connection,

@@ -1,4 +1,4 @@
-//! Which dead letters are meant.
+//! Which dead letters are selected.
 
 use std::fmt;
 use std::str::FromStr;
@@ -35,19 +35,20 @@ impl FromStr for Place {
     }
 }
 
-/// Which dead letters are meant: those for which all that is said holds.
+/// Selects the dead letters that meet every condition that is set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
     /// Set aside for this reason.
     pub reason: Option<String>,
-    /// Set aside at this time or later, milliseconds since the epoch.
+    /// Set aside at this time or later, in milliseconds since the epoch. Letters without a
+    /// timestamp are selected.
     pub since_ms: Option<i64>,
-    /// At one of these places; empty: anywhere.
+    /// At one of these places; anywhere if empty.
     pub places: Vec<Place>,
 }
 
 impl Selection {
-    /// Whether a letter is meant.
+    /// Whether a letter is selected.
     pub fn has(&self, letter: &Letter) -> bool {
         let is_place = self.places.is_empty() || self.places.contains(&letter.place);
         let is_reason = self.reason.as_deref().is_none_or(|reason| letter.reason() == Some(reason));
@@ -56,7 +57,7 @@ impl Selection {
         is_place && is_reason && is_recent
     }
 
-    /// Where reading has to begin.
+    /// Where reading must begin.
     pub(super) fn start(&self) -> Start {
         if self.places.is_empty() {
             return self.since_ms.map_or(Start::Beginning, Start::Time);
@@ -67,7 +68,7 @@ impl Selection {
         Start::Offsets(places.into_iter().map(|place| (place.partition, place.offset)).collect())
     }
 
-    /// Whether no letter at `place` or behind it in its partition is meant.
+    /// Whether no letter at `place` or after it in its partition is selected.
     pub(super) fn is_past(&self, place: Place) -> bool {
         let is_before =
             |other: &Place| other.partition != place.partition || other.offset < place.offset;
