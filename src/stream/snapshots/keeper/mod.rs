@@ -86,7 +86,7 @@ pub enum Order {
         holder: Holder,
         /// Their ids.
         customer_ids: Vec<String>,
-        /// The new saved offset; `None` leaves it as it is.
+        /// The saved offset goes back to this one if it is later; `None` leaves it as it is.
         saved_offset: Option<i64>,
     },
     /// Discard all that is stored of a partition.
