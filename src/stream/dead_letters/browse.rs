@@ -69,9 +69,8 @@ pub fn find(topic: &Topic<'_>, place: Place) -> Result<Option<Found>, Error> {
 /// Handles a record of the topic; `Break` ends the visit.
 pub(super) type Visit<'v> = &'v mut dyn FnMut(&mut Record<'_>) -> Result<ControlFlow<()>, Error>;
 
-/// Shows every record that may be selected and was there at the beginning to `each`, in the order
-/// of its partition, until it breaks off. Later letters are left alone: a replay would otherwise
-/// chase those that fail again.
+/// Passes every record that may be selected to `each`, in partition order, until it breaks off.
+/// Letters that come later are left alone: a replay would otherwise chase those that fail again.
 pub(super) fn visit(
     topic: &Topic<'_>,
     selection: &Selection,

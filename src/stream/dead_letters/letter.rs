@@ -75,8 +75,8 @@ impl Letter {
         self.size.is_some() || last.is_none_or(|(name, _)| name != VALUE_LEFT_OUT.as_bytes())
     }
 
-    /// The headers of the replayed record: its own, unchanged, and the letter's place. Of each name
-    /// that the worker adds, the last header is the worker's; an earlier one is the producer's.
+    /// The headers of the replayed record: its own, unchanged, and the letter's place. Only the
+    /// last header of each name in [`ADDED`] is the worker's; earlier ones are the producer's.
     pub fn replay_headers(&self) -> Vec<RawHeader> {
         let added: Vec<usize> = ADDED.iter().filter_map(|name| self.last(name)).collect();
         let is_own = |(index, header): &(usize, &RawHeader)| {
@@ -97,8 +97,8 @@ impl Letter {
     }
 }
 
-/// Shows bytes to people: plain text as it is. Other bytes, and text with control characters, which
-/// could move a terminal's cursor, are shown in hexadecimal after `0x`.
+/// Shows bytes to people: text as it is; other bytes, and text with control characters that could
+/// move a cursor, in hexadecimal after `0x`.
 pub fn printable(bytes: &[u8]) -> String {
     match str::from_utf8(bytes) {
         Ok(text) if !text.contains(char::is_control) => text.to_owned(),

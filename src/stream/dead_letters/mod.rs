@@ -1,13 +1,12 @@
 //! Finds, shows and replays records that could not be scored.
 //!
-//! A dead letter is the unchanged record with headers that say what was wrong and where it was.
-//! Most are repaired by something else: a schema that is registered now, a program that reads more.
-//! Then they go back unchanged: the same bytes under the same key in the same partition, because
-//! the customer's windows are there. A replay takes off what the worker added, and adds a header
-//! that says that it is one.
+//! A dead letter is the unchanged record plus headers that say what was wrong and where it was.
+//! Most are repaired elsewhere: a schema is registered, or a newer program reads more. A replay
+//! then sends the same bytes under the same key to the same partition, where the customer's windows
+//! are. It removes the worker's headers and adds one that marks the replay.
 //!
-//! Nothing here may fail on any bytes: keys, values, header names and texts are shown as text where
-//! they are text, and in hexadecimal where they are not.
+//! Nothing here may fail on any bytes: keys, values, header names and texts that are no text are
+//! shown in hexadecimal.
 
 mod browse;
 mod letter;

@@ -23,9 +23,9 @@ pub struct Replayed {
     pub not_found: Vec<Place>,
 }
 
-/// Produces the selected letters to the topics and partitions that they came from, and waits until
-/// the brokers have them. A letter that does not say its source goes to topic `fallback`; one whose
-/// partition does not exist goes where its key leads. With `is_dry` nothing is produced.
+/// Produces the selected letters to their source topics and partitions and waits for the brokers'
+/// acknowledgements. A letter without a source goes to topic `fallback`; one whose partition does
+/// not exist goes where its key leads. A dry run (`is_dry`) produces nothing.
 ///
 /// Order is kept within a partition of the dead-letter topic. Letters stay there: a second replay
 /// sends them again.

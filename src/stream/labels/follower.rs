@@ -41,8 +41,8 @@ pub struct Follower {
 
 impl Follower {
     /// Follows the topic on its own thread and hands every verdict to each of `workers` inboxes.
-    /// All must be emptied: a full one holds up the others. Until everything that was there is
-    /// handed out, and while it cannot be, `health` has the obstacle `labels`.
+    /// All must be emptied: a full one holds up the others. `health` has the obstacle `labels`
+    /// until the initial verdicts are handed out, and during trouble.
     ///
     /// # Errors
     /// [`Error::Kafka`] if librdkafka refuses the properties; brokers that are away and a missing
@@ -97,8 +97,7 @@ impl Drop for Follower {
     }
 }
 
-/// What the thread owns: the translator, the follower's ends of the channels, and what it says on
-/// `health`. Each failure gets a new reader.
+/// What the thread owns, beside its reader, which is replaced when it fails.
 struct Job {
     settings: Settings,
     translator: Translator,

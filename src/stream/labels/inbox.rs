@@ -1,8 +1,7 @@
 //! The channel of verdicts from the follower to one worker.
 //!
-//! It is bounded: the follower waits for a slow worker, and nothing is dropped. The word that the
-//! beginning has been read goes through it behind the verdicts, so a worker that receives it has
-//! them all.
+//! It is bounded and drops nothing: the follower waits for a slow worker. [`Letter::CaughtUp`]
+//! comes after the initial verdicts, so a worker that receives it has them all.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};

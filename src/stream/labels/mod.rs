@@ -1,15 +1,14 @@
 //! Brings analysts' verdicts from their topic to every worker of this process.
 //!
 //! Known frauds decide some features, for all customers at once: a merchant with a fraud yesterday
-//! is suspect to everybody. So every worker needs every verdict, whichever partitions it has, and
-//! scores silently wrong without them. A consumer per worker would read the topic once per worker;
-//! a shared table would put a lock in every transaction's path. Instead one thread follows the
-//! topic ([`Follower`]) and hands out batches of verdicts. A worker takes them between two of its
-//! own batches ([`Inbox`]), at the cost of a look at an empty channel.
+//! is suspect to everybody. So every worker needs every verdict and scores silently wrong without.
+//! A consumer per worker would read the topic once per worker; a shared table would lock every
+//! transaction's path. Instead one thread ([`Follower`]) follows the topic, and each worker takes
+//! verdicts between its own batches ([`Inbox`]), at the cost of a look at an empty channel.
 //!
-//! Reading begins where verdicts begin to matter, and the process is not ready before it has all
-//! that were there. A verdict that cannot be read is counted and warned about, and holds nothing
-//! up; one whose schema the registry has not told yet is waited for.
+//! Reading begins where verdicts begin to matter; the process is not ready before it has all of
+//! them. An unreadable verdict is counted, warned about and passed over; one whose schema the
+//! registry has not told yet is waited for.
 
 mod follower;
 mod inbox;
@@ -44,8 +43,8 @@ pub struct Settings {
     pub topic: String,
     /// Where reading begins.
     pub start: Start,
-    /// How long to wait for the brokers' answer before the next try, and how long a follower may
-    /// take to notice that it is to stop.
+    /// How long to wait for the brokers' answer before the next try; a follower may take as long to
+    /// notice that it is to stop.
     pub patience: Duration,
     /// Time between tries while brokers do not answer.
     pub retry_interval: Duration,

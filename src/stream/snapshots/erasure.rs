@@ -1,12 +1,12 @@
 //! Erases customers in every partition that may know them.
 //!
-//! Only the producer knows which partitions a customer is in. So each partition of the topic, and
-//! each that only the database still has, is claimed, and an empty row, as of the committed offset,
-//! replaces the customer's: a restore does not apply earlier records of the topic to it. The
-//! previous owner finds its claim gone and reads the partition again, with the new row.
+//! Only the producer knows which partitions a customer is in. So each partition of the topic or the
+//! database is claimed, and an empty row as of the committed offset replaces the customer's: a
+//! restore then skips earlier records. The previous owner finds its claim gone and reads the
+//! partition again.
 //!
-//! If a rebalance makes somebody claim the partition between the claim and the row, the new owner
-//! has not seen the row: the partition is claimed once more.
+//! If somebody claims the partition before the row is written, the new owner has not seen the row:
+//! the partition is claimed once more.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

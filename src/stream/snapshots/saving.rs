@@ -1,8 +1,8 @@
 //! One save of a partition, a few customers per turn.
 //!
-//! A save begins with the partition's offset and the list of changed customers, while the stream
-//! goes on. A customer who pays before being encoded is encoded with that payment, and is in the
-//! next save as well. The last batch says that everything before the offset is stored.
+//! A save begins with the partition's offset and the list of changed customers, and the stream goes
+//! on. A customer who pays before being encoded is encoded with that payment, and is saved again
+//! next time. The last batch says that everything before the offset is stored.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -33,8 +33,8 @@ pub struct Portions {
 }
 
 impl Default for Portions {
-    /// A batch takes half a millisecond of a worker's turn and some hundred kilobytes. A chunk
-    /// holds up no turn, and each is one statement. Few customers are saved in some milliseconds.
+    /// A batch takes half a millisecond of a turn and has some hundred kilobytes. A chunk holds up
+    /// no turn and is one statement. Saving few customers takes some milliseconds.
     fn default() -> Self {
         Self { batch_customers: 256, chunk_bytes: 4 << 20, few_customers: 1_024 }
     }
@@ -117,8 +117,8 @@ impl Batch {
     }
 }
 
-/// A save under way: it owns the slots left to encode and the batches not handed on. It ends when
-/// both are empty; customers stay in memory.
+/// A save under way. It owns the slots left to encode and the batches not handed on, not the
+/// customers, and ends without either.
 #[derive(Debug)]
 pub struct Saving {
     holder: Holder,
@@ -149,8 +149,8 @@ impl Saving {
         Self { portions, ..self }
     }
 
-    /// Begins to hand over these customers, none of whom may pay meanwhile. `goes_on`: the list
-    /// leaves out customers whom the save under way has stored.
+    /// Begins to hand over these customers, who do not pay meanwhile. `goes_on`: the save under way
+    /// has stored others already.
     pub fn hand_over(holder: Holder, offset: i64, slots: Vec<u32>, goes_on: bool) -> Self {
         Self { chunk: Some(0), has_begun: goes_on, ..Self::begin(holder, offset, slots) }
     }

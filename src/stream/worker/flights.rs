@@ -1,7 +1,7 @@
 //! Records produced and not yet acknowledged, by sequence number.
 //!
-//! Numbers are given out in order and come back nearly in order, so a ring with a moving start
-//! suffices: no hashing, no tree, and short while the oldest unacknowledged record is young.
+//! Numbers are given out in order and come back nearly so. A ring with a moving start suffices,
+//! without hashing or a tree; it is short while the oldest unacknowledged record is young.
 
 use std::collections::VecDeque;
 
@@ -52,8 +52,8 @@ impl Flights {
         Some(flight)
     }
 
-    /// Detaches the records of partitions that are gone: nobody waits for them, and a partition
-    /// that comes back has nothing to do with them.
+    /// Detaches the records of partitions that are gone: nobody waits for them, even if a partition
+    /// comes back.
     pub fn orphan(&mut self, partitions: &[i32]) {
         for flight in self.ring.iter_mut().flatten() {
             if partitions.contains(&flight.partition) {

@@ -4,8 +4,7 @@ use super::brokers::Brokers;
 use super::tasks::Tasks;
 use super::{Event, Lag};
 
-/// How long each partition's records have waited, kept from the first look until the partition is
-/// gone. It asks the brokers and does not count records itself.
+/// When each partition was last read to its end, from the first look until the partition is gone.
 #[derive(Debug, Default)]
 pub(super) struct Lags(Vec<CaughtUp>);
 

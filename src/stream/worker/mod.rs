@@ -3,20 +3,18 @@
 //! A committed offset is a promise: everything before it has been dealt with and will never be read
 //! again. The simple loop (read, score, produce, commit) breaks it, because a producer returns long
 //! before the brokers have the alert. Here an offset is committed only when every alert and dead
-//! letter before it is acknowledged ([`progress`]), so that a crash at any moment repeats records
-//! and loses none. With exactly-once delivery, offsets and alerts become visible in one transaction
-//! (`outbox`).
+//! letter before it is acknowledged ([`progress`]): a crash repeats records and loses none. Exactly
+//! once, offsets and alerts become visible in one transaction (`outbox`).
 //!
-//! A committed offset does not bring back what was remembered. So an assigned partition is read
-//! from its saved offset, with its stored customers (`custody`), or without a snapshot from as far
-//! back as customers are remembered. Records judged before are only remembered again ([`tasks`]):
-//! the next score is the one of an undisturbed run.
+//! A committed offset does not restore customers. So an assigned partition is read from its saved
+//! offset, with its stored customers (`custody`), or without a snapshot from as far back as
+//! customers are remembered. Records judged before are only remembered ([`tasks`]): the next score
+//! is the one of an undisturbed run.
 //!
-//! The loop ([`run`]) takes what has arrived and never waits to fill a batch: batches have one
-//! record when idle and many under load, so one rule gives both latency and throughput. [`step`]
-//! says what happens to a batch, a pure function of records and time; the loop does the effects on
-//! Kafka. Workers share no customers: more workers are more members of the group, in this process
-//! or elsewhere.
+//! The loop ([`run`]) never waits to fill a batch: batches have one record when idle and many under
+//! load, so one rule gives latency and throughput. [`step`], a pure function of records and time,
+//! says what happens to a batch; the loop does the effects on Kafka. Workers share no customers:
+//! more workers are more members of the group, in this process or elsewhere.
 
 pub mod brokers;
 mod budget;
@@ -178,8 +176,8 @@ pub struct Snapshots {
     pub goes_on_incomplete: bool,
     /// Memory for customers, about. Beyond it stored customers are evicted.
     pub budget: Arc<Budget>,
-    /// `None`: threads beside the worker have the database. `Some`, in a simulation: there are no
-    /// threads, and the worker does their work when it looks for answers and the gate is open.
+    /// `None`: threads beside the worker have the database. `Some`: a simulation has no threads;
+    /// the worker does their work when it looks for answers and the gate is open.
     pub in_turns: Option<Gate>,
 }
 

@@ -1,8 +1,8 @@
 //! The partitions that are not read for now.
 //!
 //! Too much in flight or in memory pauses all partitions. A record that waits for its writer schema
-//! or its stored customer pauses its own. A worker that stopped polling instead would be taken for
-//! dead by its group.
+//! or its stored customer pauses its own. A worker that stopped polling would be taken for dead by
+//! its group.
 
 use std::collections::BTreeSet;
 

@@ -1,8 +1,8 @@
 //! How far a partition may be committed.
 //!
 //! Records are taken in order; their alerts are acknowledged in any order. The offset to commit is
-//! the first one that still waits or, without one, the offset after the newest record. Most records
-//! need no acknowledgement, so only those that wait are kept.
+//! the first that still waits or, if none does, the one after the newest record. Most records need
+//! no acknowledgement, so only those that wait are kept.
 
 use std::collections::BTreeMap;
 

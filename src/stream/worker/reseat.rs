@@ -1,9 +1,8 @@
 //! Reads a partition that the worker keeps again from further back.
 //!
-//! There are two reasons, both rare: the database was silent when the partition came and has its
-//! snapshot, or rows of the snapshot cannot be read and their customers have to be remembered from
-//! the topic. What was judged stays judged: everything is committed first, and records before that
-//! are only remembered.
+//! Two rare reasons: the database was silent when the partition came but has its snapshot, or rows
+//! cannot be read and their customers are remembered from the topic. Everything judged is committed
+//! first; records before that are only remembered.
 
 use std::sync::atomic::AtomicBool;
 

@@ -1,8 +1,8 @@
 //! Bounds what reading brings: customers in memory, and records in flight.
 //!
-//! The workers of a process share memory in proportion to their partitions. Stored, unchanged
-//! customers leave first. If they are too few, a save begins at once. Reading stops only an eighth
-//! above the bound, because something would be lost otherwise.
+//! A process's workers share memory in proportion to their partitions. Stored, unchanged customers
+//! leave first. If they are too few, a save begins at once. Reading stops only an eighth above the
+//! bound, when something would be lost otherwise.
 
 use std::time::Duration;
 
@@ -21,8 +21,8 @@ const FREED_SHARE: usize = 32;
 const OVER_SHARE: usize = 8;
 
 impl<S: Score, B: Brokers> Worker<'_, S, B> {
-    /// Keeps memory within its bound: evicts stored customers, and has the others saved so that
-    /// they can go next. Stops reading only if memory would otherwise lose something.
+    /// Keeps memory within its bound: evicts stored customers, has the others saved so that they
+    /// can go next, and stops reading only as a last resort.
     pub(super) fn bound_memory(&mut self) {
         let Some(custody) = &mut self.custody else { return };
         if self.since_bound.elapsed() < BOUND_INTERVAL {
@@ -32,9 +32,8 @@ impl<S: Score, B: Brokers> Worker<'_, S, B> {
         let mut bytes = self.step.memory.bytes() + custody.shelf_bytes();
         let bound = custody.share.bytes();
         if bytes > bound {
-            // Customers on shelves have been quiet longest, so they go first. Customers are evicted
-            // only when the shelves are empty, so that no row on a shelf is older than the stored
-            // one.
+            // Customers on shelves have been quiet longest, so they go first. None is evicted
+            // before the shelves are empty, so that no row there is older than the stored one.
             bytes -= custody.clear_shelves(bytes - bound + bound / FREED_SHARE);
         }
         // A customer who came back for a waiting record must stay until it is taken.

@@ -1,8 +1,8 @@
 //! Decodes and scores a batch, and publishes what follows.
 //!
-//! Pure: it takes records, a clock and a place to publish, and changes counts. It does not know
-//! Kafka, so tests and simulations run the same code. A record that cannot be scored is published
-//! unchanged as a dead letter, whatever its bytes, and the batch goes on without it.
+//! Pure: records, a clock and a place to publish go in, counts change. It does not know Kafka, so
+//! tests and simulations run the same code. A record that cannot be scored becomes a dead letter,
+//! unchanged, whatever its bytes, and the batch goes on.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -80,8 +80,8 @@ pub enum Cause {
     Customer,
 }
 
-/// The step of one worker, for as long as it runs. It owns the decoder, the counts and buffers that
-/// batches reuse. It borrows scorer and memory, and owns no offsets.
+/// The step of one worker, for as long as that runs. It owns the decoder, the counts and reused
+/// buffers; scorer and memory are borrowed, offsets are the tasks'.
 pub struct Step<'s, S> {
     decoder: Decoder,
     schemas: Schemas,
@@ -141,10 +141,10 @@ impl<'s, S: Score> Step<'s, S> {
         self.decoder.forget_unknown();
     }
 
-    /// Takes records in order of arrival. `clock` tells microseconds since the epoch. A record
-    /// whose schema is pending, or whose stored customer is not in memory, waits in `held`, with
-    /// all that follow it in its partition. Returns how many transactions were scored and how long
-    /// that took.
+    /// Takes records in order of arrival; `clock` tells microseconds since the epoch. A record
+    /// whose schema is pending, or whose stored customer is not in memory, waits with all that
+    /// follow in its partition ([`Self::held`]). Returns how many transactions were scored and how
+    /// long that took.
     ///
     /// # Errors
     /// [`Error`]: nothing of the batch may be committed.

@@ -9,10 +9,10 @@
 //! | *draining* | what is in hand is acknowledged and committed | all of it, or the deadline |
 //! | *closed* | all that is remembered is dropped | a new assignment |
 //!
-//! A lost partition skips draining's commit: it may have another owner already. A record of a
-//! partition that is not assigned, an acknowledgement that nobody waits for, or an offset that goes
-//! back is an impossible state: the worker stops without committing, because a wrong committed
-//! offset is lost data.
+//! A lost partition skips draining's commit: it may have another owner already. A record of an
+//! unassigned partition, an acknowledgement that nobody waits for, and an offset that goes back are
+//! impossible states: the worker stops without committing, because a wrong committed offset is lost
+//! data.
 
 use super::Error;
 use super::progress::Progress;
@@ -69,8 +69,8 @@ impl Task {
 
 impl Tasks {
     /// Adds a partition that is read from offset `from` on; records before `judged_until` were
-    /// judged before. It may be there already, because eager groups deal out everything again: then
-    /// it starts anew.
+    /// judged before. One that is there already starts anew: eager groups deal out everything
+    /// again.
     pub fn assign(&mut self, partition: i32, from: i64, judged_until: i64) {
         self.remove(&[partition]);
         self.tasks.push(Task {
@@ -90,9 +90,8 @@ impl Tasks {
         self.tasks.retain(|task| !partitions.contains(&task.partition));
     }
 
-    /// Notes that nothing is left to read of a partition: nobody can read what was judged after
-    /// that (a marker of a transaction, or what was aborted). Returns whether that ends its
-    /// restoring.
+    /// Notes that a partition is read to its end: nobody can read what was judged after that (a
+    /// marker of a transaction, or what was aborted). Returns whether that ends its restoring.
     pub fn end(&mut self, partition: i32) -> bool {
         let Some(task) = self.find(partition) else { return false };
         let was_restoring = task.is_restoring();

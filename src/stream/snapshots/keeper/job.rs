@@ -24,9 +24,8 @@ pub(super) const LOOK: Duration = Duration::from_millis(20);
 /// A scan ends after this time without orders.
 const SCAN_REST: Duration = Duration::from_secs(5);
 
-/// The side of a keeper that has the database. It owns the connection, opened with the first order
-/// and again after each failure, and the scan under way; the queues of orders and answers are not
-/// its own.
+/// The keeper's side of the database. It owns the connection, opened with the first order and again
+/// after a failure, and the scan under way, but not the queues.
 pub(super) struct Job {
     open: Open,
     complain: Complaint,

@@ -1,8 +1,8 @@
 //! The thread that has the database, and the worker's end of it.
 //!
 //! The thread carries out one order after the other and tries each for as long as the database is
-//! away. Orders are bounded in number, so the worker sees when there is no room. Only an end that
-//! is asked for, or somebody else's claim, makes it drop an order.
+//! away. Orders are bounded in number, so the worker sees when there is no room. Only the keeper's
+//! end or somebody else's claim drops an order.
 
 mod job;
 mod orders;

@@ -7,8 +7,8 @@ use crate::base::clock::Stopwatch;
 use crate::edges::database::{Progress, SnapshotStore, StoreError, each_handed_over};
 use crate::stream::snapshots::Batch;
 
-/// Whether all of a save up to this batch went through one connection. The server takes rows before
-/// they are on disk and forgets them when it restarts: the saved offset must not cover those.
+/// Whether all batches of a save up to this one went through one connection. A server that restarts
+/// forgets rows that are not on disk yet: no saved offset may cover those.
 pub(super) fn is_whole(begun: &mut BTreeMap<i32, u64>, batch: &Batch, session: u64) -> bool {
     if batch.is_first {
         begun.insert(batch.holder.partition, session);

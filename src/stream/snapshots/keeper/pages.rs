@@ -14,12 +14,12 @@ pub(super) const PAGE: usize = 16_384;
 /// Ids in a page of ids alone.
 const PAGE_OF_IDS: u32 = 16_384;
 
-/// Bounds of the time for a page. A page takes half as long as the last look-up: customers whose
-/// records wait then have most of the time.
+/// Bounds of the time for a page. It takes half as long as the last look-up, so that customers
+/// whose records wait have most of the time.
 const PAGE_TIME: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
 
-/// Failures after which a partition is scanned no more, though the database answers: it may have no
-/// connection to spare, or not be able to read something.
+/// A partition is scanned no more after this many failures while the database answers: it may lack
+/// connections, or be unable to read something.
 const MAX_FAILURES: u32 = 2;
 
 /// A page of the customers that a partition has.
@@ -65,8 +65,8 @@ impl Pages {
         self.scan = None;
     }
 
-    /// Reads a page. If a scan fails although the database answers, the next page begins it again,
-    /// or reads ids alone, as the answer says.
+    /// Reads a page. If a scan fails although the database answers, the page's `next` begins it
+    /// again, or reads ids alone.
     ///
     /// # Errors
     /// The database does not answer.

@@ -11,9 +11,9 @@ use super::{Moved, PAGE, TransferError};
 use crate::core::state::snapshot::decode;
 use crate::edges::database::{Holder, SnapshotStore, StoreError, StoredCustomer, Stream};
 
-/// Stores what [`export`](super::export()) wrote. A customer stored with a later offset stays as
-/// stored. Partitions are claimed as `owner`, so their owners read them again. A partition's saved
-/// offset is stored once the file has shown all its customers.
+/// Stores what [`export`](super::export()) wrote. A customer stored with a later offset stays.
+/// Partitions are claimed as `owner`, so their owners read them again. A saved offset is stored
+/// once the file has shown all customers of its partition.
 ///
 /// # Errors
 /// [`TransferError`]; customers before the line in question may be stored. Importing a whole file

@@ -1,9 +1,9 @@
 //! Snapshots as a file: exports, imports and verifies them.
 //!
-//! The file is JSON Lines, for people and other programs: a line for the stream, each partition,
-//! and each customer with the state's bytes in base64. The bytes carry their own version and
-//! checksum. Each partition and the file end with a line of their own: without it a truncated file
-//! would look whole, and importing it would promise customers as stored who are not.
+//! The file is JSON Lines: a line for the stream, each partition, and each customer with the
+//! state's bytes in base64, which carry their own version and checksum. A last line ends each
+//! partition and the file: without it a truncated file would look whole, and its import would
+//! promise customers as stored who are not.
 
 mod export;
 mod import;

@@ -54,8 +54,8 @@ pub fn verify(store: &mut dyn SnapshotStore, stop: &AtomicBool) -> Result<Verifi
     Ok(verified)
 }
 
-/// Counts the stored customers of a partition, a page of ids at a time: one counting statement
-/// would take longer the more there are, and time is limited.
+/// Counts the stored customers of a partition, in pages of ids: one counting statement for many
+/// would exceed its time limit.
 ///
 /// # Errors
 /// [`TransferError::Store`], or `Interrupted` if `stop` was set.

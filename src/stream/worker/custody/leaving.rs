@@ -1,11 +1,10 @@
 //! Partitions that leave are saved if that is quick, and handed over if not.
 //!
 //! Nobody scores a partition from its draining until the next owner knows its customers. Saving
-//! tens of thousands of changed customers takes seconds, because each row has to be found and
-//! replaced; reading the topic again takes as long. Rows handed over are not looked up, so writing
-//! and reading them takes a fraction of that. A process that ends does not know whether anybody
-//! continues its partitions: it hands over, leaves the group, and saves until somebody else claims
-//! them.
+//! tens of thousands of changed customers takes seconds, because each row is found and replaced;
+//! reading the topic again takes as long. Handed-over rows are not looked up, so writing and
+//! reading them takes a fraction. A process that ends does not know whether anybody takes its
+//! partitions: it hands over, leaves the group, and saves until somebody claims them.
 
 use std::time::Duration;
 
@@ -34,9 +33,8 @@ pub(in crate::stream::worker) struct Departure {
 }
 
 impl Custody {
-    /// Saves or hands over all unsaved changes of these partitions and releases them. The next
-    /// owner reads from the topic what misses the limit. Everything judged must be committed
-    /// before.
+    /// Saves or hands over all unsaved changes of these partitions and releases them. Everything
+    /// judged must be committed. The next owner reads from the topic what misses the limit.
     pub(in crate::stream::worker) fn let_go(
         &mut self,
         partitions: &[i32],
@@ -66,8 +64,8 @@ impl Custody {
         self.release(held, limit.saturating_sub(waited.elapsed()), memory, observe);
     }
 
-    /// Saves what was handed over of partitions that left with this process, unless somebody else
-    /// claims them: so the last process to end leaves everything stored.
+    /// Saves what was handed over of partitions that left with this process and that nobody else
+    /// has claimed: the last process to end leaves everything stored.
     pub(in crate::stream::worker) fn save_rest(
         &mut self,
         memory: &mut Memory,
@@ -162,7 +160,7 @@ impl Custody {
     }
 
     /// Begins to hand over the largest of these partitions, so that at most `most` customers are
-    /// left to save. Drops those that cannot be handed over.
+    /// left to save. Drops those where that is impossible.
     pub(super) fn hand_over_what_takes_long(
         &mut self,
         partitions: &[i32],

@@ -1,12 +1,11 @@
 //! Lists the stored customers and reads their states ahead.
 //!
-//! After a restart memory is empty, and anybody may be stored. Asking for each customer who pays
-//! costs many small queries, and records wait while the database is away. So a partition's
-//! customers are read in pages from the moment it comes, one partition at a time, beside the
-//! stream. While memory has room, pages bring states in the order of the table's file, which costs
-//! the database half of reading in the order of ids. Without room, pages bring ids alone, and
-//! customers are asked for when they return. After the last page a new customer needs no query, and
-//! a database that goes away stops nobody.
+//! After a restart memory is empty and anybody may be stored. Asking for each customer who pays
+//! costs many small queries, and stops records while the database is away. So pages of stored
+//! customers are read beside the stream, one partition at a time. While memory has room, they bring
+//! states, in the order of the table's file, which costs the database half of the order of ids.
+//! Without room they bring ids, and customers are asked for when they return. After the last page a
+//! new customer needs no query, and a database that goes away stops nobody.
 //!
 //! A scan shows rows as they were when it began. After an eviction its rows say only who is stored.
 //! A scan that fails twice while the database answers is replaced by ids.
@@ -19,8 +18,8 @@ use crate::core::state::memory::Memory;
 use crate::stream::snapshots::{Order, Page, Place};
 use crate::stream::worker::tasks::Tasks;
 
-/// The share of memory that reading ahead may fill. Saves need the rest for changes, and an evicted
-/// customer costs a query to read again.
+/// The share of memory that reading ahead may fill. Changes until the next save need room too, and
+/// an evicted customer costs a query.
 const AHEAD_SHARE: (usize, usize) = (3, 4);
 
 /// The page that is read ahead, one at a time for all partitions of a worker. Each partition's

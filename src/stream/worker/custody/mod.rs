@@ -1,16 +1,16 @@
 //! A worker's snapshots: a partition is claimed when it comes, saved as it changes, and released
 //! when it leaves.
 //!
-//! [`Custody`] owns one [`Part`] per partition and two keepers, threads with a database each: one
-//! saves, one reads, so that a returning customer does not wait behind a save. It does not own the
-//! customers, who are in the worker's memory.
+//! [`Custody`] owns a [`Part`] per partition and two keepers with a database each: one saves, one
+//! reads, so that a returning customer does not wait behind a save. The worker's memory owns the
+//! customers.
 //!
-//! The worker waits for the database at three moments only, each for a limited time: when a
-//! partition comes, because its saved offset decides where reading begins; when a stored customer
-//! returns who is not in memory ([`returning`]); and when a partition leaves ([`leaving`]). If the
-//! database is silent when a partition comes, the topic is read from further back, and what is
-//! stored is taken up once the database answers ([`Why::Late`]). Until then nothing of the
-//! partition is saved, because the store may know more than a month of the topic does.
+//! The worker waits for the database at three moments, each for a limited time: when a partition
+//! comes, because its saved offset decides where reading begins; when a stored customer returns who
+//! is not in memory ([`returning`]); and when a partition leaves ([`leaving`]). If the database is
+//! silent when a partition comes, the topic is read from further back, and the snapshot is taken up
+//! later ([`Why::Late`]). Until then nothing is saved, because the store may know more than a month
+//! of the topic.
 //!
 //! The claims are looked at every five seconds: a claim by anybody else means a change, so the
 //! snapshot is read again.
@@ -144,9 +144,9 @@ impl Custody {
         })
     }
 
-    /// Claims a partition that comes, one of several. `waited` runs since the database answered for
-    /// one of them, or since the first. Returns where to read from: the saved offset if the
-    /// snapshot is of use; `memory` then knows that customers may be stored.
+    /// Claims a partition that comes. `waited` is since the database last answered for one of the
+    /// partitions that come, or since the first. Returns where to read from: the saved offset if
+    /// the snapshot is of use; `memory` then expects stored customers.
     pub(super) fn adopt(
         &mut self,
         begins: &Beginning,
@@ -218,9 +218,8 @@ impl Custody {
         }
     }
 
-    /// Asks every five seconds whether the partitions are still this worker's. Erasing a customer
-    /// claims the partition, and memory has to be read anew. Saves would tell as well, but may be
-    /// long in coming.
+    /// Asks every five seconds whether the claims still hold: an erasure takes them, and memory
+    /// must be read anew. Saves would tell as well, but may be long in coming.
     fn look(&mut self) {
         let has_claims = self.parts.iter().any(|part| part.holder().is_some());
         let is_due = self.is_look_due || self.since_look.elapsed() > LOOK_INTERVAL;
@@ -253,9 +252,8 @@ impl Custody {
             (self.since_save, self.is_pressed) = (Stopwatch::start(), false);
             self.parts.iter_mut().for_each(|part| part.begin_save(memory, tasks));
         }
-        // One part encodes per turn, so that a turn's length does not depend on the number of
-        // parts. It continues until done, so that some parts are saved completely as early as
-        // possible.
+        // One part encodes per turn, so that turns do not grow with the number of parts. It
+        // continues until done, so that some parts are complete early.
         let mut may_encode = true;
         let count = self.parts.len();
         for place in 0..count {

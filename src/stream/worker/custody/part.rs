@@ -1,8 +1,8 @@
 //! One partition's snapshot: claimed, taken up, saved, let go.
 //!
-//! A [`Part`] owns what the worker knows of the partition's store; its customers are in the
-//! worker's memory. It lives from the partition's arrival until it is released or lost. A keeper
-//! carries out its orders and waits for the database.
+//! A [`Part`] owns what the worker knows of the partition's store, not its customers, who are in
+//! memory. It lives from the partition's arrival until it is released or lost. A keeper carries out
+//! its orders and waits for the database.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,9 +23,9 @@ use crate::stream::worker::tasks::{Task, Tasks};
 /// partition has another owner.
 const CLAIM_AGAIN: Duration = Duration::from_secs(5);
 
-/// How long a partition waits for all its customers to be read, which costs a third of asking for
-/// each. That pays where many records are to be remembered again and many customers of a batch are
-/// missing. Records to be scored wait only for customers asked for.
+/// How long a partition waits for all customers to be read, which costs a third of asking for each.
+/// That pays where many records are restored and many customers of a batch are missing. Records to
+/// be scored wait only for customers asked for.
 const SCAN_PATIENCE: Duration = Duration::from_secs(5);
 const MANY_RECORDS: i64 = 65_536;
 const MANY_MISSING: usize = 32;
@@ -92,8 +92,8 @@ impl Part {
         }
     }
 
-    /// Gives the orders that are due: claim the partition, discard its rows, note lost records,
-    /// delete damaged rows. Orders that find no room are given in a later turn.
+    /// Gives the orders that are due: claim, discard, note lost records, delete damaged rows. An
+    /// order that finds no room is given in a later turn.
     pub(super) fn order_what_is_due(&mut self, keeper: &Keeper, owner: &str) {
         match &self.phase {
             Phase::Unclaimed { lost } => {
@@ -125,8 +125,8 @@ impl Part {
         }
     }
 
-    /// Takes in a claim. The partition may be claimed already: a claim ordered before it left and
-    /// came back is answered too, and the newest counts.
+    /// Takes in a claim. The partition may have one already, ordered before it left and came back:
+    /// the newest counts.
     pub(super) fn claimed(
         &mut self,
         claim: Claim,
@@ -151,8 +151,8 @@ impl Part {
         }
     }
 
-    /// Takes up what is stored, if it is claimed and of use. Drops the partition from `memory`:
-    /// anybody may be stored. Returns where to read from; `None` if there is nothing to take up.
+    /// Takes up what is stored, if it is claimed and of use, and drops the partition from `memory`:
+    /// anybody may be stored. Returns where to read from; `None` if nothing is to be taken up.
     pub(super) fn take_up(
         &mut self,
         begins: &Beginning,
@@ -269,7 +269,7 @@ impl Part {
     }
 
     /// Gives up a claim that somebody else has taken. If the partition is still this worker's, its
-    /// snapshot is read again: a claim in between means that something has changed.
+    /// snapshot is read again: the other has changed something.
     pub(super) fn fenced(&mut self, memory: &mut Memory) {
         if matches!(self.phase, Phase::Current { course: Course::Left, .. }) {
             tracing::info!(partition = self.partition, "the next owner saves what was handed over");

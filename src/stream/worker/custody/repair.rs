@@ -1,8 +1,8 @@
 //! Repairs stored rows that cannot be read.
 //!
 //! The topic has, or had, what such a row held. Once all damaged rows are known, they are deleted,
-//! the saved offset goes back to where the topic is read from, and the topic is read again for
-//! their customers. Applied offsets make all others refuse the repetition.
+//! the saved offset goes back to the new start of reading, and the topic is read again for their
+//! customers. For all others, applied offsets refuse the repetition.
 
 /// The damaged rows of one partition, from finding them until their customers are remembered again.
 /// It orders nothing itself; its part does.
@@ -42,13 +42,13 @@ impl Repair {
         self.refused.is_empty() && self.doomed.is_none()
     }
 
-    /// Notes customers with damaged rows; `evicted` is the number of customers evicted so far.
-    /// Returns whether they wait for the topic to be read again, or once more.
+    /// Notes customers with damaged rows; `evicted` counts evictions so far. Returns whether they
+    /// wait for the topic to be read again.
     pub(super) fn refuse(&mut self, customer_ids: Vec<String>, evicted: u64) -> bool {
         if self.rebuilding == Some(evicted) {
-            // The damaged row was met before its customer's first record: a customer with a record
-            // has been asked for, and is in memory. So this rebuild serves them too. An eviction
-            // since then breaks that, and the topic is read once more.
+            // The row was met before its customer's first record: whoever had one was asked for,
+            // and is in memory. So this rebuild serves them too, unless somebody was evicted since
+            // it began.
             self.doomed.get_or_insert_default().customer_ids.extend(customer_ids);
             return false;
         }

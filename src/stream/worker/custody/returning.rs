@@ -1,7 +1,7 @@
 //! Stored customers who are not in memory and have paid again.
 //!
-//! Their records, and those behind them in the partition, wait for the database. Scoring them as
-//! new customers would be wrong for good: the next save would overwrite the long history with the
+//! Their records, and those behind them in the partition, wait for the database. Scored as a new
+//! customer, they would be wrong for good: the next save would overwrite the long history with a
 //! short one. All missing customers of a batch are asked for at once.
 
 use std::collections::BTreeSet;
@@ -20,10 +20,9 @@ use crate::stream::worker::tasks::Tasks;
 const NEWS_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Custody {
-    /// Takes these customers from the shelves and asks the database for the others, unless earlier
-    /// questions are open or reading ahead will bring them soon. Takes in what is answered within
-    /// `limit`. Returns how many customers the database had since the last count; `None` while
-    /// answers are outstanding, or if there is nothing new.
+    /// Takes these customers from the shelves and asks for the others, unless questions are open or
+    /// reading ahead brings them soon. Takes in what is answered within `limit`. Returns how many
+    /// the database had since the last count; `None` while answers are outstanding or nothing came.
     pub(in crate::stream::worker) fn fetch(
         &mut self,
         missing: &BTreeSet<(i32, String)>,

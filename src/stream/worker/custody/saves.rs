@@ -80,8 +80,8 @@ impl Part {
         *save = Save::Running { saving, rows };
     }
 
-    /// Begins to hand over unsaved changes. Returns `false` if that is not possible: memory lacks
-    /// what is stored, the topic is being read again, or something is not committed.
+    /// Begins to hand over unsaved changes. Returns `false` if memory lacks what is stored, the
+    /// topic is being read again, or something is not committed.
     pub(super) fn hand_over(&mut self, memory: &mut Memory, tasks: &Tasks) -> bool {
         let Some(task) = self.task(tasks) else { return false };
         let (next, is_committed) = (task.next, task.next <= task.committed_offset());

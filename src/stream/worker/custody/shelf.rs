@@ -1,9 +1,9 @@
 //! Stored customers who were read ahead and have not paid since.
 //!
 //! Decoding a state costs more than reading it, and most customers read ahead do not pay for a
-//! while. So their rows are kept as bytes until they return; to memory these customers are missing.
-//! A row here is never older than the stored one: a customer who comes into memory leaves the
-//! shelf, and no page of a scan that began before an eviction puts rows on it.
+//! while. So their rows stay bytes, and the customers missing, until they return. A row here is
+//! never older than the stored one: a customer who comes into memory leaves the shelf, and a scan
+//! that began before an eviction adds no rows.
 
 use compact_str::CompactString;
 use hashbrown::HashTable;
