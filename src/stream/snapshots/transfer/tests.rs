@@ -88,7 +88,7 @@ fn an_erasure_is_imported_as_of_when_it_happened() {
     let mut new = place();
     import_into(&mut new, &file_of(&mut old)).unwrap();
     assert_eq!(new.store.load(0, &["a"]).unwrap(), erased);
-    // Who has paid since stays as stored.
+    // A customer who has paid since stays as stored.
     let me = new.store.claim(0, "me").unwrap().holder;
     let state = state();
     let paid = SavedCustomer { customer_id: "a", applied_offset: 7, state: &state };

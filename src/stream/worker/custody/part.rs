@@ -1,4 +1,4 @@
-//! One partition's snapshot: claimed, taken up, saved, let go.
+//! One partition's snapshot: claimed, taken up, saved, released.
 //!
 //! A [`Part`] owns what the worker knows of the partition's store, not its customers, who are in
 //! memory. It lives from the partition's arrival until it is released or lost. A keeper carries out

@@ -1,8 +1,8 @@
 //! Stored customers who are not in memory and have paid again.
 //!
-//! Their records, and those behind them in the partition, wait for the database. Scored as a new
-//! customer, they would be wrong for good: the next save would overwrite the long history with a
-//! short one. All missing customers of a batch are asked for at once.
+//! Their records, and those behind them in the partition, wait for the database. Scoring them
+//! without the history would be wrong for good: the next save would overwrite the long history with
+//! a short one. All missing customers of a batch are asked for at once.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
