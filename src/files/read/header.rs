@@ -18,6 +18,9 @@ const MAGIC: &[u8; 4] = b"Obj\x01";
 const MAX_BYTES: u64 = 16 << 20;
 const MAX_VALUES: u64 = 4_096;
 
+/// A key and a value of the header.
+type Entry = (Vec<u8>, Vec<u8>);
+
 /// The beginning of a container file.
 pub(super) struct Header {
     /// The whole header, with the schema that the library reads by.
@@ -68,7 +71,7 @@ fn broken(why: &str) -> Error {
     Error::new(ErrorKind::InvalidData, why)
 }
 
-fn read_values(stream: &mut dyn Read) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+fn read_values(stream: &mut dyn Read) -> Result<Vec<Entry>, Error> {
     let mut values = Vec::new();
     loop {
         let count = read_long(stream)?;
