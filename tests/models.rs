@@ -172,7 +172,7 @@ fn refused_files_say_what_is_wrong_and_how_to_mend_it() {
         ("wrong_example", "the manifest expects 0.9 (tolerance 1e-4)"),
         (
             "range_margin",
-            "scores -3, expected a number from 0 to 1: the output seems to be a raw margin",
+            "scores -2.6116989, expected a number from 0 to 1: the output seems to be a raw margin",
         ),
         ("range_percentage", "seems to be a percentage: append a node that divides it by 100"),
         ("range_estimate", "seems to be the estimate of a regressor: train a classifier"),
@@ -311,6 +311,26 @@ fn extreme_rows_that_get_no_score_are_a_warning() {
     assert!(
         warning.ends_with(" of 256 mixes of usual and extreme values: such payments are set aside")
     );
+}
+
+#[test]
+fn a_row_on_which_the_model_fails_has_no_score_and_the_others_hold() {
+    let path = folder().join("table_score.onnx");
+    let model = Model::load(&path, &|_| Ok(0.0..=100.0)).unwrap();
+    let [warning] = model.summary().warnings.clone().try_into().unwrap();
+    assert!(warning.starts_with("the model gives no score for `f0` at 100, "), "{warning}");
+    let mut rows = vec![0.0; 20 * WIDTH];
+    for row in 0..20 {
+        rows[row * WIDTH] = row as f32 / 2.0;
+    }
+    rows[3 * WIDTH] = 10.0;
+    let (mut scorer, mut scores) = (model.scorer(), Vec::new());
+    let error = scorer.score(&rows, &mut scores).unwrap_err();
+    let model = "fixture 1".to_owned();
+    assert_eq!(error, ScoreError::NoProbability { model, row: 3, count: 1 });
+    for (row, score) in scores.into_iter().enumerate().filter(|&(row, _)| row != 3) {
+        assert_eq!(score, (row / 2) as f32 / 10.0);
+    }
 }
 
 #[test]

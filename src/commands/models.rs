@@ -79,7 +79,10 @@ fn text(summary: &Summary) -> String {
                 summary.baseline_score
             ),
         },
-        format!("examples   {} checked, all agree", summary.examples_checked),
+        match summary.examples_checked {
+            0 => "examples   none in the file".to_owned(),
+            checked => format!("examples   {checked} checked, all agree"),
+        },
     ];
     lines.extend(summary.warnings.iter().map(|warning| format!("warning    {warning}")));
     lines.extend(summary.trained_at.iter().map(|time| format!("trained    {time}")));

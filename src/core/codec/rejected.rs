@@ -30,7 +30,7 @@ pub enum Reason {
     MalformedAvro,
     /// A well-formed value that no transaction can have.
     InvalidField,
-    /// Decoded and remembered, but the model gives no number for its features.
+    /// Decoded and remembered, but the model answers its features with no number from 0 to 1.
     NotScored,
 }
 

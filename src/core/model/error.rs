@@ -164,8 +164,9 @@ pub enum ScoreError {
         /// Features of a row.
         width: usize,
     },
-    /// A score is not a number, or not one from 0 to 1. All scores of the batch are there, the bad
-    /// ones as NaN: the caller decides what becomes of those rows, the others hold.
+    /// A score is not a number from 0 to 1, or the model failed on a row. All scores of the batch
+    /// are there, the bad ones as NaN: the caller decides what becomes of those rows, the others
+    /// hold.
     #[error("model {model} gave no number from 0 to 1 for row {row} and {} other rows", count - 1)]
     NoProbability {
         /// Name and version of the model.
@@ -174,13 +175,5 @@ pub enum ScoreError {
         row: usize,
         /// How many rows.
         count: usize,
-    },
-    /// The graph failed on this batch; there are no scores.
-    #[error("model {model} failed: {reason}")]
-    Failed {
-        /// Name and version of the model.
-        model: String,
-        /// What went wrong.
-        reason: String,
     },
 }

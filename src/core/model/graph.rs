@@ -4,15 +4,17 @@
 //! differently in the last bit depending on how many rows come along. Rows therefore always go
 //! through in blocks of the same size; the last block is filled up with copies.
 //!
-//! Missing values are another trap: tract's matrix and activation kernels may turn a NaN into a
-//! number. A graph without a step that knows missing values gives a row that has one no score.
-
-use std::panic::{AssertUnwindSafe, catch_unwind};
+//! Missing values are another trap: kernels of tract may turn a NaN into a number. A graph without
+//! a step that knows missing values gives a row that has one no score.
+//!
+//! And a graph may fail on the values of a row: an index that is out of range, a sort of what has
+//! no order. Only that row goes without a score then.
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::DimLike;
 
 use super::error::LoadError;
+use super::guard::guarded;
 use super::operators::framework;
 use super::outline::Outline;
 
@@ -35,13 +37,11 @@ pub(super) struct Graph {
 impl Graph {
     /// Plans `outline` for rows of `width` features.
     pub fn of(outline: &Outline, width: usize) -> Result<Self, LoadError> {
-        // tract takes a graph at its word in places; what panics there is only a bad file.
-        let planned = catch_unwind(AssertUnwindSafe(|| plan(outline, width)));
         let failed = |reason: String| LoadError::Graph { reason };
-        match planned {
-            Err(_) => Err(failed("its nodes do not fit together".to_owned())),
-            Ok(Err(error)) => Err(failed(one_line(&error))),
-            Ok(Ok(plan)) => {
+        match guarded(|| plan(outline, width)) {
+            None => Err(failed("its nodes do not fit together".to_owned())),
+            Some(Err(error)) => Err(failed(one_line(&error))),
+            Some(Ok(plan)) => {
                 let columns = score_columns(&plan)?;
                 let operators = outline.operators();
                 let knows_missing = operators.iter().any(|o| KNOW_MISSING.contains(&o.as_str()));
@@ -50,15 +50,32 @@ impl Graph {
         }
     }
 
-    /// Scores of `rows`, appended to `scores`; on failure what tract said.
-    pub fn score(&self, rows: &[f32], scores: &mut Vec<f32>) -> Result<(), String> {
-        for rows in rows.chunks(BLOCK * self.width) {
-            match catch_unwind(AssertUnwindSafe(|| self.block(rows, scores))) {
-                Ok(done) => done.map_err(|error| one_line(&error))?,
-                Err(_) => return Err("a node failed on these values".to_owned()),
+    /// Scores of `rows`, appended to `scores`: NaN for rows on which the graph fails. Returns why
+    /// it failed on the first of them.
+    pub fn score(&self, rows: &[f32], scores: &mut Vec<f32>) -> Option<String> {
+        let mut first = None;
+        for block in rows.chunks(BLOCK * self.width) {
+            let scored = scores.len();
+            if self.tried(block, scores).is_ok() {
+                continue;
+            }
+            scores.truncate(scored);
+            for row in block.chunks_exact(self.width) {
+                if let Err(reason) = self.tried(row, scores) {
+                    scores.push(f32::NAN);
+                    first = first.or(Some(reason));
+                }
             }
         }
-        Ok(())
+        first
+    }
+
+    /// Up to a block of rows; on failure what tract said.
+    fn tried(&self, rows: &[f32], scores: &mut Vec<f32>) -> Result<(), String> {
+        match guarded(|| self.block(rows, scores)) {
+            Some(done) => done.map_err(|error| one_line(&error)),
+            None => Err("a node failed on these values".to_owned()),
+        }
     }
 
     fn block(&self, rows: &[f32], scores: &mut Vec<f32>) -> TractResult<()> {

@@ -29,12 +29,11 @@ const DECISION: std::ops::RangeInclusive<f32> = -1.0..=1.0;
 const ESTIMATE: std::ops::RangeInclusive<f32> = -0.5..=1.5;
 
 impl Meaning {
-    /// What `scores`, some of which are outside 0..1, seem to be.
-    pub(super) fn of(scores: &[f32], outline: &Outline) -> Self {
-        let finite = || scores.iter().copied().filter(|score| score.is_finite());
-        let lowest = finite().fold(f32::INFINITY, f32::min);
-        let highest = finite().fold(f32::NEG_INFINITY, f32::max);
-        if finite().all(|score| score.abs() == 1.0) {
+    /// What `scores`, some of which are outside 0..1, seem to be; a NaN among them says nothing.
+    pub(super) fn of(scores: impl Iterator<Item = f32> + Clone, outline: &Outline) -> Self {
+        let lowest = scores.clone().fold(f32::INFINITY, f32::min);
+        let highest = scores.clone().fold(f32::NEG_INFINITY, f32::max);
+        if scores.into_iter().all(|score| score.is_nan() || score.abs() == 1.0) {
             return Self::AnomalyLabel;
         }
         // skl2onnx calls the output of anomaly detectors `scores`.
@@ -72,9 +71,9 @@ impl fmt::Display for Meaning {
                  append a Clip node from 0 to 1"
             }
             Self::Margin => {
-                "a raw margin (logit, decision function): export probabilities (LightGBM: \
-                 objective binary; XGBoost: binary:logistic; PyTorch, Keras: a Sigmoid as last \
-                 layer)"
+                "a raw margin (logit, decision function) or the estimate of a linear regression: \
+                 export probabilities (scikit-learn: LogisticRegression; LightGBM: objective \
+                 binary; XGBoost: binary:logistic; PyTorch, Keras: a Sigmoid as last layer)"
             }
         })
     }

@@ -1,17 +1,20 @@
 //! A model: one ONNX file that describes itself, scores feature rows and explains its scores.
 //!
 //! The way of a file: `manifest` (what it says about itself), `outline` (the graph cut down to the
-//! score), then `trees` if that is one tree ensemble, else `graph` (tract). [`Model::load`] refuses
-//! what does not fit with [`LoadError`], which says how to mend it. A loaded [`Model`] is immutable
-//! and shared; each thread scores with a [`Scorer`] of its own; [`contributions`] says what made a
+//! score), then `trees` if that is one tree ensemble, else `graph` (tract with the operators of
+//! `operators`), and last `trial` (rows from usual to extreme). [`Model::load`] refuses what does
+//! not fit with [`LoadError`], which says how to mend it. A loaded [`Model`] is immutable and
+//! shared; each thread scores with a [`Scorer`] of its own; [`contributions`] says what made a
 //! score.
 //!
 //! What holds: a row's score is the same to the bit whatever batch it comes in and however many
-//! threads score; scoring reads nothing but its arguments.
+//! threads score; it is from 0 to 1 or none; it equals onnxruntime's to 1e-5; scoring reads nothing
+//! but its arguments.
 
 mod error;
 mod explain;
 mod graph;
+mod guard;
 mod load;
 mod manifest;
 mod meaning;

@@ -54,8 +54,8 @@ impl Scorer {
     /// Replaces `scores` by the scores of `rows` (row-major), each from 0 to 1. A row's score is
     /// the same to the bit whatever other rows are in the batch. A NaN in a row is a missing value.
     ///
-    /// On [`ScoreError::NoProbability`] all scores are there, the bad ones as NaN; on other errors
-    /// none.
+    /// On [`ScoreError::NoProbability`] all scores are there, the bad ones as NaN; on
+    /// [`ScoreError::Shape`] none.
     pub fn score(&mut self, rows: &[f32], scores: &mut Vec<f32>) -> Result<(), ScoreError> {
         self.score_raw(rows, scores)?;
         let mut bad = (0, None);
@@ -74,12 +74,13 @@ impl Scorer {
         }
     }
 
-    /// The scores as the model gives them, unchecked.
+    /// The scores as the model gives them, unchecked, and why it failed on the first row that has
+    /// none because of that.
     pub(super) fn score_raw(
         &mut self,
         rows: &[f32],
         scores: &mut Vec<f32>,
-    ) -> Result<(), ScoreError> {
+    ) -> Result<Option<String>, ScoreError> {
         scores.clear();
         if !rows.len().is_multiple_of(self.width) {
             return Err(ScoreError::Shape { values: rows.len(), width: self.width });
@@ -90,12 +91,9 @@ impl Scorer {
                 ensemble.evaluate(&mut self.scratch, rows, self.width, |_, row| {
                     scores.push(row[row.len() - 1]);
                 });
-                Ok(())
+                Ok(None)
             }
-            Runner::Graph(graph) => graph.score(rows, scores).map_err(|reason| {
-                scores.clear();
-                ScoreError::Failed { model: self.model.to_string(), reason }
-            }),
+            Runner::Graph(graph) => Ok(graph.score(rows, scores)),
         }
     }
 }

@@ -8,6 +8,7 @@
 //! A score outside 0..1 refuses the model. A row without a score refuses it if the row is usual; if
 //! it is extreme, that is a warning, since such payments will be set aside unscored.
 
+use std::fmt;
 use std::ops::RangeInclusive;
 
 use super::error::{LoadError, ScoreError};
@@ -44,155 +45,184 @@ pub(super) fn run(
     bounds: &[RangeInclusive<f64>],
     outline: &Outline,
 ) -> Result<Passed, LoadError> {
-    let mut trial = Trial::new(scorer);
-    let baseline_score = trial.usual("the baseline", &manifest.baseline)?;
-    let mut wrong = None;
-    for (index, &Example { ref row, score: expected }) in manifest.examples.iter().enumerate() {
-        let got = trial.usual(&format!("example {index}"), row)?;
-        if (f64::from(got) - expected).abs() > EXAMPLE_TOLERANCE {
-            wrong = wrong.or(Some(LoadError::Example { index, expected, got }));
-        }
+    let mut tried = usual_rows(manifest);
+    for row in &mut tried {
+        row.score = usual_score(scorer, row)?;
     }
-    trial.each_alone(manifest, bounds)?;
-    trial.all_together(bounds)?;
-    trial.mixes(&manifest.baseline, bounds)?;
-    // What an output means is clearer from all rows than from the first that is wrong.
-    if let Some((row, score)) = trial.outside {
-        let meaning = Meaning::of(&trial.scores, outline);
-        return Err(LoadError::Range { row, score, meaning });
+    let mut extreme = extreme_rows(manifest, bounds);
+    score_all(scorer, &mut extreme)?;
+    let warnings = warning(&extreme).into_iter().collect();
+    tried.append(&mut extreme);
+    if let Some(row) = tried.iter().find(|row| !row.score.is_nan() && !is_probability(row.score)) {
+        // What the output means shows in all scores, not in the first that is wrong.
+        let meaning = Meaning::of(tried.iter().map(|row| row.score), outline);
+        return Err(LoadError::Range { row: row.kind.to_string(), score: row.score, meaning });
     }
-    match wrong {
-        Some(error) => Err(error),
-        None => {
-            let warnings = trial.warning().into_iter().collect();
-            Ok(Passed { baseline_score: baseline_score.clamp(0.0, 1.0), warnings })
+    check_examples(&manifest.examples, &tried)?;
+    Ok(Passed { baseline_score: tried[0].score.clamp(0.0, 1.0), warnings })
+}
+
+/// A row of the trial.
+struct Row<'a> {
+    kind: Kind<'a>,
+    values: Vec<f32>,
+    /// As the model gives it; NaN for none or an infinite one.
+    score: f32,
+}
+
+/// What a row is there for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kind<'a> {
+    /// Each feature at its typical value.
+    Baseline,
+    /// The manifest's example of this index.
+    Example(usize),
+    /// The baseline with one feature at another value.
+    Alone { feature: &'a str, value: f32 },
+    /// All features at zero or at a bound.
+    Together(&'static str),
+    /// Usual and extreme values.
+    Mixed,
+}
+
+impl fmt::Display for Kind<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Baseline => f.write_str("the baseline"),
+            Self::Example(index) => write!(f, "example {index}"),
+            Self::Alone { feature, value } => write!(f, "a row with `{feature}` at {value}"),
+            Self::Together(name) => write!(f, "a row with {name}"),
+            Self::Mixed => f.write_str("a row of usual and extreme values"),
         }
     }
 }
 
-/// A trial while it goes on. Owns what was found so far, borrows the scorer.
-struct Trial<'a> {
-    scorer: &'a mut Scorer,
-    /// Every score so far, as the model gives it.
-    scores: Vec<f32>,
-    /// The first row whose score is outside 0..1.
-    outside: Option<(String, f32)>,
-    /// Kinds of extreme rows that get no score, in words.
-    unscored: Vec<String>,
+impl<'a> Row<'a> {
+    fn new(kind: Kind<'a>, values: Vec<f32>) -> Self {
+        Self { kind, values, score: f32::NAN }
+    }
 }
 
-impl<'a> Trial<'a> {
-    fn new(scorer: &'a mut Scorer) -> Self {
-        Self { scorer, scores: Vec::new(), outside: None, unscored: Vec::new() }
-    }
+/// The baseline, then the examples.
+fn usual_rows(manifest: &Manifest) -> Vec<Row<'_>> {
+    let examples = manifest.examples.iter().enumerate();
+    let examples = examples.map(|(at, example)| Row::new(Kind::Example(at), example.row.clone()));
+    std::iter::once(Row::new(Kind::Baseline, manifest.baseline.clone())).chain(examples).collect()
+}
 
-    /// The score of a row, NaN for none.
-    fn score(&mut self, row: &[f32], name: impl Fn() -> String) -> Result<f32, LoadError> {
-        let mut scores = Vec::new();
-        let failed = |error: ScoreError| LoadError::Graph { reason: error.to_string() };
-        self.scorer.score_raw(row, &mut scores).map_err(failed)?;
-        let score = scores.first().copied().unwrap_or(f32::NAN);
-        self.scores.push(score);
-        if !score.is_nan() && !is_probability(score) && self.outside.is_none() {
-            self.outside = Some((name(), score));
-        }
-        Ok(score)
-    }
-
-    /// A row that every model must score.
-    fn usual(&mut self, name: &str, row: &[f32]) -> Result<f32, LoadError> {
-        let score = self.score(row, || name.to_owned())?;
-        match score.is_nan() {
-            true => Err(LoadError::NoNumber { row: name.to_owned() }),
-            false => Ok(score),
+fn extreme_rows<'a>(manifest: &'a Manifest, bounds: &[RangeInclusive<f64>]) -> Vec<Row<'a>> {
+    let baseline = &manifest.baseline;
+    let choices: Vec<Vec<f32>> = bounds.iter().map(values).collect();
+    let mut rows = Vec::new();
+    for (at, (feature, choices)) in manifest.features.iter().zip(&choices).enumerate() {
+        for &value in choices {
+            let mut row = baseline.clone();
+            row[at] = value;
+            rows.push(Row::new(Kind::Alone { feature, value }, row));
         }
     }
-
-    /// Each feature through its range, all else as in the baseline.
-    fn each_alone(
-        &mut self,
-        manifest: &Manifest,
-        bounds: &[RangeInclusive<f64>],
-    ) -> Result<(), LoadError> {
-        let mut row = manifest.baseline.clone();
-        for (at, (feature, bounds)) in manifest.features.iter().zip(bounds).enumerate() {
-            let usual = row[at];
-            let mut first_unscored = None;
-            for value in values(bounds) {
-                row[at] = value;
-                let score = self.score(&row, || format!("a row with `{feature}` at {value}"))?;
-                if score.is_nan() {
-                    first_unscored = first_unscored.or(Some(value));
-                }
-            }
-            let named = |value| format!("`{feature}` at {value}");
-            self.unscored.extend(first_unscored.map(named));
-            row[at] = usual;
-        }
-        Ok(())
+    let together = |value: fn(&RangeInclusive<f64>) -> f64| -> Vec<f32> {
+        bounds.iter().map(|bounds| value(bounds) as f32).collect()
+    };
+    for (name, row) in [
+        ("all features at zero", together(|_| 0.0)),
+        ("all features at their lowest", together(|bounds| *bounds.start())),
+        ("all features at their highest", together(|bounds| *bounds.end())),
+    ] {
+        rows.push(Row::new(Kind::Together(name), row));
     }
-
-    /// All features at a bound or at zero.
-    fn all_together(&mut self, bounds: &[RangeInclusive<f64>]) -> Result<(), LoadError> {
-        let row = |value: fn(&RangeInclusive<f64>) -> f64| -> Vec<f32> {
-            bounds.iter().map(|bounds| value(bounds) as f32).collect()
-        };
-        for (name, row) in [
-            ("all features at zero", row(|_| 0.0)),
-            ("all features at their lowest", row(|bounds| *bounds.start())),
-            ("all features at their highest", row(|bounds| *bounds.end())),
-        ] {
-            if self.score(&row, || format!("a row with {name}"))?.is_nan() {
-                self.unscored.push(name.to_owned());
-            }
-        }
-        Ok(())
-    }
-
-    /// Rows of usual and extreme values, the same ones each time.
-    fn mixes(&mut self, baseline: &[f32], bounds: &[RangeInclusive<f64>]) -> Result<(), LoadError> {
-        let values: Vec<Vec<f32>> = bounds.iter().map(values).collect();
-        let mut unscored = 0;
-        let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-        let mut below = |limit: usize| {
-            random ^= random << 13;
-            random ^= random >> 7;
-            random ^= random << 17;
-            (random >> 33) as usize % limit
-        };
-        for _ in 0..MIXES {
-            let mixed = baseline.iter().zip(&values).map(|(&usual, values)| match below(2) {
-                0 => usual,
-                _ => values[below(values.len())],
-            });
-            let row: Vec<f32> = mixed.collect();
-            let score = self.score(&row, || "a row of usual and extreme values".to_owned())?;
-            unscored += usize::from(score.is_nan());
-        }
-        if unscored > 0 {
-            self.unscored.push(format!("{unscored} of {MIXES} mixes of usual and extreme values"));
-        }
-        Ok(())
-    }
-
-    fn warning(&self) -> Option<String> {
-        let named = self.unscored.iter().take(MOST_NAMED).cloned().collect::<Vec<_>>().join(", ");
-        let more = match self.unscored.len().saturating_sub(MOST_NAMED) {
-            0 => String::new(),
-            more => format!(" and {more} other kinds of extreme rows"),
-        };
-        (!self.unscored.is_empty()).then(|| {
-            format!("the model gives no score for {named}{more}: such payments are set aside")
-        })
-    }
+    rows.extend(mixes(baseline, &choices).map(|row| Row::new(Kind::Mixed, row)));
+    rows
 }
 
 /// Values of a feature from its lowest to its highest, nearest to zero first.
 fn values(bounds: &RangeInclusive<f64>) -> Vec<f32> {
     let sizes = SIZES.into_iter().flat_map(|size| [size, -size]).filter(|x| bounds.contains(x));
-    let mut values: Vec<f32> =
-        sizes.chain([*bounds.start(), *bounds.end()]).map(|x| x as f32).collect();
+    let all = sizes.chain([*bounds.start(), *bounds.end()]);
+    let mut values: Vec<f32> = all.map(|x| x as f32).collect();
     values.sort_by(|a, b| a.abs().total_cmp(&b.abs()).then(a.total_cmp(b)));
     values.dedup();
     values
+}
+
+/// Rows of usual and extreme values, the same ones each time.
+fn mixes(baseline: &[f32], choices: &[Vec<f32>]) -> impl Iterator<Item = Vec<f32>> {
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut below = move |limit: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        (random >> 33) as usize % limit
+    };
+    (0..MIXES).map(move |_| {
+        let mixed = baseline.iter().zip(choices).map(|(&usual, choices)| match below(2) {
+            0 => usual,
+            _ => choices[below(choices.len())],
+        });
+        mixed.collect()
+    })
+}
+
+/// The score of a row that every model must score.
+fn usual_score(scorer: &mut Scorer, row: &Row<'_>) -> Result<f32, LoadError> {
+    let (mut scores, name) = (Vec::new(), row.kind);
+    let failure = scorer.score_raw(&row.values, &mut scores).map_err(graph)?;
+    match (scores[0].is_finite(), failure) {
+        (true, _) => Ok(scores[0]),
+        (false, Some(failure)) => Err(LoadError::Graph { reason: format!("{name}: {failure}") }),
+        (false, None) => Err(LoadError::NoNumber { row: name.to_string() }),
+    }
+}
+
+fn score_all(scorer: &mut Scorer, rows: &mut [Row<'_>]) -> Result<(), LoadError> {
+    let values: Vec<f32> = rows.iter().flat_map(|row| row.values.iter().copied()).collect();
+    let mut scores = Vec::new();
+    scorer.score_raw(&values, &mut scores).map_err(graph)?;
+    for (row, score) in rows.iter_mut().zip(scores) {
+        row.score = if score.is_finite() { score } else { f32::NAN };
+    }
+    Ok(())
+}
+
+fn graph(error: ScoreError) -> LoadError {
+    LoadError::Graph { reason: error.to_string() }
+}
+
+/// Which kinds of extreme rows get no score: of each feature the value nearest to zero.
+fn warning(rows: &[Row<'_>]) -> Option<String> {
+    let (mut kinds, mut mixed, mut last) = (Vec::new(), 0, None);
+    for row in rows.iter().filter(|row| row.score.is_nan()) {
+        match row.kind {
+            Kind::Alone { feature, .. } if last == Some(feature) => {}
+            Kind::Alone { feature, value } => {
+                kinds.push(format!("`{feature}` at {value}"));
+                last = Some(feature);
+            }
+            Kind::Together(name) => kinds.push(name.to_owned()),
+            _ => mixed += 1,
+        }
+    }
+    if mixed > 0 {
+        kinds.push(format!("{mixed} of {MIXES} mixes of usual and extreme values"));
+    }
+    let more = match kinds.len().saturating_sub(MOST_NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} other kinds of extreme rows"),
+    };
+    kinds.truncate(MOST_NAMED);
+    (!kinds.is_empty()).then(|| {
+        let named = kinds.join(", ");
+        format!("the model gives no score for {named}{more}: such payments are set aside")
+    })
+}
+
+/// The usual rows of `tried` begin with the baseline.
+fn check_examples(examples: &[Example], tried: &[Row<'_>]) -> Result<(), LoadError> {
+    for (index, (example, row)) in examples.iter().zip(&tried[1..]).enumerate() {
+        let (expected, got) = (example.score, row.score);
+        if (f64::from(got) - expected).abs() > EXAMPLE_TOLERANCE {
+            return Err(LoadError::Example { index, expected, got });
+        }
+    }
+    Ok(())
 }

@@ -155,7 +155,7 @@ pub(super) fn duplicate(prepared: &Prepared, row: u32, transaction: &Transaction
     }
 }
 
-/// A row whose features the model answers with no number.
+/// A row whose features the model answers with no number from 0 to 1.
 fn not_scored(prepared: &Prepared, row: u32, transaction: &Transaction<'_>) -> Rejection {
     Rejection {
         row: prepared.block.numbers.of(row as usize),

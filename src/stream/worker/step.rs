@@ -296,7 +296,7 @@ impl<'s, S: Score> Step<'s, S> {
                 continue;
             };
             if !decision.is_scored() {
-                let message = "the model answers its features with no number";
+                let message = "the model answers its features with no number from 0 to 1";
                 let rejected = Rejected::new(Reason::NotScored, message);
                 self.bury(source, &rejected, now / 1_000, out)?;
                 continue;
