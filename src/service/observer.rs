@@ -14,6 +14,7 @@ use crate::edges::telemetry::{
     CacheEvent, CommitOutcome, Gauge, Lag, Lost, Metrics, ModelAlerts, Outcome, Source,
 };
 use crate::stream::health::Health;
+use crate::stream::worker::tasks::Tasks;
 use crate::stream::worker::{Cause, Counts, Event, Met, ModelName};
 
 /// Follows one worker through all its restarts.
@@ -90,35 +91,7 @@ impl Observer {
             Event::SavedBefore { partition, at_ms } => {
                 self.metrics.snapshot_begins(self.number, partition, at_ms);
             }
-            Event::Assigned(tasks) => {
-                let now = now_millis();
-                for task in tasks.iter() {
-                    self.metrics.snapshot_begins(self.number, task.partition, now);
-                }
-                let restoring = tasks.iter().filter(|task| task.is_restoring()).count();
-                self.gauge(Gauge::PartitionsAssigned, tasks.len());
-                self.gauge(Gauge::PartitionsRestoring, restoring);
-                let left: i64 = tasks.iter().map(|task| task.left_to_restore()).sum();
-                self.gauge(Gauge::RecordsRestoring, usize::try_from(left).unwrap_or(0));
-                if tasks.is_empty() {
-                    // No more records will come after which the customers would be counted.
-                    self.gauge(Gauge::CustomersCached, 0);
-                }
-                if tasks.is_empty() && self.has_gained {
-                    // There are more workers than partitions.
-                    self.health.moves(&self.progress_part);
-                }
-                if tasks.is_empty() && !self.has_gained {
-                    self.waits("joining the consumer group");
-                } else if restoring == 0 {
-                    self.health.clear(&self.part);
-                } else {
-                    self.waits(&format!(
-                        "restoring {restoring} of {} partitions, {left} records to go",
-                        tasks.len()
-                    ));
-                }
-            }
+            Event::Assigned(tasks) => self.assigned(tasks),
             Event::Rebalanced { gains } => {
                 self.has_gained = gains;
                 self.metrics.rebalance();
@@ -157,6 +130,37 @@ impl Observer {
                 self.gauge(Gauge::Paused, usize::from(is_paused));
             }
             Event::Leaving => self.waits("leaving the consumer group"),
+        }
+    }
+
+    /// It has these partitions now.
+    fn assigned(&self, tasks: &Tasks) {
+        let now = now_millis();
+        for task in tasks.iter() {
+            self.metrics.snapshot_begins(self.number, task.partition, now);
+        }
+        let restoring = tasks.iter().filter(|task| task.is_restoring()).count();
+        self.gauge(Gauge::PartitionsAssigned, tasks.len());
+        self.gauge(Gauge::PartitionsRestoring, restoring);
+        let left: i64 = tasks.iter().map(|task| task.left_to_restore()).sum();
+        self.gauge(Gauge::RecordsRestoring, usize::try_from(left).unwrap_or(0));
+        if tasks.is_empty() {
+            // No record comes any more after which it would be counted.
+            self.gauge(Gauge::CustomersCached, 0);
+        }
+        if tasks.is_empty() && self.has_gained {
+            // There are more workers than partitions.
+            self.health.moves(&self.progress_part);
+        }
+        if tasks.is_empty() && !self.has_gained {
+            self.waits("joining the consumer group");
+        } else if restoring == 0 {
+            self.health.clear(&self.part);
+        } else {
+            self.waits(&format!(
+                "restoring {restoring} of {} partitions, {left} records to go",
+                tasks.len()
+            ));
         }
     }
 
@@ -229,7 +233,6 @@ mod tests {
     use super::*;
     use crate::base::config::SchemaRegistry;
     use crate::edges::kafka::Connection;
-    use crate::stream::worker::tasks::Tasks;
     use crate::stream::worker::{Budget, Lag as WorkerLag};
 
     fn shared() -> Shared {

@@ -5,9 +5,9 @@
 //! *healthy* (is everything around it as it should be?). A broker that is away makes a process
 //! unready and unhealthy and must not get it restarted; a thread that hangs must. So threads only
 //! [beat], parts that cannot work yet say what they wait for, and checks of the surroundings stand
-//! for themselves. A part that has work and gets nothing done *stands still*: the process is neither
-//! ready nor healthy then, whatever the checks say, because each of them may find its own server in
-//! order. Nobody who reports ever waits for somebody who asks.
+//! for themselves. A part that has work and gets nothing done *stands still*: the process is
+//! neither ready nor healthy then, whatever the checks say, because each of them may find its own
+//! server in order. Nobody who reports ever waits for somebody who asks.
 //!
 //! [beat]: Health::beat
 

@@ -2,7 +2,8 @@
 //! that each of them may be away.
 //!
 //! With one broker everything is away at once and comes back where it was. With three what a broker
-//! did goes to another: coordinators, leaders, with the brokers' own time-outs, and clients find out.
+//! did goes to another: coordinators, leaders, with the brokers' own time-outs, and clients find
+//! out.
 
 use std::fs::write;
 use std::path::PathBuf;

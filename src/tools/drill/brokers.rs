@@ -1,8 +1,8 @@
 //! The brokers of a drill: who is to be restarted, and the command that does it.
 //!
-//! Brokers are not the drill's to stop: where they run and how they are started, only their operator
-//! knows, and gives a shell command. Which broker it is to restart, and how long it is to be away,
-//! the command finds in its environment.
+//! Brokers are not the drill's to stop: where they run and how they are started, only their
+//! operator knows, and gives a shell command. Which broker it is to restart, and how long it is to
+//! be away, the command finds in its environment.
 
 use std::io;
 use std::os::unix::process::CommandExt as _;
