@@ -69,8 +69,6 @@ pub(super) struct FeatureNode<W> {
 pub(super) struct TreeNodes {
     pub missing_fails: Range<usize>,
     pub missing_passes: Range<usize>,
-    /// Among the nodes that ask for one of several numbers.
-    pub members: Range<usize>,
 }
 
 /// An inner node in the order for many rows.
@@ -113,7 +111,7 @@ impl<W: Word> Masks<W> {
                 weights.push(W::table(leaves.iter().map(|votes| weight_for(votes, channel))));
             }
         }
-        let (by_tree, tree_nodes) = sort_by_tree(&mut found, &members, forest.trees.len());
+        let (by_tree, tree_nodes) = sort_by_tree(&mut found, forest.trees.len());
         let (by_feature, feature_nodes) = sort_by_feature(&mut found);
         Some(Self { by_feature, feature_nodes, by_tree, tree_nodes, members, channels, weights })
     }
@@ -174,7 +172,6 @@ struct Found<W> {
 
 fn sort_by_tree<W: Word>(
     found: &mut [Found<W>],
-    members: &[Member<W>],
     trees: usize,
 ) -> (Vec<TreeNodes>, Vec<TreeNode<W>>) {
     found.sort_by_key(|node| (node.tree, node.missing_passes));
@@ -183,13 +180,7 @@ fn sort_by_tree<W: Word>(
         let bound = |passes| found.partition_point(|n| (n.tree, n.missing_passes) < (tree, passes));
         let (start, middle) = (bound(false), bound(true));
         let end = found.partition_point(|node| node.tree <= tree);
-        let first = members.partition_point(|member| member.tree < tree);
-        let last = members.partition_point(|member| member.tree <= tree);
-        by_tree.push(TreeNodes {
-            missing_fails: start..middle,
-            missing_passes: middle..end,
-            members: first..last,
-        });
+        by_tree.push(TreeNodes { missing_fails: start..middle, missing_passes: middle..end });
     }
     let node = |node: &Found<W>| TreeNode {
         threshold: node.threshold,

@@ -99,6 +99,7 @@ impl<W: Word> Masks<W> {
         load_columns(&mut board.columns, rows, width);
         board.words.resize(self.by_tree.len(), [W::ALL; LANES]);
         rule_out(self, &board.columns, &mut board.words);
+        rule_out_members(self, &board.columns, &mut board.words);
         board.sums.clear();
         board.sums.resize(self.channels.len(), [start(aggregate); LANES]);
         add_up(self, aggregate, &board.words, &mut board.sums);
@@ -159,13 +160,22 @@ fn rule_out<W: Word, const LANES: usize>(
                 word[lane] = word[lane].ruled(node.keep, !fails);
             }
         }
-        for node in &masks.members[tree.members.clone()] {
-            let x = &columns[node.feature];
-            for lane in 0..LANES {
-                word[lane] = word[lane].ruled(node.keep, node.passes(x[lane]));
-            }
-        }
         *out = word;
+    }
+}
+
+/// What nodes that ask for one of several numbers leave of the words. Apart from [`rule_out`],
+/// whose loop would no longer fit the registers.
+fn rule_out_members<W: Word, const LANES: usize>(
+    masks: &Masks<W>,
+    columns: &[[f32; LANES]],
+    words: &mut [[W; LANES]],
+) {
+    for node in &masks.members {
+        let (x, word) = (&columns[node.feature], &mut words[node.tree]);
+        for lane in 0..LANES {
+            word[lane] = word[lane].ruled(node.keep, node.passes(x[lane]));
+        }
     }
 }
 

@@ -68,7 +68,11 @@ impl<T: Real> Walk<T> {
         for roots in self.roots.chunks(ABREAST) {
             let mut at = [roots[0]; ABREAST];
             at[..roots.len()].copy_from_slice(roots);
-            self.descend(row, &mut at);
+            if self.sets.is_empty() {
+                self.descend::<false>(row, &mut at);
+            } else {
+                self.descend::<true>(row, &mut at);
+            }
             for &leaf in &at[..roots.len()] {
                 let leaf = leaf as usize;
                 let range = self.first_vote[leaf] as usize..self.first_vote[leaf + 1] as usize;
@@ -79,12 +83,19 @@ impl<T: Real> Walk<T> {
         }
     }
 
-    fn descend(&self, row: &[T], at: &mut [u32; ABREAST]) {
+    /// Walks until all have arrived. Without `SETS` no step asks for one.
+    fn descend<const SETS: bool>(&self, row: &[T], at: &mut [u32; ABREAST]) {
         loop {
             let before = *at;
             for place in at.iter_mut() {
                 let step = &self.steps[*place as usize];
-                *place = step.next(row[step.feature as usize], &self.sets);
+                let x = row[step.feature as usize];
+                let set = if SETS { step.test & !MISSING_YES } else { 0 };
+                let met = match set {
+                    0 => x <= step.threshold,
+                    set => self.sets[set as usize - 1].contains(x),
+                };
+                *place = step.next(met, x.is_nan());
             }
             if before == *at {
                 return;
@@ -116,10 +127,9 @@ impl<T: Real> Step<T> {
         Self { threshold: T::INFINITY, feature: 0, yes: at, no: at, test: MISSING_YES }
     }
 
+    /// Where a walk goes on, given whether the feature meets the test and whether it is missing.
     #[inline(always)]
-    fn next(&self, x: T, sets: &[NumberSet<T>]) -> u32 {
-        let set = self.test & !MISSING_YES;
-        let met = if set == 0 { x <= self.threshold } else { sets[set as usize - 1].contains(x) };
-        if met | (self.test >= MISSING_YES && x.is_nan()) { self.yes } else { self.no }
+    fn next(&self, met: bool, missing: bool) -> u32 {
+        if met | ((self.test >= MISSING_YES) & missing) { self.yes } else { self.no }
     }
 }
