@@ -12,8 +12,8 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_core::ops::cast::cast;
 use tract_onnx::tract_hir::internal::*;
 
+use super::super::trees::transform::PostTransform;
 use super::Built;
-use crate::core::model::trees::transform::PostTransform;
 
 pub(super) fn classifier(_context: &ParsingContext, node: &NodeProto) -> Built {
     let ints: Vec<i64> = node.get_attr_opt_vec("classlabels_ints")?.unwrap_or_default();

@@ -39,6 +39,9 @@ pub(super) fn build(_context: &ParsingContext, node: &NodeProto) -> Built {
             Function::HardSigmoid { alpha: alpha(0.2)?, beta }
         }
         "HardSwish" => Function::HardSwish,
+        "Binarizer" => {
+            Function::Binarize { threshold: node.get_attr_opt("threshold")?.unwrap_or(0.0) }
+        }
         "Asinh" => Function::Asinh,
         "Acosh" => Function::Acosh,
         other => bail!("{other} is no function of one number"),
@@ -47,7 +50,7 @@ pub(super) fn build(_context: &ParsingContext, node: &NodeProto) -> Built {
 }
 
 /// The operators that [`build`] builds.
-pub(super) const NAMES: [&str; 13] = [
+pub(super) const NAMES: [&str; 14] = [
     "Relu",
     "Sigmoid",
     "Tanh",
@@ -59,6 +62,7 @@ pub(super) const NAMES: [&str; 13] = [
     "Celu",
     "HardSigmoid",
     "HardSwish",
+    "Binarizer",
     "Asinh",
     "Acosh",
 ];
@@ -107,6 +111,8 @@ pub(super) enum Function {
     HardSigmoid { alpha: f32, beta: f32 },
     /// x (x / 6 + 1 / 2, within 0 and 1).
     HardSwish,
+    /// 1 above the threshold, else 0.
+    Binarize { threshold: f32 },
     /// The inverse hyperbolic sine.
     Asinh,
     /// The inverse hyperbolic cosine.
@@ -137,6 +143,8 @@ impl Function {
             Self::Celu { alpha } => wide(alpha) * (x / wide(alpha)).exp_m1(),
             Self::HardSigmoid { alpha, beta } => clipped(wide(alpha) * x + wide(beta), 0.0, 1.0),
             Self::HardSwish => x * clipped(x / 6.0 + 0.5, 0.0, 1.0),
+            Self::Binarize { .. } if x.is_nan() => x,
+            Self::Binarize { threshold } => f64::from(u8::from(x > wide(threshold))),
             Self::Asinh => x.asinh(),
             Self::Acosh => x.acosh(),
             Self::FiniteOrZero if x.is_infinite() => 0.0,
