@@ -7,25 +7,21 @@
 //! happen with [`Consumer::complete`]. Offsets are committed by the caller and never by librdkafka.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::ffi::CString;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{
-    BaseConsumer, CommitMode, Consumer as _, ConsumerContext, ConsumerGroupMetadata,
-    RebalanceProtocol,
-};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::message::Message as _;
 use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{ClientContext, Offset, TopicPartitionList, bindings};
+use rdkafka::{Offset, TopicPartitionList, bindings};
 
 use super::calls::{GRACE, LOCAL_TIME, Remote};
 use super::error::weigh;
-use super::{Connection, Error, Headers, log};
+use super::events::{Commits, Events, answer};
+use super::record::Record;
+use super::{Connection, Error};
 
 /// Milliseconds between two heartbeats, if somebody calls [`Consumer::nudge`] as often.
 const HEARTBEAT_MS: &str = "250";
@@ -64,49 +60,6 @@ pub enum Rebalance {
     Lose(Vec<i32>),
 }
 
-/// A record, in librdkafka's memory as long as this value lives.
-pub struct Record<'a>(pub(super) BorrowedMessage<'a>);
-
-impl Record<'_> {
-    /// The partition that it was read from.
-    pub fn partition(&self) -> i32 {
-        self.0.partition()
-    }
-
-    /// Its place in the partition.
-    pub fn offset(&self) -> i64 {
-        self.0.offset()
-    }
-
-    /// Its key.
-    pub fn key(&self) -> Option<&[u8]> {
-        self.0.key()
-    }
-
-    /// Its value; `None` for a tombstone.
-    pub fn value(&self) -> Option<&[u8]> {
-        self.0.payload()
-    }
-
-    /// When it was produced or appended, as the topic is configured; milliseconds since the epoch.
-    pub fn timestamp_ms(&self) -> Option<i64> {
-        self.0.timestamp().to_millis()
-    }
-
-    /// A copy of its headers.
-    pub fn headers(&self) -> Headers {
-        let headers = self.0.headers().map(|headers| Headers::from_native(headers.detach()));
-        headers.unwrap_or_default()
-    }
-
-    /// The value of its last header of this name. For records of known producers: librdkafka's
-    /// binding panics where a name is no UTF-8.
-    pub fn header(&self, name: &str) -> Option<&[u8]> {
-        let headers = self.0.headers()?;
-        headers.iter().filter(|header| header.key == name).last()?.value
-    }
-}
-
 /// A member of a consumer group that reads one topic. Dropping it leaves the group, and takes a few
 /// seconds at most.
 pub struct Consumer {
@@ -115,97 +68,6 @@ pub struct Consumer {
     brokers: String,
     /// Partitions of which everything was taken that there was.
     ends: RefCell<Vec<i32>>,
-}
-
-/// A rebalance as librdkafka asks for it.
-type Request = (RDKafkaRespErr, TopicPartitionList);
-
-/// What callbacks leave behind.
-#[derive(Default)]
-pub(super) struct Events {
-    requests: Mutex<VecDeque<Request>>,
-    /// Nobody will answer any more: give up partitions at once.
-    is_leaving: AtomicBool,
-    commits: Mutex<Commits>,
-}
-
-/// What has become of commits that nobody waited for.
-#[derive(Debug, Default)]
-pub struct Commits {
-    /// Partitions and the offsets at which the group has them.
-    pub confirmed: Vec<(i32, i64)>,
-    /// How many were taken.
-    pub succeeded: u64,
-    /// How many were refused, for all of their partitions or for some.
-    pub failed: u64,
-}
-
-impl Events {
-    fn requests(&self) -> std::sync::MutexGuard<'_, VecDeque<Request>> {
-        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn commits(&self) -> std::sync::MutexGuard<'_, Commits> {
-        self.commits.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl ClientContext for Events {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        log::line(level, facility, line);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        log::passing(&error, reason);
-    }
-}
-
-impl ConsumerContext for Events {
-    fn rebalance(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        kind: RDKafkaRespErr,
-        partitions: &mut TopicPartitionList,
-    ) {
-        if self.is_leaving.load(Ordering::Acquire) {
-            let given_up = RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS;
-            if let Err(error) = answer(consumer, given_up, partitions) {
-                log::passing(&error, "partitions were not given up on leaving the group");
-            }
-        } else {
-            self.requests().push_back((kind, partitions.clone()));
-        }
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        let mut commits = self.commits();
-        match result {
-            Ok(()) => commits.succeeded += 1,
-            Err(error) => {
-                commits.failed += 1;
-                log::passing(&error, "offsets were not committed, the next commit covers them");
-            }
-        }
-        for element in offsets.elements() {
-            if let (Ok(()), Offset::Offset(offset)) = (element.error(), element.offset()) {
-                commits.confirmed.push((element.partition(), offset));
-            }
-        }
-    }
-}
-
-fn answer(
-    consumer: &BaseConsumer<Events>,
-    kind: RDKafkaRespErr,
-    partitions: &TopicPartitionList,
-) -> KafkaResult<()> {
-    let is_assign = kind == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
-    match (consumer.rebalance_protocol(), is_assign) {
-        (RebalanceProtocol::Cooperative, true) => consumer.incremental_assign(partitions),
-        (RebalanceProtocol::Cooperative, false) => consumer.incremental_unassign(partitions),
-        (_, true) => consumer.assign(partitions),
-        (_, false) => consumer.unassign(),
-    }
 }
 
 impl Consumer {

@@ -14,13 +14,14 @@ use std::time::Duration;
 
 use super::brokers::Brokers;
 use super::flights::{Flight, Flights};
+use super::open_transaction::{Failing, Sent, Transaction};
+use super::oversized::smaller;
 use super::step::{Arrived, Kind, Publish};
 use super::tasks::Tasks;
 use super::{Delivery, Error, Settings};
 use crate::base::clock::Stopwatch;
 use crate::base::error::with_causes;
-use crate::core::codec::Reason;
-use crate::edges::kafka::{Headers, Outgoing, Oversized, Setback};
+use crate::edges::kafka::{Outgoing, Setback};
 
 /// Most records of one transaction; reading pauses until it is committed.
 const MAX_TRANSACTION_RECORDS: usize = 16_384;
@@ -28,16 +29,8 @@ const MAX_TRANSACTION_RECORDS: usize = 16_384;
 /// Most bytes of them, which are kept until then.
 const MAX_TRANSACTION_BYTES: usize = 32 << 20;
 
-/// How often a record that is too large is tried again, smaller where it may be.
-const MAX_REFUSALS: u8 = 4;
-
 /// Most records that wait for their acknowledgement; reading pauses until half of them are there.
 const MAX_FLIGHTS: usize = 16_384;
-
-/// How long nothing is tried after a transaction has failed, from the second time in a row on: each
-/// time twice as long.
-const FIRST_REST: Duration = Duration::from_millis(100);
-const LONGEST_REST: Duration = Duration::from_secs(5);
 
 /// How long transactions may fail, one after the other, before the worker gives up.
 const MAX_FAILING: Duration = Duration::from_secs(300);
@@ -53,50 +46,6 @@ pub(super) struct Outbox<'a, B> {
     /// How long the brokers are waited for.
     pub patience: Duration,
     sequences: Vec<usize>,
-}
-
-/// The transaction that is open or has to be opened again.
-#[derive(Default)]
-struct Transaction {
-    is_open: bool,
-    /// Why nothing more can be sent in it: it has to be aborted.
-    broken: Option<crate::edges::kafka::Error>,
-    /// It has not been committed for all attempts.
-    failing: Option<Failing>,
-    sent: Vec<Sent>,
-    /// Topics, keys and values of `sent`.
-    bytes: Vec<u8>,
-}
-
-/// A transaction that fails again and again.
-struct Failing {
-    since: Stopwatch,
-    /// The last time, and how long nothing is tried after it.
-    last: Stopwatch,
-    rest: Duration,
-    /// Why it failed the last time.
-    why: String,
-}
-
-impl Failing {
-    /// It fails for the first time, or as it did `before`.
-    fn again(before: Option<Self>, why: String) -> Self {
-        let last = Stopwatch::start();
-        let (since, rest) = before.map_or((last, Duration::ZERO), |before| {
-            (before.since, (before.rest * 2).clamp(FIRST_REST, LONGEST_REST))
-        });
-        Self { since, last, rest, why }
-    }
-}
-
-/// A record of a transaction; lengths are of its parts in the bytes, in their order.
-struct Sent {
-    flight: Flight,
-    start: usize,
-    topic: usize,
-    key: Option<usize>,
-    value: Option<usize>,
-    headers: Option<Headers>,
 }
 
 impl<'a, B: Brokers> Outbox<'a, B> {
@@ -411,114 +360,5 @@ impl<B: Brokers> Outbox<'_, B> {
         if let Some(transaction) = &mut self.transaction {
             transaction.broken.get_or_insert(error);
         }
-    }
-}
-
-impl Transaction {
-    fn keep(&mut self, flight: Flight, record: &Outgoing<'_>) {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(record.topic.as_bytes());
-        self.bytes.extend_from_slice(record.key.unwrap_or_default());
-        self.bytes.extend_from_slice(record.value.unwrap_or_default());
-        self.sent.push(Sent {
-            flight,
-            start,
-            topic: record.topic.len(),
-            key: record.key.map(<[u8]>::len),
-            value: record.value.map(<[u8]>::len),
-            headers: record.headers.clone(),
-        });
-    }
-}
-
-impl Sent {
-    fn outgoing<'a>(&self, bytes: &'a [u8]) -> Outgoing<'a> {
-        let (topic, rest) = bytes[self.start..].split_at(self.topic);
-        let (key, rest) = rest.split_at(self.key.unwrap_or(0));
-        Outgoing {
-            topic: std::str::from_utf8(topic).expect("invariant: it was kept from a text"),
-            key: self.key.map(|_| key),
-            value: self.value.map(|length| &rest[..length]),
-            headers: self.headers.clone(),
-        }
-    }
-}
-
-/// What is sent in the place of a record that its topic does not take for its size. Brokers judge
-/// batches, so an alert may pass in another one; it is never changed. A dead letter goes without
-/// its value, and if its key and headers are too large as well, with its place alone: it still says
-/// where the record is.
-fn smaller<'a>(
-    oversized: &'a Oversized,
-    flight: &Flight,
-) -> Result<Outgoing<'a>, crate::edges::kafka::Error> {
-    let Oversized { topic, key, value, headers, .. } = oversized;
-    if flight.refusals > MAX_REFUSALS {
-        return Err(crate::edges::kafka::Error::Oversized { topic: topic.clone() });
-    }
-    let unchanged = Outgoing {
-        topic,
-        key: key.as_deref(),
-        value: value.as_deref(),
-        headers: Some(headers.clone()),
-    };
-    if flight.kind != Kind::DeadLetter {
-        return Ok(unchanged);
-    }
-    let Flight { partition, offset, .. } = *flight;
-    tracing::error!(
-        topic,
-        partition,
-        offset,
-        "a dead letter is larger than its topic takes, a part is left out; raise max.message.bytes \
-         of the topic"
-    );
-    let bytes = value.as_ref().map_or(0, Vec::len);
-    let left_out = format!("left out, {bytes} bytes are more than the topic takes");
-    if flight.refusals == 1 {
-        let headers = headers.clone().with("error.value", &left_out);
-        return Ok(Outgoing { value: None, headers: Some(headers), ..unchanged });
-    }
-    let headers = Headers::default()
-        .with("error.reason", Reason::TooLarge.word())
-        .with("error.message", "key and headers are more than the topic takes")
-        .with("source.partition", &partition.to_string())
-        .with("source.offset", &offset.to_string());
-    Ok(Outgoing { topic, key: None, value: None, headers: Some(headers) })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused(kind: Kind, refusals: u8) -> (Oversized, Flight) {
-        let headers = Headers::default().with("trace", "1");
-        let (key, value) = (Some(b"k".to_vec()), Some(b"value".to_vec()));
-        let oversized = Oversized { sequence: 0, topic: "t".to_owned(), key, value, headers };
-        let flight = Flight { partition: 3, offset: 7, timestamp_ms: None, kind, refusals };
-        (oversized, flight)
-    }
-
-    #[test]
-    fn an_alert_is_tried_again_unchanged_and_never_dropped() {
-        for refusals in 1..=MAX_REFUSALS {
-            let (oversized, flight) = refused(Kind::Alert, refusals);
-            let record = smaller(&oversized, &flight).unwrap();
-            assert_eq!((record.key, record.value), (Some(&b"k"[..]), Some(&b"value"[..])));
-        }
-        let (oversized, flight) = refused(Kind::Alert, MAX_REFUSALS + 1);
-        assert!(smaller(&oversized, &flight).is_err());
-    }
-
-    #[test]
-    fn a_dead_letter_loses_its_value_and_then_all_but_its_place() {
-        let (oversized, flight) = refused(Kind::DeadLetter, 1);
-        let record = smaller(&oversized, &flight).unwrap();
-        assert_eq!((record.key, record.value), (Some(&b"k"[..]), None));
-        let (oversized, flight) = refused(Kind::DeadLetter, 2);
-        let record = smaller(&oversized, &flight).unwrap();
-        assert_eq!((record.key, record.value), (None, None));
-        let (oversized, flight) = refused(Kind::DeadLetter, MAX_REFUSALS + 1);
-        assert!(smaller(&oversized, &flight).is_err());
     }
 }
