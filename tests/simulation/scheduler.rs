@@ -1,8 +1,8 @@
 //! Who has the turn: every process is a thread, and one thread runs at a time.
 //!
 //! Whoever waits for something, for records, the brokers, the database or time to pass, hands the
-//! turn on, to whom a seed draws among those that have something to do. So the same seed is the same
-//! course of events.
+//! turn on, to whom a seed draws among those that have something to do. So the same seed is the
+//! same course of events.
 
 use std::panic::resume_unwind;
 use std::sync::atomic::AtomicBool;

@@ -1,7 +1,7 @@
 //! The simulated world: what there is, from its beginning to its end.
 //!
-//! Who has the turn is in `scheduler`, what happens meanwhile in `weather`, what had to come of it in
-//! `oracle`.
+//! Who has the turn is in `scheduler`, what happens meanwhile in `weather`, what had to come of it
+//! in `oracle`.
 
 use std::sync::{Arc, Condvar, LazyLock, Mutex};
 use std::thread::JoinHandle;

@@ -1,12 +1,12 @@
 //! Calls that may not come back, on threads that may be left behind.
 //!
-//! Several of librdkafka's calls wait without a limit for one of its own threads, and one that takes
-//! a limit ignores it: adding offsets to a transaction whose coordinator is away has kept its caller
-//! for ever. A thread cannot be taken out of such a call. So nobody who has other things to do makes
-//! it: a client's calls are made by a thread of its own, and whoever wants the answer waits for it
-//! up to a limit. When that is over, the client is given up, with its thread, which ends whenever
-//! the call does; nothing is asked of it any more. A caller that does a thing in several calls makes
-//! each of them here, so that what a late call comes back to is the end.
+//! Several of librdkafka's calls wait without a limit for one of its own threads, and one that
+//! takes a limit ignores it: adding offsets to a transaction whose coordinator is away has kept its
+//! caller for ever. A thread cannot be taken out of such a call. So nobody who has other things to
+//! do makes it: a client's calls are made by a thread of its own, and whoever wants the answer
+//! waits for it up to a limit. When that is over, the client is given up, with its thread, which
+//! ends whenever the call does; nothing is asked of it any more. A caller that does a thing in
+//! several calls makes each of them here, so that what a late call comes back to is the end.
 //!
 //! What only touches memory of this process, taking a record or handing one over, is called without
 //! a detour.
@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use super::Error;
 
-/// What a call may take beyond the time that librdkafka was given for it, and what one may take that
-/// only waits for threads of this process.
+/// What a call may take beyond the time that librdkafka was given for it, and what one may take
+/// that only waits for threads of this process.
 pub(super) const GRACE: Duration = Duration::from_secs(2);
 pub(super) const LOCAL_TIME: Duration = Duration::from_secs(10);
 

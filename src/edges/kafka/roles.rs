@@ -1,7 +1,7 @@
 //! Which broker does what.
 //!
-//! A group's coordinator is not asked for by a name of its own: it is whoever leads the partition of
-//! the topic of offsets that the group's name falls into.
+//! A group's coordinator is not asked for by a name of its own: it is whoever leads the partition
+//! of the topic of offsets that the group's name falls into.
 
 use std::time::Duration;
 

@@ -4,9 +4,9 @@
 //! nothing: fraud is a deviation from somebody's habits, so there must be somebody with habits.
 //! Here customers live in Indian cities, go to their own merchants at their own hours, travel,
 //! change phones, get refunds; merchants differ in trade, prices and name; and thieves follow seven
-//! patterns, partly with care. Honest life is noisy enough that no single rule is right, and that no
-//! single row shows that it is fraud: what a thief's payment looks like, honest ones look like more
-//! often. What tells them apart is what came before.
+//! patterns, partly with care. Honest life is noisy enough that no single rule is right, and that
+//! no single row shows that it is fraud: what a thief's payment looks like, honest ones look like
+//! more often. What tells them apart is what came before.
 //!
 //! [`Generator`] yields transactions in event-time order from memory bounded by customers and
 //! merchants. The same [`Settings`] give the same bytes on every machine; a test holds their hash.
