@@ -89,7 +89,13 @@ fn bounds<C: ConsumerContext>(
     let committed: BTreeMap<i32, i64> =
         committed(client, topic, partitions, patience)?.into_iter().collect();
     let bound = |&partition: &i32| {
-        let (low, high) = client.fetch_watermarks(topic, partition, deadline.left())?;
+        let ask = || client.fetch_watermarks(topic, partition, deadline.left());
+        let (low, high) = ask().or_else(|_| {
+            // What the client knows of the topic may come from a broker that was just starting and
+            // did not know all partitions. It would believe that for minutes.
+            client.fetch_metadata(Some(topic), deadline.left())?;
+            ask()
+        })?;
         Ok((partition, committed.get(&partition).copied(), low, high))
     };
     partitions.iter().map(bound).collect()

@@ -22,6 +22,9 @@ use crate::edges::kafka::{self, Beginning, Rebalance};
 /// Between two tries to find out where partitions begin.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
+/// Between two warnings about that.
+const WARN_INTERVAL: Duration = Duration::from_secs(10);
+
 /// How long the brokers are asked; librdkafka gives a member up after five minutes.
 const MAX_ASKING: Duration = Duration::from_secs(240);
 
@@ -215,6 +218,7 @@ fn ask<T>(
     mut question: impl FnMut() -> Result<T, kafka::Error>,
 ) -> Result<T, Error> {
     let waited = Stopwatch::start();
+    let mut since_warning: Option<Stopwatch> = None;
     loop {
         observe(Event::Beat);
         match question() {
@@ -227,8 +231,11 @@ fn ask<T>(
                 return Err(error.into());
             }
             Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "partitions wait for their offsets");
+                if since_warning.is_none_or(|since| since.elapsed() >= WARN_INTERVAL) {
+                    since_warning = Some(Stopwatch::start());
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "partitions wait for their offsets");
+                }
                 pause(RETRY_PAUSE);
             }
         }
