@@ -17,7 +17,7 @@ use synfinance::core::features::catalog::{CATALOG, FeatureId};
 use synfinance::core::features::cities::Cities;
 use synfinance::core::features::feature::{Feature, STANDARD};
 use synfinance::core::model::Model;
-use synfinance::core::transaction::Transaction;
+use synfinance::core::transaction::{RawTransaction, Transaction};
 use synfinance::tools::generate::{Generated, Generator, Settings};
 
 /// The binary's allocator.
@@ -159,5 +159,51 @@ fn play_records(mut engine: Engine, records: &[Vec<u8>]) -> (Engine, Memory) {
     (engine, memory)
 }
 
-criterion_group!(benches, features, scoring);
+/// A prediction beside the scoring of one row, for a customer with so many remembered payments.
+fn predictions(criterion: &mut Criterion) {
+    let context = context();
+    let mut group = criterion.benchmark_group("engine");
+    for remembered in [30, 1_024] {
+        let ids: Vec<String> = (0..=remembered).map(|number| format!("T{number:05}")).collect();
+        let payments: Vec<Transaction<'_>> =
+            ids.iter().enumerate().map(|(number, id)| payment(id, number as i64)).collect();
+        let (last, history) = payments.split_last().expect("there is one at least");
+        let mut engine = scoring_engine(&context);
+        let (mut memory, mut decisions) = (Memory::default(), Vec::new());
+        engine
+            .score(&mut memory, history, |_| Place::NOWHERE, &mut decisions)
+            .expect("the model scores");
+        group.bench_function(format!("predict_{remembered}"), |bencher| {
+            bencher.iter(|| engine.predict(&memory, Memory::WHOLE, last).expect("it scores"));
+        });
+        // One row of a customer whom nobody knows: what a prediction costs without a history.
+        let unknown = Memory::default();
+        group.bench_function(format!("predict_unknown_{remembered}"), |bencher| {
+            bencher.iter(|| engine.predict(&unknown, Memory::WHOLE, last).expect("it scores"));
+        });
+    }
+    group.finish();
+}
+
+/// An ordinary payment of one customer, half an hour after the one before: all within memory.
+fn payment(id: &str, number: i64) -> Transaction<'_> {
+    let raw = RawTransaction {
+        transaction_id: id,
+        customer_id: "C1",
+        merchant_id: ["M1", "M2", "M3"][number as usize % 3],
+        event_time: 1_767_225_600_000 + number * 30 * 60_000,
+        amount: 100.0 + (number % 7) as f64,
+        category: "Groceries",
+        city: Some("Mumbai"),
+        latitude: Some(19.0),
+        longitude: Some(73.0),
+        home_latitude: Some(19.1),
+        home_longitude: Some(73.0),
+        device_id: Some("D1"),
+        ..RawTransaction::default()
+    };
+    raw.validate(i64::MAX / 2).expect("the payment is valid")
+}
+
+criterion_group!(benches, features, scoring, predictions);
 criterion_main!(benches);
