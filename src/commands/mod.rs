@@ -1,4 +1,6 @@
-//! The command line: one file per command, each a thin shell around the library.
+//! The command line: one file per command, each a thin shell around the library, and what commands
+//! share (`engines`, `failure`, `files`, `framing`, `interrupt`, `kafka`, `output`, `progress`, and
+//! the texts of alerts and letters).
 //!
 //! A shell reads its arguments, calls the library and prints. Results go to stdout, and nothing
 //! else does, so that they can be piped; progress and logs go to stderr. The exit code says who has

@@ -5,6 +5,9 @@
 //! Everything that does not fit is reported at once, with the key, where it came from and what is
 //! allowed (`check`). The rest of the program sees [`Settings`] and need not check anything again.
 //!
+//! A new setting takes four places: `config/default.yaml` and `keys` (the key), `settings` (the
+//! field), `read` (from one to the other).
+//!
 //! Secrets: a value that may hold one is a [`Secret`] in the settings, no message repeats it, and
 //! [`Loaded::to_yaml`] and [`Loaded::to_json`] show it as `***`.
 

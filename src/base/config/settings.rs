@@ -1,7 +1,8 @@
 //! The validated settings, as the rest of the program sees them.
 //!
-//! They are made from checked values only, so no code behind them checks again whether a port is a
-//! port. What involves two keys (both must be set, or neither) is checked while they are made.
+//! They are made in `read`, from keys that are declared in `keys`, and from checked values only, so
+//! no code behind them checks again whether a port is a port. What involves two keys (both must be
+//! set, or neither) is checked while they are made.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

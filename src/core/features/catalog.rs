@@ -6,7 +6,7 @@
 //! remembered of c before T, W(w) the transactions of H and T in (t-w, t]. Sums leave out refunds;
 //! counts include everything.
 
-use super::catalog_rows::catalog;
+use super::catalog_macro::catalog;
 use super::feature::{Feature, Unit};
 
 catalog! {

@@ -11,7 +11,7 @@
 
 pub mod calendar;
 pub mod catalog;
-mod catalog_rows;
+mod catalog_macro;
 pub mod cities;
 pub mod feature;
 pub mod plan;

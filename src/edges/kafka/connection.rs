@@ -2,7 +2,8 @@
 //!
 //! Everything librdkafka can do (TLS, SASL, buffers, timeouts) is one map of properties, passed
 //! through as it is. Only what decides about delivery is not negotiable: with automatic commits or
-//! without idempotence the promise that no alert is lost would be a matter of configuration.
+//! without idempotence the promise that no alert is lost would be a matter of configuration. Each
+//! client's own defaults stand in its constructor (consumer, producer, reader, copier, admin).
 
 use std::collections::BTreeMap;
 use std::fmt;

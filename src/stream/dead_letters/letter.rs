@@ -1,4 +1,7 @@
 //! One dead letter, taken apart.
+//!
+//! Workers write dead letters (`worker/step.rs`); the reasons are
+//! [`Reason`](crate::core::codec::Reason).
 
 use super::{
     ADDED, FAILED_AT, MESSAGE, Place, REASON, REPLAYED_FROM, SOURCE_OFFSET, SOURCE_PARTITION,

@@ -1,4 +1,6 @@
 //! When to save, as in Redis: after a time, if enough customers have changed; any rule suffices.
+//!
+//! A worker that is short of memory saves without waiting for a rule (`worker/room.rs`).
 
 use std::time::Duration;
 

@@ -61,19 +61,6 @@ impl<'a, S: Score, B: Brokers> Worker<'a, S, B> {
         observe(Event::Leaving);
         Ok(())
     }
-
-    /// Saves what is not saved of partitions that go, whose records are committed.
-    pub(super) fn let_go(
-        &mut self,
-        partitions: &[i32],
-        departure: Departure,
-        observe: &mut dyn FnMut(Event<'_>),
-    ) {
-        if let Some(custody) = &mut self.custody {
-            let (memory, tasks) = (&mut *self.step.memory, &self.outbox.tasks);
-            custody.let_go(partitions, memory, tasks, departure, observe);
-        }
-    }
 }
 
 /// How long something may take at the end.

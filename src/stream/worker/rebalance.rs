@@ -197,6 +197,19 @@ impl<S: Score, B: Brokers> Worker<'_, S, B> {
         ANSWER_TIME.min(self.settings.patience)
     }
 
+    /// Saves what is not saved of partitions that go, whose records are committed.
+    pub(super) fn let_go(
+        &mut self,
+        partitions: &[i32],
+        departure: Departure,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) {
+        if let Some(custody) = &mut self.custody {
+            let (memory, tasks) = (&mut *self.step.memory, &self.outbox.tasks);
+            custody.let_go(partitions, memory, tasks, departure, observe);
+        }
+    }
+
     fn give_up(
         &mut self,
         partitions: &[i32],
