@@ -117,7 +117,11 @@ impl Part {
         if self.lost_records.is_to_note {
             self.lost_records.is_to_note = keeper.order(Order::Mark(holder)).is_err();
         }
-        if let Some(DoomedRows { customer_ids, saved_offset }) = self.repair.take_doomed() {
+        // Before what is stored is taken up, rows are not deleted: the topic would not be read again
+        // for their customers. Taking up finds the damaged ones anew.
+        if matches!(self.phase, Phase::Current { .. })
+            && let Some(DoomedRows { customer_ids, saved_offset }) = self.repair.take_doomed()
+        {
             let order = Order::DeleteRows { holder, customer_ids, saved_offset };
             if let Err(Order::DeleteRows { customer_ids, saved_offset, .. }) = keeper.order(order) {
                 self.repair.put_doomed_back(DoomedRows { customer_ids, saved_offset });

@@ -150,6 +150,20 @@ fn a_claim_from_before_the_partition_went_and_came_back_has_nothing_read_again()
 }
 
 #[test]
+fn damaged_rows_are_not_deleted_before_what_is_stored_is_taken_up_again() {
+    let mut memory = Memory::default();
+    let mut part = taken_up(&mut memory);
+    part.admit(vec![damaged("a")], &mut memory);
+    part.fenced(&mut memory);
+    part.begin_rebuild(10, &mut memory);
+    part.claimed(claim(Some(50)), Vec::new(), &mut memory);
+    part.order_what_is_due(&silent(), "me");
+    assert_eq!(part.repair.take_doomed(), doomed("a", Some(10)), "nothing was ordered");
+    part.take_up(&BEGINS, 3, &mut memory);
+    assert_eq!(part.repair.take_doomed(), None, "the topic is not read again for it");
+}
+
+#[test]
 fn what_is_ahead_of_the_committed_offset_is_forgotten() {
     let mut memory = Memory::default();
     let mut part = Part::new(PARTITION, 1, Portions::default());
