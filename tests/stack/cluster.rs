@@ -5,10 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rdkafka::admin::{
-    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier,
-    TopicReplication,
-};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -35,21 +32,6 @@ pub fn answers(brokers: &str) -> Result<(), String> {
 /// Creates a topic that takes records of up to 8 MB.
 pub fn create_topic(brokers: &str, topic: &str, partitions: i32) {
     create_topic_for(brokers, topic, partitions, 8_000_000);
-}
-
-/// Changes how many replicas of a topic have to be up to date for it to take a record.
-pub fn want_in_sync(brokers: &str, topic: &str, replicas: u32) {
-    let admin: AdminClient<DefaultClientContext> = config(brokers).create().expect("a client");
-    let replicas = replicas.to_string();
-    let change = AlterConfig::new(ResourceSpecifier::Topic(topic))
-        .set("min.insync.replicas", &replicas)
-        .set("max.message.bytes", "8000000");
-    let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let results = runtime.block_on(admin.alter_configs([&change], &options));
-    for result in results.expect("an answer of the brokers") {
-        result.unwrap_or_else(|(topic, error)| panic!("{topic:?} is not changed: {error}"));
-    }
 }
 
 /// Creates a topic that takes records of up to `bytes`.
@@ -85,39 +67,6 @@ pub fn partitions(brokers: &str, topic: &str) -> Option<usize> {
     let metadata = consumer.fetch_metadata(None, PATIENCE).expect("metadata");
     let found = metadata.topics().iter().find(|found| found.name() == topic);
     found.map(|topic| topic.partitions().len()).filter(|&count| count > 0)
-}
-
-/// The node that leads a partition of a topic, if any does.
-pub fn leader(brokers: &str, topic: &str, partition: i32) -> Option<i32> {
-    let consumer: BaseConsumer = config(brokers).create().expect("a consumer");
-    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).expect("metadata");
-    let found = metadata.topics().iter().find(|found| found.name() == topic)?;
-    let mut partitions = found.partitions().iter();
-    let leader = partitions.find(|found| found.id() == partition)?.leader();
-    (leader >= 0).then_some(leader)
-}
-
-/// The node that coordinates a group: the leader of the partition where its offsets are.
-pub fn coordinator(brokers: &str, group: &str) -> Option<i32> {
-    const OFFSETS: &str = "__consumer_offsets";
-    let count = i32::try_from(partitions(brokers, OFFSETS)?).expect("few partitions");
-    // As Java hashes texts.
-    let hash = group
-        .encode_utf16()
-        .fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
-    leader(brokers, OFFSETS, (hash & i32::MAX) % count)
-}
-
-/// Partitions that lack a replica which is up to date.
-pub fn incomplete(brokers: &str) -> Result<usize, String> {
-    let consumer: BaseConsumer = config(brokers).create().expect("a consumer");
-    let metadata = consumer.fetch_metadata(None, Duration::from_secs(5));
-    let metadata = metadata.map_err(|error| error.to_string())?;
-    let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
-    let lacks = |partition: &&rdkafka::metadata::MetadataPartition| {
-        partition.isr().len() < partition.replicas().len() || partition.leader() < 0
-    };
-    Ok(partitions.filter(lacks).count())
 }
 
 /// Topics whose names begin with `prefix`.

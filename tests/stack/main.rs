@@ -8,19 +8,17 @@
 //!
 //! Needs the servers that `.ci/setup servers` brings and a Python with `tests/requirements.txt`,
 //! named by `SYNFINANCE_PYTHON`; `make test` provides both. `SYNFINANCE_KILLS=20` kills that many
-//! times in each delivery mode instead of a few, `SYNFINANCE_BROKER_KILLS=30` does so to brokers.
+//! times in each delivery mode instead of a few.
 
 mod cluster;
 mod gate;
 mod oracle;
 mod process;
-mod quorum;
 mod servers;
 mod service;
 mod stage;
 
 mod beginnings;
-mod brokers;
 mod drill;
 mod end_to_end;
 mod kills;

@@ -72,11 +72,6 @@ impl Service {
         self.get("/readyz")
     }
 
-    /// The end of its log, for people.
-    pub fn report(&self) -> String {
-        self.process.report()
-    }
-
     /// Whether it has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         self.process.ended().is_some()
