@@ -117,8 +117,8 @@ impl Part {
         if self.lost_records.is_to_note {
             self.lost_records.is_to_note = keeper.order(Order::Mark(holder)).is_err();
         }
-        // Before what is stored is taken up, rows are not deleted: the topic would not be read again
-        // for their customers. Taking up finds the damaged ones anew.
+        // Before what is stored is taken up, rows are not deleted: the topic would not be read
+        // again for their customers. Taking up finds the damaged ones anew.
         if matches!(self.phase, Phase::Current { .. })
             && let Some(DoomedRows { customer_ids, saved_offset }) = self.repair.take_doomed()
         {
