@@ -81,9 +81,7 @@ impl Memory {
     /// The customers of a partition, which is added empty if it is new.
     #[inline]
     pub fn customers_mut(&mut self, partition: i32) -> &mut Customers {
-        if self.partitions.get(self.last).is_none_or(|(id, _)| *id != partition) {
-            self.last = self.index_of(partition);
-        }
+        self.locate(partition);
         &mut self.partitions[self.last].1
     }
 
@@ -145,9 +143,7 @@ impl Memory {
         place: Place,
         read: impl FnOnce(&CustomerState, &Observation, &KnownFrauds),
     ) -> Seen {
-        if self.partitions.get(self.last).is_none_or(|(id, _)| *id != place.partition) {
-            self.last = self.index_of(place.partition);
-        }
+        self.locate(place.partition);
         let Self { bounds, partitions, last, frauds, counts } = self;
         let customers = &mut partitions[*last].1;
         let slot = customers.slot(customer_id, hash);
@@ -206,6 +202,14 @@ impl Memory {
     /// Drops all customers; the known frauds stay.
     pub fn drop_customers(&mut self) {
         self.partitions.clear();
+    }
+
+    /// Makes `last` the index of a partition, which is new if it has to be.
+    #[inline]
+    fn locate(&mut self, partition: i32) {
+        if self.partitions.get(self.last).is_none_or(|(id, _)| *id != partition) {
+            self.last = self.index_of(partition);
+        }
     }
 
     #[cold]
